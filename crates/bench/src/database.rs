@@ -66,7 +66,7 @@ pub(crate) fn seed_members(setup: &Setup, from: u64, count: u64) -> Result<()> {
         format!(
             "insert into accounts (id, kind, display_name, first_name, last_name, profile, user_metadata,
                 is_system_admin, agreed_to_terms, created_at, updated_at)
-             select {account}, 'individual', 'Person ' || i, 'Person', '' || i, '{{}}', '{{\"team\": \"night\"}}',
+             select {account}, 'individual', 'Person ' || i, 'Person', '' || i, '{{}}', '{{\"team\":\"night\"}}',
                 false, false, {THEN}, {THEN}"
         ),
         format!(

@@ -51,7 +51,7 @@ impl PlainToken {
 
     /// What is stored and looked up in its place.
     pub fn hash(&self) -> TokenHash {
-        TokenHash(sized(digest(&SHA256, self.expose().as_bytes()).as_ref()))
+        TokenHash::of(self.expose())
     }
 
     pub(crate) const fn from_secret(text: Secret) -> Self {
@@ -64,6 +64,15 @@ impl PlainToken {
 }
 
 impl TokenHash {
+    /// The hash of a presented token, without a copy of its text: the same as that of [`PlainToken::from_presented`].
+    pub fn of_presented(text: &str) -> Self {
+        Self::of(tidegate_domain::typed::trimmed(text))
+    }
+
+    fn of(text: &str) -> Self {
+        Self(sized(digest(&SHA256, text.as_bytes()).as_ref()))
+    }
+
     /// The 32 bytes, for the database.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -139,6 +148,7 @@ mod tests {
         let stored = made.hash().as_bytes().to_vec();
         let presented = PlainToken::from_presented(made.expose());
         assert_eq!(TokenHash::try_from(stored.as_slice()), Ok(presented.hash()));
+        assert_eq!(TokenHash::of_presented(&format!(" {}\u{200b}\n", made.expose())), presented.hash());
         let other = PlainToken::from_presented(&made.expose().replace("tgr_", "pat_"));
         assert_ne!(other.hash(), made.hash());
     }

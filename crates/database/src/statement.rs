@@ -55,6 +55,28 @@ macro_rules! fetch_all {
     ($($rest:tt)*) => { $crate::fetch!(fetch_all, $($rest)*) };
 }
 
+/// All rows of a long list: of a select whose columns have names. `$row` is a tuple of their values.
+///
+/// On SQLite a row that comes by itself costs several times what finding it does: each of its values is copied, and the thread that finds
+/// it wakes the task that wants it. So there all rows come as one, a JSON array of arrays. `$packed` are the columns as they stand in that:
+/// `hex(id)` of a key and `json(profile)` of a document, others by their names.
+#[macro_export]
+macro_rules! fetch_list {
+    ($unit:expr, $row:ty, $packed:literal, $sql:expr $(, $value:expr)* $(,)?) => {
+        if $unit.is_postgres() {
+            $crate::fetch_all!($unit, $row, $sql $(, $value)*)
+        } else {
+            let list = $crate::fetch_one!(
+                $unit,
+                ($crate::sqlx::types::Json<Vec<$row>>,),
+                concat!("select json_group_array(json_array(", $packed, ")) from (", $sql, ")")
+                $(, $value)*
+            );
+            list.map(|(rows,)| rows.0)
+        }
+    };
+}
+
 /// Deletes the rows of `$table` that `$which` names (condition, order and limit); `$key` is its primary key. Answers how many.
 ///
 /// On PostgreSQL rows that another unit has locked are left for the next time: what tidies up waits for nobody, so that no two can

@@ -20,6 +20,10 @@ pub struct Document(Box<RawValue>);
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stored = Box::<RawValue>::deserialize(deserializer)?;
+        // What SQLite keeps comes back as it was written: most of that needs no copy.
+        if !stored.get().bytes().any(|byte| byte.is_ascii_whitespace()) {
+            return Ok(Self(stored));
+        }
         let compact = without_spaces(stored.get());
         if compact.len() == stored.get().len() {
             return Ok(Self(stored));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Serialize};
 
 /// Tells the time. The program owns one; tests own another.
@@ -84,17 +85,23 @@ impl Timestamp {
 
     /// ISO 8601, UTC, second precision: `2024-01-01T12:00:00Z`.
     pub fn iso_seconds(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%SZ")
+        self.iso(0)
     }
 
     /// ISO 8601, UTC, millisecond precision: `2024-01-01T12:00:00.000Z`.
     pub fn iso_millis(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%S.%3fZ")
+        self.iso(3)
     }
 
     /// ISO 8601, UTC, microsecond precision: `2024-01-01T12:00:00.000000Z`.
     pub fn iso_micros(self) -> String {
-        self.format("%Y-%m-%dT%H:%M:%S.%6fZ")
+        self.iso(6)
+    }
+
+    /// With so many decimals of a second; what is finer is cut off.
+    fn iso(self, decimals: u8) -> String {
+        let instant = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        DateTimePrinter::new().precision(Some(decimals)).timestamp_to_string(&instant)
     }
 
     pub(crate) fn format(self, pattern: &str) -> String {
@@ -160,6 +167,9 @@ mod tests {
         assert_eq!(instant.iso_seconds(), "2024-01-01T12:00:00Z");
         assert_eq!(instant.iso_millis(), "2024-01-01T12:00:00.123Z");
         assert_eq!(instant.iso_micros(), "2024-01-01T12:00:00.123456Z");
+        let before_the_epoch = Timestamp::from_micros(-1_500);
+        assert_eq!(before_the_epoch.iso_millis(), "1969-12-31T23:59:59.998Z");
+        assert_eq!(Timestamp::from_seconds(0).iso_millis(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_rfc3339("2024-01-01T15:00:00.123456+03:00"), Some(instant));
         assert_eq!(Timestamp::from_rfc3339("2024-01-01"), None);
     }

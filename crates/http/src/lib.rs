@@ -10,12 +10,16 @@ mod pages;
 mod registry;
 mod wire;
 
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use tower::Layer;
-use tower_http::normalize_path::NormalizePathLayer;
+use axum::routing::future::RouteFuture;
+use tower::Service;
+use tower_http::normalize_path::NormalizePath;
 
 pub use registry::{
     Configuration, Contract, Mount, UnknownPaths, contract, contract_profiles, contracts, openapi,
@@ -30,18 +34,46 @@ use wire::cors::of_admitted_origin;
 use wire::telemetry::observe;
 use wire::unread::drained;
 
-/// The whole application as one router.
+/// All that is served over HTTP, as connections ask it.
+#[derive(Clone)]
+pub struct Surface(NormalizePath<Router>);
+
+impl Surface {
+    /// All routes of `app`.
+    pub fn new(app: App) -> Self {
+        let routes = Router::new()
+            .merge(ops::router(&app))
+            .merge(pages::router(&app))
+            .merge(oauth::router(&app))
+            .merge(files::router(&app))
+            .merge(registry::router(&app))
+            .layer(axum::middleware::from_fn_with_state(app.clone(), surrounded))
+            .with_state(app);
+        // A slash at the end is ignored, without a redirect: redirects lose bodies.
+        Self(NormalizePath::trim_trailing_slash(routes))
+    }
+}
+
+impl Service<Request> for Surface {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> RouteFuture<Infallible> {
+        // As it was sent, before the slash is taken away.
+        let sent = OriginalUri(request.uri().clone());
+        request.extensions_mut().insert(sent);
+        self.0.call(request)
+    }
+}
+
+/// The same as a router, which every request has to pass besides: for servers that ask for one.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
-        .merge(ops::router(&app))
-        .merge(pages::router(&app))
-        .merge(oauth::router(&app))
-        .merge(files::router(&app))
-        .merge(registry::router(&app))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), surrounded))
-        .with_state(app);
-    // A slash at the end is ignored, without a redirect: redirects lose bodies.
-    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(routes))
+    Router::new().fallback_service(Surface::new(app))
 }
 
 /// What surrounds every request, outermost first. One layer, because each costs every request a box and a copy of the router.

@@ -48,12 +48,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
     let mut claims = Vec::new();
     for contract in contracts() {
         for mount in contract.mounts {
-            let routes = (contract.routes)(contract, app);
-            router = if mount.prefix.is_empty() {
-                router.merge(routes)
-            } else {
-                router.nest(mount.prefix, routes)
-            };
+            router = router.merge((contract.routes)(contract, mount.prefix, app));
             let unknown = (contract.unknown)(app).with_state(app.clone());
             claims.extend(mount.claims().into_iter().map(|path| (path, unknown.clone())));
         }

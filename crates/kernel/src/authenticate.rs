@@ -75,8 +75,8 @@ impl Kernel {
         let now = self.now();
         let opaque = SanctumToken::parse(bearer).ok();
         let claims = match &opaque {
-            Some(token) => self.look_up(SecretKind::Opaque, bearer, &token.hash(), token.id()).await?,
-            None => self.verify_signature(bearer).await?,
+            Some(token) => self.look_up(SecretKind::Opaque, bearer, &token.hash(), token.id(), now).await?,
+            None => self.verify_signature(bearer, now).await?,
         };
         // Neither is one that is written as a token with the number of its session.
         if claims.contract == ContractId::BROWSER {
@@ -104,8 +104,8 @@ impl Kernel {
         if !secret.starts_with(COOKIE_PREFIX) {
             return Err(AuthError::Invalid);
         }
-        let hash = PlainToken::from_presented(secret).hash();
-        let claims = self.look_up(SecretKind::Cookie, secret, &hash, None).await?;
+        let hash = TokenHash::of_presented(secret);
+        let claims = self.look_up(SecretKind::Cookie, secret, &hash, None, self.now()).await?;
         if claims.contract != ContractId::BROWSER {
             return Err(AuthError::Invalid);
         }
@@ -124,9 +124,9 @@ impl Kernel {
         bearer: &str,
         hash: &TokenHash,
         number: Option<i64>,
+        now: Timestamp,
     ) -> Result<Arc<AccessClaims>, AuthError> {
-        let now = self.now();
-        let key = (kind, *PlainToken::from_presented(bearer).hash().as_bytes());
+        let key = (kind, *TokenHash::of_presented(bearer).as_bytes());
         // Whose token it is never changes; whether the session lives is looked at elsewhere.
         let stamp = self.memory.changes.stamp(&[]);
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
@@ -264,9 +264,8 @@ impl Kernel {
         }
     }
 
-    async fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
-        let now = self.now();
-        let key = (SecretKind::Signed, *PlainToken::from_presented(bearer).hash().as_bytes());
+    async fn verify_signature(&self, bearer: &str, now: Timestamp) -> Result<Arc<AccessClaims>, AuthError> {
+        let key = (SecretKind::Signed, *TokenHash::of_presented(bearer).as_bytes());
         let mut stamp = self.memory.changes.stamp(&[KEY_RING]);
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
             return Ok(claims);

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBui
 use crate::wire::boundary::{Pending, guard};
 use crate::wire::client::Caller;
 use crate::wire::contract::ContractMarker;
-use crate::wire::cors::with_cors;
+use crate::wire::cors::with_cors_around;
 use crate::wire::openapi::answers::{COMMON, describe_headers, operations_mut};
 use crate::wire::openapi::endpoints::Endpoints;
 use crate::wire::openapi::shapes::{Shapes, describe_requests};
@@ -37,8 +37,8 @@ pub struct Contract {
     pub(crate) head: fn() -> OpenApi,
     /// Its endpoints, without a prefix.
     pub(crate) endpoints: fn() -> Endpoints,
-    /// Its routes inside its boundary: [`routes_of`] its marker.
-    pub(crate) routes: fn(&Self, &App) -> Router<App>,
+    /// Its routes below a prefix, inside its boundary: [`routes_of`] its marker.
+    pub(crate) routes: fn(&Self, &str, &App) -> Router<App>,
     /// What answers unknown paths that are its own: [`unknown_of`] its marker.
     pub(crate) unknown: fn(&App) -> Router<App>,
     /// Answers that no endpoint lists for itself.
@@ -169,9 +169,9 @@ fn error_answer(description: &str) -> RefOr<Response> {
     ResponseBuilder::new().description(description).content("application/json", body).build().into()
 }
 
-/// A contract's routes, without a prefix, inside its boundary.
-pub(crate) fn routes_of<C: ContractMarker>(contract: &Contract, app: &App) -> Router<App> {
-    let routes = (contract.endpoints)().into_router();
+/// A contract's routes below a prefix, inside its boundary.
+pub(crate) fn routes_of<C: ContractMarker>(contract: &Contract, prefix: &str, app: &App) -> Router<App> {
+    let routes = (contract.endpoints)().into_router(prefix);
     with_middleware::<C>(routes.method_not_allowed_fallback(method_not_allowed::<C>), app)
 }
 
@@ -181,8 +181,7 @@ pub(crate) fn unknown_of<C: ContractMarker>(app: &App) -> Router<App> {
 }
 
 fn with_middleware<C: ContractMarker>(routes: Router<App>, app: &App) -> Router<App> {
-    let routes = routes.layer(axum::middleware::from_fn_with_state(app.clone(), guard::<C>));
-    with_cors(routes, app)
+    with_cors_around(axum::middleware::from_fn_with_state(app.clone(), guard::<C>), routes, app)
 }
 
 async fn not_found<C: ContractMarker>(_caller: Caller<C>, OriginalUri(uri): OriginalUri) -> Pending<C> {

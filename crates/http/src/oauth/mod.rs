@@ -32,7 +32,7 @@ use tidegate_kernel::{Call, Settings};
 
 use crate::wire::boundary::{PROTECTED_RESOURCE, Pending, guard};
 use crate::wire::contract::ContractMarker;
-use crate::wire::cors::with_cors;
+use crate::wire::cors::with_cors_around;
 use crate::wire::rejection::Rejection;
 use crate::wire::safe::acting_get;
 use crate::wire::state::App;
@@ -97,9 +97,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route(path::INTROSPECT, post(introspect::introspect))
         .route(path::PAR, post(par::push))
         .method_not_allowed_fallback(method_not_allowed);
-    let guarded =
-        |routes: Router<App>| routes.layer(middleware::from_fn_with_state(app.clone(), guard::<OAuth>));
-    with_cors(guarded(for_scripts), app).merge(guarded(others))
+    let guarded = middleware::from_fn_with_state(app.clone(), guard::<OAuth>);
+    with_cors_around(guarded.clone(), for_scripts, app).merge(others.layer(guarded))
 }
 
 async fn method_not_allowed(_caller: Caller, method: Method) -> Pending<OAuth> {

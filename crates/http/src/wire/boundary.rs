@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use tidegate_domain::ContractId;
 
 use crate::wire::contract::{ContractError, ContractMarker};
-use crate::wire::rejection::{Rejection, limit_status_headers};
+use crate::wire::rejection::{RATE_LIMIT, Rejection, limit_status_headers};
 use crate::wire::state::App;
 use crate::wire::telemetry::ErrorCode;
-use crate::wire::upload::metered;
+use crate::wire::upload::{Reservation, metered};
 
 /// An error on its way to the boundary, which alone writes bodies of errors.
 pub(crate) struct Pending<C: ContractMarker>(pub(crate) C::Error);
@@ -79,19 +79,24 @@ pub(crate) async fn handled(app: &App, request: Request, next: Next) -> Result<R
         return Err(Rejection::UnsupportedEncoding);
     }
     let deadline = Deadline::after(app.http().deadline);
-    let (request, body) = metered(app, request, deadline.clone());
+    let (request, body) = metered(app, request, &deadline);
     let mut handling = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
     loop {
         let until = deadline.instant();
         match tokio::time::timeout_at(until, &mut handling).await {
-            Ok(Ok(response)) => return body.refusal().map_or(Ok(response), Err),
+            Ok(Ok(response)) => {
+                let refused = body.as_ref().and_then(Reservation::refusal);
+                return refused.map_or(Ok(response), Err);
+            }
             Ok(Err(_panic)) => {
                 tracing::error!("a handler panicked; this is a defect");
                 return Err(Rejection::Internal);
             }
             Err(_elapsed) if deadline.instant() > until => {}
             // The client's doing, and no error of ours.
-            Err(_elapsed) if body.waits_for_client() => return Err(Rejection::RequestTimeout),
+            Err(_elapsed) if body.as_ref().is_some_and(Reservation::waits_for_client) => {
+                return Err(Rejection::RequestTimeout);
+            }
             Err(_elapsed) => {
                 tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
                 let reason = "The request took too long; try again.";
@@ -153,7 +158,7 @@ pub(crate) async fn guard<C: ContractMarker>(
         response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
     }
     if let Some(status) = reading.0.get()
-        && !response.headers().contains_key("x-ratelimit-limit")
+        && !response.headers().contains_key(RATE_LIMIT)
     {
         limit_status_headers(status, response.headers_mut());
     }

@@ -74,7 +74,11 @@ pub(crate) fn check_limit(app: &App, status: LimitStatus) -> Result<(), Rejectio
 
 pub(crate) fn user_agent(headers: &HeaderMap) -> String {
     let bytes = headers.get(header::USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
-    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
+    let text = String::from_utf8_lossy(bytes);
+    if text.len() <= MAX_USER_AGENT && !text.contains(char::is_control) {
+        return text.into_owned();
+    }
+    text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
 }
 
 /// The languages the client prefers, as it says; empty where it says nothing.

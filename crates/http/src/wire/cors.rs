@@ -1,17 +1,23 @@
 //! Scripts of other origins (the Fetch standard, "CORS protocol").
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use axum::routing::Route;
 use serde_json::json;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower::{Layer, Service};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ResponseFuture};
 
 use crate::wire::possession::{DPOP, DPOP_NONCE};
+use crate::wire::rejection::{RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET};
 use crate::wire::state::{App, HttpSettings};
-use crate::wire::telemetry::ErrorCode;
+use crate::wire::telemetry::{ErrorCode, REQUEST_ID};
 
 /// Request headers that scripts may send whatever is configured. `X-Requested-With` comes from the usual client libraries.
 const HEADERS: [HeaderName; 6] = [
@@ -28,8 +34,58 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// `routes` with answers that scripts of the admitted origins may read.
 pub(crate) fn with_cors(routes: Router<App>, app: &App) -> Router<App> {
     match cors(app.http()) {
-        Some(cors) => routes.layer(cors),
+        Some(rules) => routes.layer(ForScripts::with(rules)),
         None => routes,
+    }
+}
+
+/// The same of `routes` inside `boundary`. To the router both are one layer: each one costs every request a box, and further copies of
+/// the boxes inside of it.
+pub(crate) fn with_cors_around<L>(boundary: L, routes: Router<App>, app: &App) -> Router<App>
+where
+    L: Layer<Route> + Clone + Send + Sync + 'static,
+    L::Service: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request>>::Future: Send + 'static,
+{
+    match cors(app.http()) {
+        Some(rules) => routes.layer((ForScripts::with(rules), boundary)),
+        None => routes.layer(boundary),
+    }
+}
+
+/// Has scripts of the admitted origins read answers: as a layer, and around a service. The rules are shared, because whatever is around
+/// a route is copied several times with it for each request, and they are a dozen header values.
+#[derive(Clone)]
+struct ForScripts<S> {
+    rules: Arc<CorsLayer>,
+    inner: S,
+}
+
+impl ForScripts<()> {
+    fn with(rules: CorsLayer) -> Self {
+        Self { rules: Arc::new(rules), inner: () }
+    }
+}
+
+impl<S> Layer<S> for ForScripts<()> {
+    type Service = ForScripts<S>;
+
+    fn layer(&self, inner: S) -> ForScripts<S> {
+        ForScripts { rules: Arc::clone(&self.rules), inner }
+    }
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for ForScripts<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        CorsLayer::layer(&self.rules, &mut self.inner).call(request)
     }
 }
 
@@ -57,10 +113,10 @@ fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
             .allow_headers(headers)
             .expose_headers([
                 header::RETRY_AFTER,
-                HeaderName::from_static("x-ratelimit-limit"),
-                HeaderName::from_static("x-ratelimit-remaining"),
-                HeaderName::from_static("x-ratelimit-reset"),
-                HeaderName::from_static("x-request-id"),
+                RATE_LIMIT,
+                RATE_LIMIT_REMAINING,
+                RATE_LIMIT_RESET,
+                REQUEST_ID,
                 header::WWW_AUTHENTICATE,
                 DPOP_NONCE,
             ])

@@ -20,6 +20,8 @@ pub(crate) mod ranges;
 pub(crate) mod refusals;
 pub(crate) mod refused_origins;
 pub(crate) mod rejection;
+pub(crate) mod request_ids;
+pub(crate) mod request_metrics;
 pub(crate) mod safe;
 pub(crate) mod shares;
 pub(crate) mod social_cookie;

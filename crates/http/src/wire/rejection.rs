@@ -9,6 +9,13 @@ use tidegate_kernel::{AuthError, Fault, NotAdmitted};
 use crate::wire::fields::Violations;
 use crate::wire::possession::Unproven;
 
+/// The limit that a caller is held against.
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+/// How many requests are left of it.
+pub(crate) const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+/// When it begins anew.
+pub(crate) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 /// Why a request was not answered by its use case.
 #[derive(Clone, Debug)]
 pub(crate) enum Rejection {
@@ -195,12 +202,7 @@ pub(crate) fn limit_headers(exceeded: &Exceeded) -> HeaderMap {
 
 /// `X-RateLimit-*`: the limit, how many are left, and when it resets in Unix seconds.
 pub(crate) fn limit_status_headers(status: &LimitStatus, headers: &mut HeaderMap) {
-    let values = [
-        ("x-ratelimit-limit", i64::from(status.limit)),
-        ("x-ratelimit-remaining", i64::from(status.remaining)),
-        ("x-ratelimit-reset", status.resets_at.seconds_ceil()),
-    ];
-    for (name, value) in values {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
-    }
+    headers.insert(RATE_LIMIT, HeaderValue::from(status.limit));
+    headers.insert(RATE_LIMIT_REMAINING, HeaderValue::from(status.remaining));
+    headers.insert(RATE_LIMIT_RESET, HeaderValue::from(status.resets_at.seconds_ceil()));
 }

@@ -20,6 +20,8 @@ use tidegate_storage::Storage;
 
 use crate::wire::refusals::RefusalLog;
 use crate::wire::refused_origins::RefusedOrigins;
+use crate::wire::request_ids::RequestIds;
+use crate::wire::request_metrics::RequestMetrics;
 use crate::wire::upload::UploadBudget;
 
 /// How proxies say whom they serve.
@@ -128,6 +130,8 @@ struct Inner {
     settings: HttpSettings,
     metrics: Option<PrometheusHandle>,
     upload_budget: UploadBudget,
+    request_ids: RequestIds,
+    request_metrics: RequestMetrics,
     refusals: RefusalLog,
     refused_origins: RefusedOrigins,
     reference: OnceLock<Bytes>,
@@ -138,11 +142,14 @@ impl App {
     /// Wires them.
     pub fn new(features: Features, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
         let upload_budget = UploadBudget::of(settings.uploads);
+        let request_ids = RequestIds::new(features.kernel.new_uuid());
         Self(Arc::new(Inner {
             features,
             settings,
             metrics,
             upload_budget,
+            request_ids,
+            request_metrics: RequestMetrics::default(),
             refusals: RefusalLog::default(),
             refused_origins: RefusedOrigins::default(),
             reference: OnceLock::new(),
@@ -192,6 +199,14 @@ impl App {
 
     pub(crate) fn upload_budget(&self) -> &UploadBudget {
         &self.0.upload_budget
+    }
+
+    pub(crate) fn request_ids(&self) -> &RequestIds {
+        &self.0.request_ids
+    }
+
+    pub(crate) fn request_metrics(&self) -> &RequestMetrics {
+        &self.0.request_metrics
     }
 
     pub(crate) fn refusals(&self) -> &RefusalLog {

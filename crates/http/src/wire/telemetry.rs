@@ -3,14 +3,17 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use tidegate_kernel::limit_key::noting;
 use tracing::Instrument;
 
 use crate::wire::client::client_ip;
 use crate::wire::state::App;
+
+/// The header that tells the client what its request is called.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A contract's error code, on its way to the log.
 #[derive(Clone)]
@@ -69,10 +72,11 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let started = Instant::now();
-    let id = app.kernel().new_uuid().simple().to_string();
+    let id = app.request_ids().next(app.kernel().now());
     let method = request.method().clone();
     // The pattern, never the address: paths and queries hold tokens and codes.
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let ip = client_ip(request.headers(), request.extensions(), app.http());
     // What is logged on the way carries the id; the rest is in the line below. A span's fields are written when it begins,
     // for every request, whether or not anything is logged in it.
@@ -97,12 +101,9 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         400.. => tracing::info!(id, %method, route, %ip, status, code, micros, "answered"),
         _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
     }
-    let labels = [("method", method_label(&method).to_owned()), ("route", route)];
-    histogram!("tidegate_http_request_duration_seconds", &labels).record(took.as_secs_f64());
-    let [method, route] = labels;
-    counter!("tidegate_http_requests_total", &[method, route, ("status", status.to_string())]).increment(1);
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
+    app.request_metrics().count(route, method_label(&method), status, took);
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
     // Some answers repeat what was sent; no browser may take them for a page or a script (OWASP ASVS 14.4.4).
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

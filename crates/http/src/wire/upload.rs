@@ -153,16 +153,19 @@ impl Reservation {
     }
 }
 
-/// The request, whose body from now on takes from the upload budget.
-pub(crate) fn metered(app: &App, request: Request, deadline: Deadline) -> (Request, Reservation) {
+/// The request, whose body from now on takes from the upload budget, and what it takes; nothing where it has no body.
+pub(crate) fn metered(app: &App, request: Request, deadline: &Deadline) -> (Request, Option<Reservation>) {
+    if request.body().is_end_stream() {
+        return (request, None);
+    }
     let client = client_ip(request.headers(), request.extensions(), app.http());
     let reservation = Reservation::new(app.upload_budget(), client);
-    let (patience, reserved) = (app.http().deadline, reservation.clone());
+    let (patience, reserved, deadline) = (app.http().deadline, reservation.clone(), deadline.clone());
     let mut request = request.map(|inner| {
         Body::new(MeteredBody { inner, reserved, deadline, patience, begun: Instant::now(), bytes: 0 })
     });
     request.extensions_mut().insert(reservation.clone());
-    (request, reservation)
+    (request, Some(reservation))
 }
 
 /// From now on the request's body puts off its own deadline as it comes: for uploads that may be large.

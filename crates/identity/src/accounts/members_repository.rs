@@ -1,7 +1,7 @@
 //! The people and programs of an organization, as those who look after them see them.
 
 use sqlx::types::Json;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_list, fetch_optional};
 use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_domain::document::MAX_DOCUMENT;
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId};
@@ -65,12 +65,16 @@ struct MemberRow {
     user_metadata: Json<Document>,
 }
 
-/// The columns of [`MemberRow`].
-macro_rules! select_members {
-    ($rest:literal) => {
+/// A row of a page: the fields of [`MemberRow`] but the kind, which all rows have in common. The document may be left out.
+type PageRow = (Uuid, Uuid, String, Option<i64>, Option<i64>, String, String, String, Option<Json<Document>>);
+
+/// Members of the organization `$1`.
+macro_rules! select {
+    ($columns:expr, $rest:expr) => {
         concat!(
-            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata
-             from memberships m
+            "select ",
+            $columns,
+            " from memberships m
              join accounts a on a.id = m.account_id
              join identifiers i on i.account_id = a.id and i.is_primary
              where m.organization_id = $1 and m.is_home and ",
@@ -79,20 +83,71 @@ macro_rules! select_members {
     };
 }
 
+/// The columns of [`MemberRow`].
+macro_rules! select_members {
+    ($rest:literal) => {
+        select!(
+            "a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata",
+            $rest
+        )
+    };
+}
+
+/// The [`PageRow`]s of one kind (`$2`) that come after the membership `$3`.
+macro_rules! fetch_page {
+    ($unit:expr, $metadata:literal, $limit:literal $(, $value:expr)* $(,)?) => {
+        fetch_list!(
+            $unit,
+            PageRow,
+            "hex(account_id), hex(membership_id), value, verified_at, accepted_at, role, first_name, last_name, json(user_metadata)",
+            select!(
+                concat!(
+                    "a.id as account_id, m.id as membership_id, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, ",
+                    $metadata,
+                    " as user_metadata"
+                ),
+                concat!("i.kind = $2 and m.id > $3 order by m.id limit ", $limit)
+            )
+            $(, $value)*
+        )
+    };
+}
+
+impl Member {
+    fn listed(kind: &str, row: PageRow) -> Result<Self> {
+        let (account, membership, value, verified_at, accepted_at, named, first_name, last_name, metadata) =
+            row;
+        Ok(Self {
+            account: account.into(),
+            membership: membership.into(),
+            login: login(kind, value)?,
+            verified: verified_at.is_some(),
+            accepted: accepted_at.is_some(),
+            role: role(&named)?,
+            first_name,
+            last_name,
+            metadata: metadata.ok_or(StoreError::Unreadable("accounts.user_metadata"))?.0,
+        })
+    }
+}
+
+fn login(kind: &str, value: String) -> Result<LoginName> {
+    match kind {
+        "email" => Ok(LoginName::Email(EmailAddress::from_stored(value))),
+        "phone" => Ok(LoginName::Phone(PhoneNumber::from_stored(value))),
+        "service_name" => Ok(LoginName::Service(ServiceName::from_stored(value))),
+        _ => Err(StoreError::Unreadable("identifiers.kind")),
+    }
+}
+
 impl TryFrom<MemberRow> for Member {
     type Error = StoreError;
 
     fn try_from(row: MemberRow) -> Result<Self> {
-        let login = match row.kind.as_str() {
-            "email" => LoginName::Email(EmailAddress::from_stored(row.value)),
-            "phone" => LoginName::Phone(PhoneNumber::from_stored(row.value)),
-            "service_name" => LoginName::Service(ServiceName::from_stored(row.value)),
-            _ => return Err(StoreError::Unreadable("identifiers.kind")),
-        };
         Ok(Self {
             account: row.account_id.into(),
             membership: row.membership_id.into(),
-            login,
+            login: login(&row.kind, row.value)?,
             verified: row.verified_at.is_some(),
             accepted: row.accepted_at.is_some(),
             role: role(&row.role)?,
@@ -158,28 +213,50 @@ impl Members<'_> {
             Listed::Individuals => "email",
             Listed::Services => "service_name",
         };
-        let rows = fetch_all!(
+        let after = after.map_or_else(Uuid::nil, Uuid::from);
+        // Where no document is longer than its part of a page, all of them fit, and need not be added up.
+        let rows = fetch_page!(
             self.0,
-            MemberRow,
-            // A sum of numbers costs little beside the rows; a running one in them would hold and copy each.
-            concat!(
-                select_members!("i.kind = $2 and m.id > $3 order by m.id limit"),
-                " case when (select coalesce(sum(metadata_bytes), 0) from (
-                    select a.metadata_bytes from memberships m
-                    join accounts a on a.id = m.account_id
-                    join identifiers i on i.account_id = a.id and i.is_primary
-                    where m.organization_id = $1 and m.is_home and i.kind = $2 and m.id > $3 order by m.id limit $4
-                ) next) <= $5 then $4 else $6 end"
-            ),
+            "case when a.metadata_bytes <= $5 then a.user_metadata end",
+            "$4",
             organization.0,
             kind,
-            after.map_or_else(Uuid::nil, Uuid::from),
+            after,
+            limit,
+            PAGE_BYTES / limit.max(1),
+        )?;
+        let is_whole = rows.iter().all(|(.., metadata)| metadata.is_some());
+        let rows = if is_whole { rows } else { self.bounded_page(organization, kind, after, limit).await? };
+        let goes_on = [limit, ALWAYS_FIT].iter().any(|full| i64::try_from(rows.len()) == Ok(*full));
+        let members = rows.into_iter().map(|row| Member::listed(kind, row)).collect::<Result<_>>()?;
+        Ok((members, goes_on))
+    }
+
+    /// A page of documents of any length.
+    async fn bounded_page(
+        &mut self,
+        organization: OrganizationId,
+        kind: &str,
+        after: Uuid,
+        limit: i64,
+    ) -> Result<Vec<PageRow>> {
+        fetch_page!(
+            self.0,
+            "a.user_metadata",
+            // A sum of numbers costs little beside the rows; a running one in them would hold and copy each.
+            "case when (select coalesce(sum(metadata_bytes), 0) from (
+                select a.metadata_bytes from memberships m
+                join accounts a on a.id = m.account_id
+                join identifiers i on i.account_id = a.id and i.is_primary
+                where m.organization_id = $1 and m.is_home and i.kind = $2 and m.id > $3 order by m.id limit $4
+            ) next) <= $5 then $4 else $6 end",
+            organization.0,
+            kind,
+            after,
             limit,
             PAGE_BYTES,
             ALWAYS_FIT,
-        )?;
-        let goes_on = [limit, ALWAYS_FIT].iter().any(|full| i64::try_from(rows.len()) == Ok(*full));
-        Ok((rows.into_iter().map(Member::try_from).collect::<Result<_>>()?, goes_on))
+        )
     }
 
     /// Writes what managers may change of an account beside its password. The name shown follows given and family name as

@@ -200,6 +200,23 @@ on_both_engines! {
         }
     }
 
+    async fn a_page_says_of_each_member_what_is_said_of_them_alone(world: World) {
+        let host = world.member("host@example.com").await;
+        let odd = document(json!({ "a  b": ["\"\\\n\u{1f600}", -0.5, 1e300, u64::MAX], "": {}, "null": null }));
+        let account = world.person(&host, "ada@example.com").await;
+        let (first, last) = ("Ada \"\\\u{1f600}", "O'Neil\t");
+        commit!(world.store, unit => unit.members().describe(account, first, last, &odd, at(5)));
+        let alone = read!(world.store, unit => unit.members().find_by_key(host.organization, account)).unwrap();
+        assert_eq!((alone.first_name.as_str(), alone.last_name.as_str(), &alone.metadata), (first, last, &odd));
+        // With room for the document in a page, and without.
+        for most in [10, 100_000] {
+            let (page, _) =
+                read!(world.store, unit => unit.members().page(host.organization, Listed::Individuals, None, most));
+            let listed = page.into_iter().find(|member| member.account == account).unwrap();
+            assert_eq!(format!("{listed:?}"), format!("{alone:?}"), "{most}");
+        }
+    }
+
     async fn a_page_has_few_members_whose_documents_are_large(world: World) {
         let host = world.member("host@example.com").await;
         let large = document(json!({ "x": "y".repeat(MAX_DOCUMENT - 20) }));

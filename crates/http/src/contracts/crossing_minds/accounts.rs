@@ -109,9 +109,12 @@ async fn part(app: &App, actor: &Actor, at: Part) -> Result<(Vec<u8>, Part), Fau
     }
 }
 
+/// Bytes that most accounts take: what is written of a page grows less often so.
+const MOST_ACCOUNTS: usize = 256;
+
 /// Items of an array, which `goes_on` where others were written before.
-fn items<T: Serialize>(items: impl Iterator<Item = T>, goes_on: bool) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
+fn items<T: Serialize>(items: impl ExactSizeIterator<Item = T>, goes_on: bool) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::with_capacity(items.len() * MOST_ACCOUNTS);
     for (index, item) in items.enumerate() {
         if goes_on || index > 0 {
             bytes.push(b',');

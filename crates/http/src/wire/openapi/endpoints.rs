@@ -81,12 +81,13 @@ impl Endpoints {
         self
     }
 
-    /// Their routes.
-    pub(crate) fn into_router(self) -> Router<App> {
+    /// Their routes below `prefix`. Nested routers would do the same, and cost every request another box and a new address.
+    pub(crate) fn into_router(self, prefix: &str) -> Router<App> {
         let route = |router: Router<App>, Endpoint { path, handler, .. }| match (path.as_str(), handler) {
             (_, None) => router,
-            ("", Some(handler)) => router.route("/", handler),
-            (path, Some(handler)) => router.route(path, handler),
+            ("" | "/", Some(handler)) if prefix.is_empty() => router.route("/", handler),
+            ("" | "/", Some(handler)) => router.route(prefix, handler),
+            (path, Some(handler)) => router.route(&format!("{prefix}{path}"), handler),
         };
         self.0.into_iter().fold(Router::new(), route)
     }

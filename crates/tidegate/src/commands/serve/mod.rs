@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidegate_http::{App, HttpSettings};
+use tidegate_http::{App, HttpSettings, Surface};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -122,7 +122,7 @@ async fn answer(
     mut signals: StopSignals,
     postgres: Option<Postgres>,
 ) {
-    let connections = Connections::new(tidegate_http::router(app), ConnectionLimits::from(&config.http));
+    let connections = Connections::new(Surface::new(app), ConnectionLimits::from(&config.http));
     // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
     connections.accept(listener, signals.wait()).await;
     tracing::info!(

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::Request;
@@ -22,7 +21,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tidegate_http::Shares;
+use tidegate_http::{Shares, Surface};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -68,12 +67,12 @@ impl From<&Http> for ConnectionLimits {
     }
 }
 
-/// Answers requests with a router.
+/// Answers requests with the surface.
 pub(super) struct Connections {
     room: Arc<Semaphore>,
     shares: Arc<Mutex<Shares>>,
     warned: AtomicBool,
-    router: Router,
+    surface: Surface,
     protocol: Arc<auto::Builder<TokioExecutor>>,
     limits: ConnectionLimits,
     /// Each open connection holds a receiver.
@@ -82,7 +81,7 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Answers within these limits.
-    pub(super) fn new(router: Router, limits: ConnectionLimits) -> Self {
+    pub(super) fn new(surface: Surface, limits: ConnectionLimits) -> Self {
         let silence = limits.silence;
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         // Until a request's head is complete, the first as well as the next.
@@ -99,7 +98,7 @@ impl Connections {
             room: Arc::new(Semaphore::new(MOST)),
             shares: Arc::default(),
             warned: AtomicBool::new(false),
-            router,
+            surface,
             protocol: Arc::new(protocol),
             limits,
             stop: watch::Sender::new(false),
@@ -158,7 +157,7 @@ impl Connections {
         let connection = converse(
             stream,
             peer,
-            self.router.clone(),
+            self.surface.clone(),
             Arc::clone(&self.protocol),
             self.limits.clone(),
             self.stop.subscribe(),
@@ -200,7 +199,7 @@ fn count_closed(reason: &'static str) {
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    surface: Surface,
     protocol: Arc<auto::Builder<TokioExecutor>>,
     limits: ConnectionLimits,
     mut stop: watch::Receiver<bool>,
@@ -209,7 +208,7 @@ async fn converse(
     let service = service_fn(|mut request: Request<Incoming>| {
         let under_way = activity.begin(request.version());
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().call(request.map(Body::new));
+        let answer = surface.clone().call(request.map(Body::new));
         async move { answer.await.map(|answer| under_way.end(answer)) }
     });
     let stream = PacedStream::new(stream, limits.write_timeout, Arc::clone(&activity));

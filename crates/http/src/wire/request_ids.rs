@@ -1,0 +1,51 @@
+//! What requests are called: in the log, and towards the client.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidegate_domain::Timestamp;
+use uuid::{Builder, Uuid};
+
+/// Makes ids of requests. They are sorted by time like row keys, and no two nodes make the same. They protect nothing, so each is made
+/// of a number instead of random bytes of its own, which would be a fiftieth of the work of a small request. The number does not show:
+/// a client would see how many requests others send.
+pub(crate) struct RequestIds {
+    /// Random.
+    secret: Uuid,
+    made: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new(secret: Uuid) -> Self {
+        Self { secret, made: AtomicU64::new(0) }
+    }
+
+    /// The next one, in 32 hexadecimal digits.
+    pub(crate) fn next(&self, now: Timestamp) -> String {
+        let mut hidden = DefaultHasher::new();
+        (self.secret, self.made.fetch_add(1, Ordering::Relaxed)).hash(&mut hidden);
+        let unique = (self.secret.as_u128() << 64) | u128::from(hidden.finish());
+        let [_, _, _, _, _, _, unique @ ..] = unique.to_be_bytes();
+        let id = Builder::from_unix_timestamp_millis(now.millis(), &unique).into_uuid();
+        id.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_differ_within_a_millisecond_and_between_nodes_and_sort_by_time() {
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let nodes = [1, 2].map(|secret| RequestIds::new(Uuid::from_u128(secret)));
+        let ids: HashSet<String> =
+            nodes.iter().flat_map(|node| (0..10_000).map(move |_| node.next(now))).collect();
+        assert_eq!(ids.len(), 20_000);
+        assert!(ids.iter().all(|id| id.len() == 32));
+        let later = nodes[0].next(Timestamp::from_seconds(1_700_000_001));
+        assert!(ids.iter().all(|id| *id < later));
+    }
+}
