@@ -78,7 +78,6 @@ pub struct Builder {
     http: HttpSettings,
     provider: Option<MailProvider>,
     outside: Outside,
-    is_alone: bool,
 }
 
 impl Fixture for TestApp {
@@ -101,7 +100,6 @@ impl TestApp {
             http: HttpSettings::default(),
             provider: Some(MailProvider::Outbox),
             outside: Outside::default(),
-            is_alone: false,
         }
     }
 
@@ -370,12 +368,6 @@ impl Builder {
         self
     }
 
-    /// In a database of its own on PostgreSQL, too: see [`TestApp::run_out_of_room`].
-    pub fn alone(mut self) -> Self {
-        self.is_alone = true;
-        self
-    }
-
     /// Has clients publish their keys and documents on this machine.
     pub fn local_clients(mut self) -> Self {
         self.outside.local_clients = true;
@@ -451,11 +443,7 @@ impl Builder {
     pub async fn start(self) -> TestApp {
         let clock = Arc::new(FakeClock::new());
         let entropy = Arc::new(SeededEntropy::default());
-        let database = if self.is_alone {
-            TestDatabase::create_alone(self.engine).await
-        } else {
-            TestDatabase::create(self.engine).await
-        };
+        let database = TestDatabase::create(self.engine).await;
         let templates: Arc<dyn Fn() -> Templates + Send + Sync> =
             Arc::new(|| Templates::load(None).expect("the embedded templates"));
         let parts = parts(&clock, &entropy, &self.settings, templates(), &self.outside);

@@ -24,13 +24,15 @@ pub const MIGRATIONS: &[&[Migration]] = &[
 
 /// The variable in which `scripts/postgres` names its server.
 const SERVER: &str = "TIDEGATE_TEST_POSTGRES";
+/// The database of that server whose copies tests get.
+const TEMPLATE: &str = "tidegate_template";
 
 /// A database for one test, deleted when dropped.
 pub struct TestDatabase(Place);
 
 enum Place {
     Sqlite(TempDir),
-    Postgres(Schema),
+    Postgres(Own),
 }
 
 /// What a statement locks beside the application, until it is let go of.
@@ -46,12 +48,11 @@ impl Held {
     }
 }
 
-/// A schema of the test server.
-struct Schema {
-    server: String,
+/// A database of the test server.
+struct Own {
+    /// The server's first one, beside it.
+    beside: String,
     name: String,
-    /// Another database of the same server, where this one has a database of its own.
-    beside: Option<String>,
 }
 
 /// Runs a query past the store, on a connection of its own.
@@ -59,7 +60,7 @@ macro_rules! on_a_connection {
     ($database:expr, $query:expr, $method:ident) => {
         match &$database.0 {
             Place::Sqlite(_) => $query.$method(&mut $database.sqlite().await).await,
-            Place::Postgres(schema) => $query.$method(&mut connect(&schema.url()).await).await,
+            Place::Postgres(own) => $query.$method(&mut connect(&own.url()).await).await,
         }
         .expect("the test's own SQL")
     };
@@ -71,7 +72,14 @@ impl TestDatabase {
     /// # Panics
     /// When there is no PostgreSQL to test with: such a test fails, it is never skipped.
     pub async fn create(engine: Engine) -> Self {
-        Self::empty(engine).await.migrated().await
+        match engine {
+            Engine::Sqlite => {
+                let database = Self::empty(engine).await;
+                database.migrate().await;
+                database
+            }
+            Engine::Postgres => Self(Place::Postgres(Own::copy().await)),
+        }
     }
 
     /// A database with nothing in it.
@@ -81,45 +89,22 @@ impl TestDatabase {
     pub async fn empty(engine: Engine) -> Self {
         Self(match engine {
             Engine::Sqlite => Place::Sqlite(tempfile::tempdir().expect("a temporary directory")),
-            Engine::Postgres => Place::Postgres(Schema::create().await),
+            Engine::Postgres => Place::Postgres(Own::empty(random_name()).await),
         })
     }
 
-    /// The same in a database of its own also where others share one: for stories that change what holds for all of it.
-    ///
-    /// # Panics
-    /// As [`TestDatabase::create`].
-    pub async fn create_alone(engine: Engine) -> Self {
-        Self::empty_alone(engine).await.migrated().await
-    }
-
-    /// A database of its own with nothing in it.
-    ///
-    /// # Panics
-    /// As [`TestDatabase::create`].
-    pub async fn empty_alone(engine: Engine) -> Self {
-        match engine {
-            Engine::Sqlite => Self::empty(engine).await,
-            Engine::Postgres => Self(Place::Postgres(Schema::create_alone().await)),
-        }
-    }
-
-    async fn migrated(self) -> Self {
+    async fn migrate(&self) {
         let store = self.open_with(|options| options.max_connections = 1).await;
         store.migrate().await.expect("migrating a fresh database");
         store.close().await;
-        self
     }
 
-    /// Has PostgreSQL refuse to write, or no longer, as a server does that is no primary one; ends all connections to it. For databases
-    /// [of their own](TestDatabase::create_alone).
+    /// Has PostgreSQL refuse to write, or no longer, as a server does that is no primary one; ends all connections to it.
     ///
     /// # Panics
     /// When it is another one.
     pub async fn only_reads(&self, does: bool) {
-        let Place::Postgres(Schema { name, beside: Some(beside), .. }) = &self.0 else {
-            panic!("no PostgreSQL database of its own")
-        };
+        let Place::Postgres(Own { name, beside }) = &self.0 else { panic!("it is no PostgreSQL database") };
         let alter = if does {
             "set default_transaction_read_only = on"
         } else {
@@ -146,7 +131,7 @@ impl TestDatabase {
     pub fn url(&self) -> DatabaseUrl {
         match &self.0 {
             Place::Sqlite(directory) => DatabaseUrl::Sqlite(directory.path().join("tidegate.db")),
-            Place::Postgres(schema) => DatabaseUrl::Postgres(schema.url()),
+            Place::Postgres(own) => DatabaseUrl::Postgres(own.url()),
         }
     }
 
@@ -156,7 +141,7 @@ impl TestDatabase {
     /// When it is on SQLite.
     pub fn postgres_url(&self) -> String {
         match &self.0 {
-            Place::Postgres(schema) => schema.url(),
+            Place::Postgres(own) => own.url(),
             Place::Sqlite(_) => panic!("it is no PostgreSQL database"),
         }
     }
@@ -198,8 +183,8 @@ impl TestDatabase {
                 .execute(&mut self.sqlite().await)
                 .await
                 .map(|done| done.rows_affected()),
-            Place::Postgres(schema) => sqlx::raw_sql(statements)
-                .execute(&mut connect(&schema.url()).await)
+            Place::Postgres(own) => sqlx::raw_sql(statements)
+                .execute(&mut connect(&own.url()).await)
                 .await
                 .map(|done| done.rows_affected()),
         }
@@ -212,8 +197,8 @@ impl TestDatabase {
     /// # Panics
     /// When the database refuses it.
     pub async fn hold(&self, statement: &str) -> Option<Held> {
-        let Place::Postgres(schema) = &self.0 else { return None };
-        let mut connection = connect(&schema.url()).await;
+        let Place::Postgres(own) = &self.0 else { return None };
+        let mut connection = connect(&own.url()).await;
         let statements = AssertSqlSafe(format!("begin; {statement}"));
         sqlx::raw_sql(statements).execute(&mut connection).await.expect("the test's own SQL");
         Some(Held(connection))
@@ -252,55 +237,66 @@ impl TestDatabase {
     }
 }
 
-impl Schema {
-    async fn create() -> Self {
-        Self::create_in(server(), None).await
-    }
-
-    async fn create_alone() -> Self {
+impl Own {
+    /// One with nothing in it.
+    async fn empty(name: String) -> Self {
         let beside = server();
-        let name = random_name();
-        let create = AssertSqlSafe(format!("create database {name}"));
-        sqlx::raw_sql(create)
-            .execute(&mut connect(&beside).await)
-            .await
-            .expect("a database of the test's own");
-        let (address, _) = beside.rsplit_once('/').expect("an address that ends in the database's name");
-        Self::create_in(format!("{address}/{name}"), Some((beside.clone(), name))).await
+        execute(&mut connect(&beside).await, &format!("create database {name}")).await;
+        Self { beside, name }
     }
 
-    async fn create_in(server: String, alone: Option<(String, String)>) -> Self {
-        let (beside, name) =
-            alone.map_or_else(|| (None, random_name()), |(beside, name)| (Some(beside), name));
-        let mut admin = connect(&server).await;
-        let create = AssertSqlSafe(format!("create schema {name}"));
-        sqlx::raw_sql(create).execute(&mut admin).await.expect("a schema of the test's own");
-        Self { server, name, beside }
-    }
-
-    /// The schema alone, under an application name by which its connections differ from those of other tests.
-    fn url(&self) -> String {
-        let Self { server, name, .. } = self;
-        format!("{server}?options[search_path]={name}&application_name={name}")
-    }
-
-    async fn remove(server: String, name: String, beside: Option<String>) -> sqlx::Result<()> {
-        if let Some(beside) = beside {
-            let drop = format!("drop database if exists {name} with (force)");
-            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut PgConnection::connect(&beside).await?).await?;
-            return Ok(());
+    /// One with the present schema: a copy of the server's template, which whoever comes first makes. Migrating each would take longer than
+    /// most tests do.
+    async fn copy() -> Self {
+        let (beside, name) = (server(), random_name());
+        let mut admin = connect(&beside).await;
+        if !is_made(&mut admin).await {
+            execute(&mut admin, "select pg_advisory_lock(1)").await;
+            if !is_made(&mut admin).await {
+                // Of a process that was killed over it.
+                execute(&mut admin, &format!("drop database if exists {TEMPLATE}")).await;
+                let template = TestDatabase(Place::Postgres(Self::empty(TEMPLATE.to_owned()).await));
+                template.migrate().await;
+                execute(&mut admin, &format!("alter database {TEMPLATE} is_template true")).await;
+                // It is there for as long as the server is.
+                std::mem::forget(template);
+            }
+            execute(&mut admin, "select pg_advisory_unlock(1)").await;
         }
-        let mut admin = PgConnection::connect(&server).await?;
-        // A test that failed may still hold locks; the server's own end will do then.
-        let drop = format!("set lock_timeout = '1s'; drop schema if exists {name} cascade");
-        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await?;
+        execute(&mut admin, &format!("create database {name} template {TEMPLATE} strategy file_copy")).await;
+        Self { beside, name }
+    }
+
+    /// Under an application name by which its connections differ from those of other tests.
+    fn url(&self) -> String {
+        let (address, _) = self.beside.rsplit_once('/').expect("an address that ends in the database's name");
+        format!("{address}/{0}?application_name={0}", self.name)
+    }
+
+    async fn remove(beside: String, name: String) -> sqlx::Result<()> {
+        let drop = AssertSqlSafe(format!("drop database if exists {name} with (force)"));
+        sqlx::raw_sql(drop).execute(&mut PgConnection::connect(&beside).await?).await?;
         Ok(())
     }
 }
 
-impl Drop for Schema {
+/// Whether the template is complete.
+async fn is_made(admin: &mut PgConnection) -> bool {
+    sqlx::query_scalar("select exists (select from pg_database where datname = $1 and datistemplate)")
+        .bind(TEMPLATE)
+        .fetch_one(admin)
+        .await
+        .expect("the server's databases")
+}
+
+async fn execute(connection: &mut PgConnection, statement: &str) {
+    let statement = AssertSqlSafe(statement.to_owned());
+    sqlx::raw_sql(statement).execute(connection).await.expect("a database of the test's own");
+}
+
+impl Drop for Own {
     fn drop(&mut self) {
-        let removal = Self::remove(self.server.clone(), self.name.clone(), self.beside.clone());
+        let removal = Self::remove(self.beside.clone(), self.name.clone());
         // On a thread of its own, as this one may belong to a runtime.
         let removal = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -349,13 +345,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_schema_is_gone_with_its_test() {
+    async fn a_database_is_gone_with_its_test() {
         let database = TestDatabase::create(Engine::Postgres).await;
-        let (Place::Postgres(schema), witness) = (&database.0, TestDatabase::empty(Engine::Postgres).await)
+        let (Place::Postgres(own), witness) = (&database.0, TestDatabase::empty(Engine::Postgres).await)
         else {
             panic!("not PostgreSQL")
         };
-        let count = format!("select count(*) from pg_namespace where nspname = '{}'", schema.name);
+        let count = format!("select count(*) from pg_database where datname = '{}'", own.name);
         assert_eq!(witness.sql_count(&count).await, 1);
         drop(database);
         assert_eq!(witness.sql_count(&count).await, 0);

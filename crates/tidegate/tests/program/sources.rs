@@ -158,7 +158,7 @@ on_both_engines! {
     // The source is asked and does not answer: the server is in the middle of its work when it is killed, and does it again.
     async fn killed_in_the_middle_of_a_test_and_of_a_discovery_it_does_them_again(engine: Engine) {
         let here = Installation::with_database(engine).await;
-        let source = TestDatabase::empty_alone(Engine::Postgres).await;
+        let source = TestDatabase::empty(Engine::Postgres).await;
         source.sql("create table orders (id bigint primary key)").await;
         let url = reqwest::Url::parse(&source.postgres_url()).unwrap();
         let way = Way::to(url.port().unwrap()).await;

@@ -77,7 +77,7 @@ fn user() -> String {
 on_both_engines! {
     async fn a_source_behind_an_ssh_server_is_reached_while_that_has_the_same_key(engine: Engine) {
         let here = Installation::with_database(engine).await;
-        let source = TestDatabase::empty_alone(Engine::Postgres).await;
+        let source = TestDatabase::empty(Engine::Postgres).await;
         let url = reqwest::Url::parse(&source.postgres_url()).unwrap();
         for name in ["host", "other", "client"] {
             make_key(&here, name);

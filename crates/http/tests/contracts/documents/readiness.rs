@@ -79,7 +79,7 @@ on_both_engines! {
     // A disk that is full (SQLite: code 13), or a fail-over to a server that is only read: not what a test pretends, but what the
     // database itself says.
     async fn a_full_disk_or_a_read_only_server_is_told_and_its_end_is_noticed(engine: Engine) {
-        let app = TestApp::builder(engine).alone().start().await;
+        let app = TestApp::start(engine).await;
         let (ada, link) = ada_with_link(&app).await;
         assert_ready(&app).await;
         app.run_out_of_room().await;

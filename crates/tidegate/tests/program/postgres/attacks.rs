@@ -326,7 +326,7 @@ async fn sources(
 
 on_both_engines! {
     async fn the_wire_answers_what_http_answers(here: Installation) {
-        let postgres = TestDatabase::empty_alone(Engine::Postgres).await;
+        let postgres = TestDatabase::empty(Engine::Postgres).await;
         let mariadb = Mariadb::start(&["--general-log=1".to_owned(), "--log-output=TABLE".to_owned()]);
         let server = serve(&here);
         let (session, token) = tokens(&here, &server).await;

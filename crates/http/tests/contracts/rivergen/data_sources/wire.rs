@@ -38,7 +38,7 @@ impl Server {
 
     /// With nothing in it of other tests.
     pub(in crate::rivergen) async fn alone() -> Self {
-        Self::with(TestDatabase::empty_alone(Engine::Postgres).await).await
+        Self::with(TestDatabase::empty(Engine::Postgres).await).await
     }
 
     async fn with(database: TestDatabase) -> Self {
