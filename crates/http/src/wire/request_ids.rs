@@ -60,7 +60,7 @@ mod tests {
         assert!(!ids.is_sorted(), "in the order of their numbers");
         // Of all bits but those of the time, the version and the variant, none is the same in all of them.
         let free = !(u128::MAX << 80) & !(0xf_u128 << 76) & !(0b11_u128 << 62);
-        let same = |differs: u128, id: &Uuid| differs | (id.as_u128() ^ ids[0].as_u128());
-        assert_eq!(ids.iter().fold(0, same) & free, free);
+        let differing = |so_far: u128, id: &Uuid| so_far | (id.as_u128() ^ ids[0].as_u128());
+        assert_eq!(ids.iter().fold(0, differing) & free, free);
     }
 }
