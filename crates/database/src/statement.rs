@@ -59,7 +59,9 @@ macro_rules! fetch_all {
 ///
 /// On SQLite a row that comes by itself costs several times what finding it does: each of its values is copied, and the thread that finds
 /// it wakes the task that wants it. So there all rows come as one, a JSON array of arrays. `$packed` are the columns as they stand in that:
-/// `hex(id)` of a key and `json(profile)` of a document, others by their names.
+/// `hex(id)` of a key and `json(profile)` of a document, others by their names. Text, 64-bit integers and nulls come as they are stored. Not
+/// so booleans, which are numbers there, doubles, which lose digits, and other bytes, which JSON does not have: none may be among them. A
+/// document that is `null` reads as none. The list is in memory as text and as rows at a time, so `$sql` bounds it.
 #[macro_export]
 macro_rules! fetch_list {
     ($unit:expr, $row:ty, $packed:literal, $sql:expr $(, $value:expr)* $(,)?) => {

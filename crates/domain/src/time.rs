@@ -170,6 +170,14 @@ mod tests {
         let before_the_epoch = Timestamp::from_micros(-1_500);
         assert_eq!(before_the_epoch.iso_millis(), "1969-12-31T23:59:59.998Z");
         assert_eq!(Timestamp::from_seconds(0).iso_millis(), "1970-01-01T00:00:00.000Z");
+        // What is finer is cut off: nothing lies ahead of when it was.
+        let almost = Timestamp::from_micros(999_999);
+        assert_eq!(almost.iso_seconds(), "1970-01-01T00:00:00Z");
+        assert_eq!(almost.iso_millis(), "1970-01-01T00:00:00.999Z");
+        assert_eq!(Timestamp::from_seconds(-30_641_760_000).iso_seconds(), "0999-01-01T00:00:00Z");
+        assert_eq!(Timestamp::from_seconds(253_402_207_200).iso_micros(), "9999-12-30T22:00:00.000000Z");
+        // Beyond what has a date.
+        assert_eq!(Timestamp::from_micros(i64::MAX).iso_seconds(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_rfc3339("2024-01-01T15:00:00.123456+03:00"), Some(instant));
         assert_eq!(Timestamp::from_rfc3339("2024-01-01"), None);
     }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_domain::Timestamp;
 use uuid::{Builder, Uuid};
 
-/// Makes ids of requests. They are sorted by time like row keys, and no two nodes make the same. They protect nothing, so each is made
-/// of a number instead of random bytes of its own, which would be a fiftieth of the work of a small request. The number does not show:
-/// a client would see how many requests others send.
+/// Makes ids of requests. They are sorted by time like row keys, and differ between nodes and between starts of one. They protect nothing,
+/// so each is made of a number instead of random bytes of its own, which would be a fiftieth of the work of a small request. Neither the
+/// number nor the node shows: a client would see how many requests others send, how many nodes there are, and when one was restarted.
 pub(crate) struct RequestIds {
     /// Random.
     secret: Uuid,
@@ -24,8 +24,9 @@ impl RequestIds {
     pub(crate) fn next(&self, now: Timestamp) -> String {
         let mut hidden = DefaultHasher::new();
         (self.secret, self.made.fetch_add(1, Ordering::Relaxed)).hash(&mut hidden);
-        let unique = (self.secret.as_u128() << 64) | u128::from(hidden.finish());
-        let [_, _, _, _, _, _, unique @ ..] = unique.to_be_bytes();
+        // An id has room for some more bits than the hash has. Those of the secret would be the same in all ids of a node.
+        let hidden = u128::from(hidden.finish());
+        let [_, _, _, _, _, _, unique @ ..] = ((hidden << 64) | hidden).to_be_bytes();
         let id = Builder::from_unix_timestamp_millis(now.millis(), &unique).into_uuid();
         id.simple().encode_lower(&mut Uuid::encode_buffer()).to_owned()
     }
@@ -47,5 +48,19 @@ mod tests {
         assert!(ids.iter().all(|id| id.len() == 32));
         let later = nodes[0].next(Timestamp::from_seconds(1_700_000_001));
         assert!(ids.iter().all(|id| *id < later));
+    }
+
+    #[test]
+    fn neither_the_number_nor_the_node_can_be_read_from_an_id() {
+        let node = RequestIds::new(Uuid::from_u128(u128::MAX));
+        let ids: Vec<Uuid> = (0..64)
+            .map(|_| Uuid::parse_str(&node.next(Timestamp::from_seconds(1_700_000_000))).unwrap())
+            .collect();
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        assert!(!ids.is_sorted(), "in the order of their numbers");
+        // Of all bits but those of the time, the version and the variant, none is the same in all of them.
+        let free = !(u128::MAX << 80) & !(0xf_u128 << 76) & !(0b11_u128 << 62);
+        let differing = |so_far: u128, id: &Uuid| so_far | (id.as_u128() ^ ids[0].as_u128());
+        assert_eq!(ids.iter().fold(0, differing) & free, free);
     }
 }

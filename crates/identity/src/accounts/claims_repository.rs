@@ -1,8 +1,9 @@
 //! Rows that say who agreed to be managed, and which addresses are unproven.
 
+use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
+use tidegate_domain::{Document, EmailAddress, PhoneNumber, Timestamp};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
@@ -148,28 +149,32 @@ impl Claims<'_> {
     }
 
     /// Removes what an account says of its owner: names, picture, profile, documents, consent to terms. The organization it
-    /// owns is called `name` from then on.
+    /// owns is called `name` from then on. Documents that are empty count as such, or whoever takes the account over would pay for those of
+    /// a stranger.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn clear_descriptions(&mut self, account: AccountId, name: &str, now: Timestamp) -> Result<()> {
-        let nothing = || sqlx::types::Json(serde_json::Value::Object(serde_json::Map::new()));
+        let nothing = Document::default();
         execute!(
             self.0,
             "update accounts set display_name = '', first_name = '', last_name = '', profile_image_url = null,
-                profile = $2, user_metadata = $2, agreed_to_terms = false, terms_version = null, updated_at = $3
+                profile = $2, user_metadata = $2, metadata_bytes = $3, agreed_to_terms = false, terms_version = null,
+                updated_at = $4
              where id = $1",
             account.0,
-            nothing(),
+            Json(&nothing),
+            crate::organizations::quotas_repository::bytes(&nothing),
             now.micros(),
         )?;
         execute!(
             self.0,
-            "update organizations set name = $2, metadata = $3, updated_at = $4 where id in
+            "update organizations set name = $2, metadata = $3, metadata_bytes = $4, updated_at = $5 where id in
                 (select organization_id from memberships where account_id = $1 and role = 'owner')",
             account.0,
             name,
-            nothing(),
+            Json(&nothing),
+            crate::organizations::quotas_repository::bytes(&nothing),
             now.micros(),
         )?;
         self.0.touch_account(account);

@@ -434,22 +434,25 @@ impl Accounts<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn delete(&mut self, account: AccountId, tombstone: &str, now: Timestamp) -> Result<()> {
+        let nothing = Document::default();
         execute!(
             self.0,
             "update accounts set display_name = '', first_name = '', last_name = '', profile_image_url = null,
-                profile = $2, user_metadata = $2, tombstone = $3, disabled_at = $4, updated_at = $4
+                profile = $2, user_metadata = $2, metadata_bytes = $3, tombstone = $4, disabled_at = $5, updated_at = $5
              where id = $1",
             account.0,
-            Json(Document::default()),
+            Json(&nothing),
+            crate::organizations::quotas_repository::bytes(&nothing),
             tombstone,
             now.micros(),
         )?;
         execute!(
             self.0,
-            "update organizations set name = '', domain = '', metadata = $2 where id in
+            "update organizations set name = '', domain = '', metadata = $2, metadata_bytes = $3 where id in
                 (select organization_id from memberships where account_id = $1 and role = 'owner')",
             account.0,
-            Json(Document::default()),
+            Json(&nothing),
+            crate::organizations::quotas_repository::bytes(&nothing),
         )?;
         // A phone's next owner is not to find what was sent.
         for statement in [

@@ -202,18 +202,37 @@ on_both_engines! {
 
     async fn a_page_says_of_each_member_what_is_said_of_them_alone(world: World) {
         let host = world.member("host@example.com").await;
-        let odd = document(json!({ "a  b": ["\"\\\n\u{1f600}", -0.5, 1e300, u64::MAX], "": {}, "null": null }));
-        let account = world.person(&host, "ada@example.com").await;
-        let (first, last) = ("Ada \"\\\u{1f600}", "O'Neil\t");
-        commit!(world.store, unit => unit.members().describe(account, first, last, &odd, at(5)));
-        let alone = read!(world.store, unit => unit.members().find_by_key(host.organization, account)).unwrap();
-        assert_eq!((alone.first_name.as_str(), alone.last_name.as_str(), &alone.metadata), (first, last, &odd));
-        // With room for the document in a page, and without.
-        for most in [10, 100_000] {
-            let (page, _) =
-                read!(world.store, unit => unit.members().page(host.organization, Listed::Individuals, None, most));
-            let listed = page.into_iter().find(|member| member.account == account).unwrap();
-            assert_eq!(format!("{listed:?}"), format!("{alone:?}"), "{most}");
+        let deep = (0..100).fold(json!({}), |inner, _| json!([inner]));
+        let odd = document(json!({
+            "a  b": ["\"\\\n\u{1f600}\u{1}\u{7f}\u{2028}", -0.5, 1e300, 5e-324, u64::MAX, i64::MIN],
+            "": {}, "null": null, "\u{ffff}": deep, "\\u0041": [true, "null", "1e5", ""],
+        }));
+        let ada = world.person(&host, "ada@example.com").await;
+        let bob = world.person(&host, "o'neil+\u{e9}@example.com").await;
+        let export = world.program(&host, "night \"export\"").await;
+        let (first, last) = ("Ada \"\\\u{1f600}\u{1}\u{202e}", "O'Neil\t");
+        for account in [ada, export] {
+            commit!(world.store, unit => unit.members().describe(account, first, last, &odd, at(5)));
+        }
+        assert!(commit!(world.store, unit => unit.accounts().verify_email(ada, &address("ada@example.com"), at(6))));
+        for (listed, kept) in [(Listed::Individuals, vec![ada, bob]), (Listed::Services, vec![export])] {
+            let mut alone = Vec::new();
+            for account in kept {
+                let one = read!(world.store, unit => unit.members().find_by_key(host.organization, account));
+                alone.push(one.unwrap());
+            }
+            // Keys of one moment are in any order.
+            alone.sort_by_key(|one| one.membership);
+            if let Some(described) = alone.iter().find(|one| [ada, export].contains(&one.account)) {
+                let names = (described.first_name.as_str(), described.last_name.as_str());
+                assert_eq!((names, &described.metadata), ((first, last), &odd));
+            }
+            // With room for the document in a page, and without.
+            for most in [10, 100_000] {
+                let (page, goes_on) =
+                    read!(world.store, unit => unit.members().page(host.organization, listed, None, most));
+                assert_eq!((format!("{page:?}"), goes_on), (format!("{alone:?}"), false), "{listed:?} {most}");
+            }
         }
     }
 

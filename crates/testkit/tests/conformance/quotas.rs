@@ -79,6 +79,21 @@ on_both_engines! {
         assert_eq!(used(&world, rival.organization, Quota::Programs).await, 1);
     }
 
+    async fn documents_that_a_stranger_left_do_not_count_for_the_owner_of_the_address(world: World) {
+        let host = world.member("host@example.com").await;
+        let ada = world.person(&host, "ada@example.com").await;
+        let metadata = document(json!({ "a": "x".repeat(92) }));
+        commit!(world.store, unit => unit.members().describe(ada, "", "", &metadata, NOW));
+        commit!(world.store, unit => unit.organizations().set_metadata(host.organization, &metadata, NOW));
+        for (cleared, expected) in [(None, 100 + 100), (Some(ada), 2 + 100), (Some(host.account), 2 + 2)] {
+            if let Some(account) = cleared {
+                commit!(world.store, unit => unit.claims().clear_descriptions(account, "ada", at(5)));
+            }
+            let counted = used(&world, host.organization, Quota::MetadataBytes).await;
+            assert_eq!(counted, expected, "{cleared:?}");
+        }
+    }
+
     async fn of_two_units_that_add_the_second_counts_what_the_first_added(world: World) {
         let acme = world.organization().await;
         let new: Vec<_> = (0..20).map(|number| database(&world, acme, &format!("films {number}"))).collect();

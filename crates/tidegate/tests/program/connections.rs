@@ -1,5 +1,6 @@
 //! Connections that are kept, and those that are not: told to the client either way.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -10,15 +11,20 @@ fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.base.trim_start_matches("http://")).unwrap()
 }
 
-/// The head of the next answer; its body is read and forgotten.
-fn head_of_answer(stream: &mut TcpStream) -> String {
+/// The head of the next answer.
+fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
         head.extend(byte);
     }
-    let head = String::from_utf8(head).unwrap().to_lowercase();
+    String::from_utf8(head).unwrap().to_lowercase()
+}
+
+/// The same; its body is read and forgotten.
+fn head_of_answer(stream: &mut TcpStream) -> String {
+    let head = head(stream);
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
     head
@@ -67,6 +73,61 @@ fn a_connection_that_ends_with_an_answer_says_so() {
         .unwrap();
         let head = head_of_answer(&mut stream);
         assert!(head.starts_with("http/1.1 415") && head.contains("connection: close"), "{head}");
+    }
+    server.stop();
+}
+
+#[test]
+fn answers_are_the_same_whatever_the_path_ends_with_and_have_what_every_answer_has() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    let mut stream = connect(&server);
+    let mut ids = BTreeSet::new();
+    for (request, status, says) in [
+        ("GET /healthz", "200", "content-type: application/json\r\n"),
+        ("GET /healthz/", "200", "content-length: 15\r\n"),
+        // Without its body: the next answer would begin with it.
+        ("HEAD /healthz", "200", "content-length: 15\r\n"),
+        ("PUT /healthz/", "405", "allow: get,head\r\n"),
+        ("GET /api/v2/auth/login/", "405", "allow: post\r\n"),
+        ("GET //healthz", "404", ""),
+        ("GET /v1/nowhere/", "404", ""),
+    ] {
+        write!(stream, "{request} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let is_head = request.starts_with("HEAD");
+        let head = if is_head { head(&mut stream) } else { head_of_answer(&mut stream) };
+        assert!(head.starts_with(&format!("http/1.1 {status}")) && head.contains(says), "{request}: {head}");
+        assert!(head.contains("x-content-type-options: nosniff\r\n"), "{request}: {head}");
+        let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
+        assert!(id.len() == 32 && ids.insert(id), "{request}: {head}");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_body_that_does_not_come_is_waited_for_however_its_length_is_told() {
+    let here = Installation::new();
+    let server = here.serve_with(&["--dev"], |command| {
+        command.env("TIDEGATE_HTTP__DEADLINE", "2");
+    });
+    for (length, begun, is_awaited) in [
+        ("content-length: 10", "{", true),
+        ("transfer-encoding: chunked", "1\r\n{\r\n", true),
+        ("transfer-encoding: chunked", "", true),
+        ("transfer-encoding: chunked", "0\r\n\r\n", false),
+        ("content-length: 0", "", false),
+        ("x-length: none", "", false),
+    ] {
+        let mut stream = connect(&server);
+        write!(
+            stream,
+            "POST /api/v2/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{length}\r\n\r\n{begun}"
+        )
+        .unwrap();
+        let head = head_of_answer(&mut stream);
+        // 408 is said of a body that takes from the budget; the handler's own delay would be a 503.
+        assert!(head.starts_with("http/1.1 4"), "{length} {begun:?}: {head}");
+        assert_eq!(head.starts_with("http/1.1 408"), is_awaited, "{length} {begun:?}: {head}");
     }
     server.stop();
 }

@@ -52,6 +52,15 @@ async fn a_commit_is_flushed_to_disk_and_never_keeps_readers_waiting() {
     assert_eq!(journal, "wal");
 }
 
+/// `.cargo/config.toml` says why. Another build of the same code, without that file, would be slower under load and never fail.
+#[tokio::test]
+async fn connections_take_no_common_lock_for_pages_and_allocations() {
+    let (_directory, _writer, readers) = fresh().await;
+    let built: Vec<String> = sqlx::query_scalar("pragma compile_options").fetch_all(&readers).await.unwrap();
+    let is_built = |option: &str| built.iter().any(|one| one == option);
+    assert!(!is_built("ENABLE_MEMORY_MANAGEMENT") && is_built("DEFAULT_MEMSTATUS=0"), "{built:?}");
+}
+
 #[tokio::test]
 async fn readers_cannot_write() {
     let (_directory, _writer, readers) = fresh().await;

@@ -3,6 +3,8 @@
 use axum::http::Method;
 use tidegate_testkit::{Answer, Engine, TestApp};
 
+use crate::routes;
+
 const OURS: &str = "https://app.example.com";
 
 async fn app(headers: &[&str]) -> TestApp {
@@ -61,6 +63,42 @@ async fn answers_outside_of_every_contract_can_be_read_too() {
         metrics.header("access-control-allow-origin"),
         if metrics.status == 404 { "" } else { "never" }
     );
+}
+
+/// That scripts of ours may read it with the headers they need, and that no cache shows it to others.
+#[track_caller]
+fn assert_readable(answer: &Answer, story: &str) {
+    let said: Vec<_> = answer.headers.get_all("access-control-allow-origin").iter().collect();
+    assert_eq!(said, [OURS], "{story}: {}", answer.status);
+    let mut varies = answer.headers.get_all("vary").iter().filter_map(|names| names.to_str().ok());
+    assert!(varies.any(|names| names.contains("origin")), "{story}: {:?}", answer.headers);
+}
+
+#[tokio::test]
+async fn whatever_a_contract_answers_can_be_read() {
+    let app = app(&[]).await;
+    let brew = Method::from_bytes(b"BREW").unwrap();
+    for route in routes::all() {
+        let (path, name) = (route.sample_path(), route.name());
+        for request in [
+            route.request(&app.client()),
+            // Refused before any handler sees them: an encoding, a method.
+            route.request(&app.client()).header("content-encoding", "gzip"),
+            app.client().request(brew.clone(), &path),
+        ] {
+            let answer = request.header("origin", OURS).send().await;
+            assert_readable(&answer, &name);
+            assert!(answer.header("access-control-expose-headers").contains("x-request-id"), "{name}");
+        }
+        let asked = preflight(&app, &path, "content-type").await;
+        assert_readable(asked.assert_status(200), &name);
+        assert!(asked.header("access-control-allow-methods").contains("DELETE"), "{name}");
+    }
+    app.store().close().await;
+    for route in routes::with_body().into_iter().filter(|route| !route.bearer) {
+        let answer = route.request(&app.client()).header("origin", OURS).send().await;
+        assert_readable(&answer, &route.name());
+    }
 }
 
 #[tokio::test]

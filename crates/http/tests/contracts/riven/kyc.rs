@@ -218,6 +218,8 @@ on_both_engines! {
         let answer = submit(&app, &ada, Form::document("other", &file)).await;
         assert_says(&answer, 503, "Too many uploads are under way; try again later.");
         assert_eq!(answer.header("retry-after"), "5");
+        let chunked = Form::document("other", &file).chunked_on(app.post(&url(KYC)).bearer(&ada.token));
+        assert_says(&chunked.send().await, 503, "Too many uploads are under way; try again later.");
         assert_accepted(&submit(&app, &ada, passport()).await, &user, "pending");
 
         let bob = app.register_phone(BOB).await;

@@ -1,7 +1,10 @@
 //! How this contract asks and answers.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tidegate_testkit::{Answer, Engine, Fixture, PhonePerson, Request, TestApp};
 
@@ -47,6 +50,14 @@ impl Form {
     pub(crate) fn on(mut self, request: Request) -> Request {
         self.0.extend(b"--b--\r\n");
         request.body("multipart/form-data; boundary=b", self.0)
+    }
+
+    /// The same without a length that is known before.
+    pub(crate) fn chunked_on(mut self, request: Request) -> Request {
+        self.0.extend(b"--b--\r\n");
+        let chunks: Vec<Vec<u8>> = self.0.chunks(16 << 10).map(<[u8]>::to_vec).collect();
+        let body = Body::from_stream(stream::iter(chunks).map(Ok::<_, Infallible>));
+        request.header("content-type", "multipart/form-data; boundary=b").stream(body)
     }
 }
 
