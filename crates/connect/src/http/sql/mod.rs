@@ -26,7 +26,7 @@ pub(crate) mod plan;
 pub(crate) mod values;
 
 use allowance::Allowance;
-use plan::{Found, Plan, Planned, Projected};
+use plan::{Compare, Found, Kind, Plan, Planned, Projected};
 
 /// Columns that discovery reads at most.
 const MOST_COLUMNS: usize = 1_000_000;
@@ -70,8 +70,23 @@ pub(crate) trait Warehouse: Send + Sync + 'static {
     fn title(&self) -> &'static str;
     /// The query that a test runs.
     fn probe(&self) -> &'static str;
-    /// The product's version, if it tells.
-    async fn version(&self) -> Result<Option<String>, SourceError>;
+    /// What the product is called with its version.
+    fn product(&self) -> &'static str {
+        self.title()
+    }
+    /// The query that tells its version; none where the product has none that it tells.
+    fn version_query(&self) -> Option<&'static str> {
+        None
+    }
+    /// The product with its version, if it tells.
+    async fn version(&self) -> Result<Option<String>, SourceError> {
+        let product = self.product();
+        let Some(query) = self.version_query() else { return Ok(Some(product.to_owned())) };
+        let mut running = self.begin(Statement::new(query, Vec::new())).await?;
+        let rows = self.page(&mut running).await?.unwrap_or_default();
+        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        Ok(version.map(|version| format!("{product} {version}")))
+    }
     /// Queries of the catalog that answer, for one schema or all that are the users' own, and one relation or all: schema, relation, `V`
     /// for views, rows, comment, column, type, precision, scale, `N` if it is not nullable, comment, collation, and anything for a column
     /// of the primary key; in the order of relations and columns.
@@ -84,10 +99,42 @@ pub(crate) trait Warehouse: Send + Sync + 'static {
     fn type_name(&self, native: String) -> String {
         native
     }
+    /// A text in a query, which is sent apart from it: what stands for it there.
+    fn parameter(&self, text: &str, parameters: &mut Vec<String>) -> String {
+        parameters.push(text.to_owned());
+        "?".to_owned()
+    }
+    /// A query of the catalog, which ends with a condition, for the names that are asked for: each with its column.
+    fn named(&self, mut text: String, names: [(&str, Option<&str>); 2]) -> Statement {
+        let mut parameters = Vec::new();
+        for (column, name) in names {
+            if let Some(name) = name {
+                let name = self.parameter(name, &mut parameters);
+                text.push_str(&format!(" AND {column} = {name}"));
+            }
+        }
+        Statement::new(text, parameters)
+    }
+    /// A name in a query.
+    fn identifier(&self, name: &str) -> String {
+        double_quoted(name)
+    }
+    /// How the values of a column are read, by its name in a query, and which of them are compared there.
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare);
+    /// Whether rows can be ordered by a column of a kind.
+    fn is_sortable(&self, _: &Found, _: Kind) -> bool {
+        false
+    }
     /// How a column is read.
-    fn planned(&self, found: &Found) -> Planned;
+    fn planned(&self, found: &Found) -> Planned {
+        let identifier = self.identifier(&found.name);
+        let (kind, expression, compare) = self.reading(found, &identifier);
+        Planned { identifier, expression, kind, compare, sortable: self.is_sortable(found, kind) }
+    }
     /// A relation in a query.
-    fn relation(&self, schema: &str, table: &str) -> String;
+    fn relation(&self, schema: &str, table: &str) -> String {
+        format!("{}.{}", self.identifier(schema), self.identifier(table))
+    }
     /// A value in a query, compared with a column; what is a parameter stands as the database writes parameters.
     fn literal(&self, column: &Planned, literal: &Literal, parameters: &mut Vec<String>) -> String;
     /// A column of a result, under a name where the database wants one.
