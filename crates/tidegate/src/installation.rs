@@ -18,6 +18,14 @@ const POINT_AT_IT: &str = "run this in the directory where the server was starte
      TIDEGATE_DATA_DIR or data_dir in tidegate.toml, and a PostgreSQL database with --database or TIDEGATE_DATABASE; a new \
      installation is made by `tidegate serve`, or by --new of `tidegate migrate` and `tidegate org create`";
 
+/// What to do about a database that `tidegate copy` is to read: the data directory has nothing to do with one that is named.
+const NAME_THE_SOURCE: &str = "name the database that is to be read with --from: sqlite:PATH, with the path of its file, or \
+     postgres://USER:PASSWORD@HOST/NAME";
+
+/// What to do about a server beside which another one cannot be.
+const STOP_THE_OTHER: &str = "stop that process first; a second installation needs another --data-dir, and several nodes of one need \
+     PostgreSQL";
+
 /// Refuses a SQLite file that is not there: an empty one would only hide a wrong directory.
 ///
 /// # Errors
@@ -28,6 +36,22 @@ pub(crate) fn refuse_missing_file(config: &Config) -> Result<(), Failure> {
         Some(path) if absence(&path).is_some() => Err(missing(config)),
         _ => Ok(()),
     }
+}
+
+/// The same of a database that was named as the one to read.
+///
+/// # Errors
+/// Names the directory that was looked in, and how to name another file.
+pub(crate) fn refuse_missing_source(config: &Config) -> Result<(), Failure> {
+    if config.database_file().is_none_or(|path| absence(&path).is_none()) {
+        return Ok(());
+    }
+    let (what, other) = what_is_missing(config);
+    let advice = match other {
+        Some(file) => format!("there is one at {0}: name that with --from sqlite:{0}", file.display()),
+        None => NAME_THE_SOURCE.to_owned(),
+    };
+    Err(Failure::advised("database_missing", what, advice))
 }
 
 /// How a database's file is not there.
@@ -137,28 +161,32 @@ pub(crate) async fn refuse_missing(config: &Config, store: &Store) -> Result<(),
 }
 
 fn missing(config: &Config) -> Failure {
-    let what = match config.database_url() {
-        DatabaseUrl::Sqlite(path) => {
-            let path = absolute(&path).unwrap_or(path);
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            let what = format!(
-                "there is no installation of Tidegate in {}: no database {name}",
-                directory.display()
-            );
-            // The directory in which the server was started was named, and not the one that it made there.
-            let below = directory.join("tidegate-data");
-            if Store::is_sqlite_file(&below.join(&name)) {
-                let advice = format!("there is one in {}: name that with --data-dir", below.display());
-                return Failure::advised("database_missing", what, advice);
-            }
-            what
-        }
+    let (what, other) = what_is_missing(config);
+    let advice = match other.as_deref().and_then(Path::parent) {
+        Some(directory) => format!("there is one in {}: name that with --data-dir", directory.display()),
+        None => POINT_AT_IT.to_owned(),
+    };
+    Failure::advised("database_missing", what, advice)
+}
+
+/// What is not there, and the database that may be meant: the directory in which the server was started was named, and not the one that
+/// it made there.
+fn what_is_missing(config: &Config) -> (String, Option<PathBuf>) {
+    let path = match config.database_url() {
+        DatabaseUrl::Sqlite(path) => absolute(&path).unwrap_or(path),
         url @ DatabaseUrl::Postgres(_) => {
-            format!("there is no installation of Tidegate in the database {url}")
+            return (format!("there is no installation of Tidegate in the database {url}"), None);
         }
     };
-    Failure::advised("database_missing", what, POINT_AT_IT)
+    let name = path.file_name().unwrap_or_default();
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let what = format!(
+        "there is no installation of Tidegate in {}: no database {}",
+        directory.display(),
+        name.to_string_lossy()
+    );
+    let below = directory.join("tidegate-data").join(name);
+    (what, Some(below).filter(|file| Store::is_sqlite_file(file)))
 }
 
 /// Refuses a SQLite file in which another program keeps its tables.
@@ -189,6 +217,14 @@ impl ServingLock {
     /// # Errors
     /// When another process has it, or the file system has no locks.
     pub(crate) fn take(database: &Path) -> Result<Self, Failure> {
+        Self::take_or(database, STOP_THE_OTHER)
+    }
+
+    /// The same, with what is to be done where another process has it.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn take_or(database: &Path, advice: &str) -> Result<Self, Failure> {
         let path = lock_file(database);
         let shown = path.display();
         let mut file = OpenOptions::new()
@@ -213,7 +249,7 @@ impl ServingLock {
             })?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(served_already(database, &mut file)),
+            Err(TryLockError::WouldBlock) => return Err(served_already(database, &mut file).advise(advice)),
             Err(TryLockError::Error(error)) => {
                 return Err(Failure::advised(
                     "data_directory",
@@ -281,11 +317,7 @@ fn served_already(database: &Path, file: &mut File) -> Failure {
         Ok(pid) => format!("process {pid}"),
         Err(_) => "another process".to_owned(),
     };
-    Failure::advised(
-        "already_served",
-        format!("the database {} is served already, by {by}", database.display()),
-        "stop that process first; a second installation needs another --data-dir, and several nodes of one need PostgreSQL",
-    )
+    Failure::new("already_served", format!("the database {} is served already, by {by}", database.display()))
 }
 
 /// Beside the database, by whatever name it is reached.

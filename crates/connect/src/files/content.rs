@@ -20,11 +20,11 @@ use parquet::basic::{SortOrder, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 
+use super::headers::{Page, measure_bounds, measure_places};
 use super::mended::mended;
 use super::pages::{Chunk, Measured, WRITTEN_OUT, announced};
 use super::parquet::Chunks;
 use super::spool::{Spooled, broken};
-use super::thrift::{Page, measure_bounds, measure_places};
 use super::{LONGEST_ROW, READ_ROWS};
 use crate::error::SourceError;
 

@@ -26,6 +26,7 @@ mod cells;
 mod content;
 mod csv;
 mod excel;
+mod headers;
 mod infer;
 mod json;
 mod lengths;

@@ -18,9 +18,10 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::headers::{Page, measure_footer};
 use super::lengths::are_bounded;
 use super::parquet::failed;
-use super::thrift::{Page, Unmeasured, measure_footer};
+use super::thrift::Unmeasured;
 use super::{LONGEST_ROW, READ_ROWS};
 use crate::error::SourceError;
 
@@ -439,7 +440,7 @@ mod tests {
     };
     use parquet::file::properties::WriterProperties;
 
-    use super::super::thrift::tests::{dictionary, header};
+    use super::super::headers::tests::{dictionary, header};
     use super::*;
 
     /// Texts that repeat, texts that do not, and numbers.

@@ -199,8 +199,8 @@ impl Warehouse for Bigquery {
         "SELECT 1"
     }
 
-    async fn version(&self) -> Result<Option<String>, SourceError> {
-        Ok(Some("BigQuery v2".to_owned()))
+    fn product(&self) -> &'static str {
+        "BigQuery v2"
     }
 
     async fn catalogs(
@@ -228,22 +228,25 @@ impl Warehouse for Bigquery {
         Ok(all)
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let name = identifier(&found.name);
+    fn identifier(&self, name: &str) -> String {
+        identifier(name)
+    }
+
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
         let kind = kind(&found.native);
         let is_nested = found.native.starts_with("ARRAY<") || found.native.starts_with("STRUCT<");
         let is_text = found.native == "STRING" || found.native.starts_with("STRING(");
         let (expression, compare) = match kind {
             // Repeated and nested values are JSON; an array that is absent is an empty one.
             Kind::Text if is_nested => (format!("TO_JSON_STRING({name})"), Compare::Nothing),
-            Kind::Text if is_text && found.collation.is_none() => (name.clone(), Compare::All),
-            Kind::Text if is_text => (name.clone(), Compare::NullOnly),
+            Kind::Text if is_text && found.collation.is_none() => (name.to_owned(), Compare::All),
+            Kind::Text if is_text => (name.to_owned(), Compare::NullOnly),
             Kind::Text if found.native == "JSON" => (format!("TO_JSON_STRING({name})"), Compare::NullOnly),
-            Kind::Text => (name.clone(), Compare::NullOnly),
-            Kind::Float => (name.clone(), Compare::NullOnly),
-            _ => (name.clone(), Compare::All),
+            Kind::Text => (name.to_owned(), Compare::NullOnly),
+            Kind::Float => (name.to_owned(), Compare::NullOnly),
+            _ => (name.to_owned(), Compare::All),
         };
-        Planned { identifier: name, expression, kind, compare, sortable: false }
+        (kind, expression, compare)
     }
 
     fn relation(&self, schema: &str, table: &str) -> String {

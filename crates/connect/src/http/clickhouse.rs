@@ -184,11 +184,8 @@ impl Warehouse for Clickhouse {
         "SELECT 1"
     }
 
-    async fn version(&self) -> Result<Option<String>, SourceError> {
-        let mut running = self.begin(Statement::new("SELECT version()", Vec::new())).await?;
-        let rows = self.page(&mut running).await?.unwrap_or_default();
-        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
-        Ok(version.map(|version| format!("ClickHouse {version}")))
+    fn version_query(&self) -> Option<&'static str> {
+        Some("SELECT version()")
     }
 
     async fn catalogs(
@@ -196,20 +193,16 @@ impl Warehouse for Clickhouse {
         schema: Option<&str>,
         table: Option<&str>,
     ) -> Result<Vec<Statement>, SourceError> {
-        let mut parameters = Vec::new();
-        let mut text = "SELECT c.database, c.table, if(t.engine LIKE '%View', 'V', 'T'), t.total_rows, t.comment, c.name, c.type, NULL, \
+        let text = "SELECT c.database, c.table, if(t.engine LIKE '%View', 'V', 'T'), t.total_rows, t.comment, c.name, c.type, NULL, \
              NULL, if(match(c.type, 'Nullable|Variant|Dynamic|JSON|Object'), 'Y', 'N'), c.comment, NULL, NULL \
              FROM system.columns AS c INNER JOIN system.tables AS t ON t.database = c.database AND t.name = c.table \
              WHERE NOT t.is_temporary AND c.default_kind NOT IN ('MATERIALIZED', 'ALIAS', 'EPHEMERAL') \
              AND c.database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema')"
             .to_owned();
-        for (name, value) in [("c.database", schema.or(self.database.as_deref())), ("c.table", table)] {
-            if let Some(value) = value {
-                text.push_str(&format!(" AND {name} = {}", parameter(value, &mut parameters)));
-            }
-        }
-        text.push_str(" ORDER BY c.database, c.table, c.position");
-        Ok(vec![Statement::new(text, parameters)])
+        let schema = schema.or(self.database.as_deref());
+        let mut statement = self.named(text, [("c.database", schema), ("c.table", table)]);
+        statement.text.push_str(" ORDER BY c.database, c.table, c.position");
+        Ok(vec![statement])
     }
 
     /// That a column may be NULL is told apart from its type.
@@ -217,14 +210,16 @@ impl Warehouse for Clickhouse {
         bare(&native).to_owned()
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let identifier = identifier(&found.name);
-        let (kind, expression, compare) = reading(&found.native, &identifier);
-        Planned { identifier, expression, kind, compare, sortable: false }
+    fn parameter(&self, text: &str, parameters: &mut Vec<String>) -> String {
+        parameter(text, parameters)
     }
 
-    fn relation(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", identifier(schema), identifier(table))
+    fn identifier(&self, name: &str) -> String {
+        identifier(name)
+    }
+
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
+        reading(&found.native, name)
     }
 
     fn literal(&self, column: &Planned, literal: &Literal, parameters: &mut Vec<String>) -> String {

@@ -170,12 +170,12 @@ impl Warehouse for Databricks {
         "SELECT 1"
     }
 
-    async fn version(&self) -> Result<Option<String>, SourceError> {
-        let statement = Statement::new("SELECT current_version().dbsql_version", Vec::new());
-        let mut running = self.begin(statement).await?;
-        let rows = self.page(&mut running).await?.unwrap_or_default();
-        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
-        Ok(version.map(|version| format!("Databricks SQL {version}")))
+    fn product(&self) -> &'static str {
+        "Databricks SQL"
+    }
+
+    fn version_query(&self) -> Option<&'static str> {
+        Some("SELECT current_version().dbsql_version")
     }
 
     async fn catalogs(
@@ -183,29 +183,26 @@ impl Warehouse for Databricks {
         schema: Option<&str>,
         table: Option<&str>,
     ) -> Result<Vec<Statement>, SourceError> {
-        let mut parameters = Vec::new();
-        let mut text = "SELECT c.table_schema, c.table_name, CASE WHEN t.table_type LIKE '%VIEW%' THEN 'V' ELSE 'T' END, NULL, t.comment, \
+        let text = "SELECT c.table_schema, c.table_name, CASE WHEN t.table_type LIKE '%VIEW%' THEN 'V' ELSE 'T' END, NULL, t.comment, \
              c.column_name, c.full_data_type, NULL, NULL, c.is_nullable, c.comment, NULL, NULL \
              FROM information_schema.columns AS c JOIN information_schema.tables AS t \
              ON t.table_schema = c.table_schema AND t.table_name = c.table_name WHERE c.table_schema <> 'information_schema'"
             .to_owned();
-        for (name, value) in [("c.table_schema", schema), ("c.table_name", table)] {
-            if let Some(value) = value {
-                text.push_str(&format!(" AND {name} = {}", parameter(value, &mut parameters)));
-            }
-        }
-        text.push_str(" ORDER BY c.table_schema, c.table_name, c.ordinal_position");
-        Ok(vec![Statement::new(text, parameters)])
+        let mut statement = self.named(text, [("c.table_schema", schema), ("c.table_name", table)]);
+        statement.text.push_str(" ORDER BY c.table_schema, c.table_name, c.ordinal_position");
+        Ok(vec![statement])
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let identifier = identifier(&found.name);
-        let (kind, expression, compare) = reading(&found.native, &identifier);
-        Planned { identifier, expression, kind, compare, sortable: false }
+    fn parameter(&self, text: &str, parameters: &mut Vec<String>) -> String {
+        parameter(text, parameters)
     }
 
-    fn relation(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", identifier(schema), identifier(table))
+    fn identifier(&self, name: &str) -> String {
+        identifier(name)
+    }
+
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
+        reading(&found.native, name)
     }
 
     fn literal(&self, column: &Planned, literal: &Literal, parameters: &mut Vec<String>) -> String {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::client::{self, Client, Request};
 use super::sql::plan::{Compare, Found, Kind, Planned};
-use super::sql::{Statement, Texts, Warehouse, date_text, double_quoted, moment_text};
+use super::sql::{Statement, Texts, Warehouse, date_text, moment_text};
 use super::{json_body, no_json};
 use crate::error::{ErrorCode, SourceError};
 use crate::filter::{Literal, decimal_text};
@@ -184,8 +184,7 @@ impl Warehouse for Oracle {
         schema: Option<&str>,
         table: Option<&str>,
     ) -> Result<Vec<Statement>, SourceError> {
-        let mut parameters = Vec::new();
-        let mut text = format!(
+        let text = format!(
             "SELECT c.owner, c.table_name, CASE WHEN t.table_name IS NULL THEN 'V' ELSE 'T' END, t.num_rows, r.comments, c.column_name, \
              c.data_type, c.data_precision, c.data_scale, c.nullable, m.comments AS column_comments, NULL AS own_collation, NULL AS part_of_key \
              FROM all_tab_columns c JOIN all_users u ON u.username = c.owner \
@@ -194,33 +193,25 @@ impl Warehouse for Oracle {
              LEFT JOIN all_col_comments m ON m.owner = c.owner AND m.table_name = c.table_name AND m.column_name = c.column_name \
              WHERE u.oracle_maintained = 'N' AND c.owner NOT IN ({OWN})"
         );
-        for (name, value) in [("c.owner", schema), ("c.table_name", table)] {
-            if let Some(value) = value {
-                text.push_str(&format!(" AND {name} = ?"));
-                parameters.push(value.to_owned());
-            }
-        }
-        text.push_str(" ORDER BY c.owner, c.table_name, c.column_id");
-        Ok(vec![Statement::new(text, parameters)])
+        let mut statement = self.named(text, [("c.owner", schema), ("c.table_name", table)]);
+        statement.text.push_str(" ORDER BY c.owner, c.table_name, c.column_id");
+        Ok(vec![statement])
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let name = double_quoted(&found.name);
-        let (kind, expression) = kind(found, &name);
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
+        let (kind, expression) = kind(found, name);
         let compare = match kind {
             Kind::Int | Kind::Decimal { .. } | Kind::Timestamp | Kind::Instant => Compare::All,
             Kind::Unreadable => Compare::Nothing,
             // Texts are compared as the session says, and the empty one is NULL.
             _ => Compare::NullOnly,
         };
-        let native = found.native.as_str();
-        let lobs = ["CLOB", "NCLOB", "BLOB", "BFILE", "XMLTYPE", "JSON", "LONG", "LONG RAW"];
-        let sortable = kind != Kind::Unreadable && !lobs.contains(&native);
-        Planned { identifier: name, expression, kind, compare, sortable }
+        (kind, expression, compare)
     }
 
-    fn relation(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", double_quoted(schema), double_quoted(table))
+    fn is_sortable(&self, found: &Found, kind: Kind) -> bool {
+        let lobs = ["CLOB", "NCLOB", "BLOB", "BFILE", "XMLTYPE", "JSON", "LONG", "LONG RAW"];
+        kind != Kind::Unreadable && !lobs.contains(&found.native.as_str())
     }
 
     /// Numbers and moments alone are compared, which need no escapes.

@@ -190,11 +190,8 @@ impl Warehouse for Snowflake {
         "SELECT 1"
     }
 
-    async fn version(&self) -> Result<Option<String>, SourceError> {
-        let mut running = self.begin(Statement::new("SELECT CURRENT_VERSION()", Vec::new())).await?;
-        let rows = self.page(&mut running).await?.unwrap_or_default();
-        let version = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
-        Ok(version.map(|version| format!("Snowflake {version}")))
+    fn version_query(&self) -> Option<&'static str> {
+        Some("SELECT CURRENT_VERSION()")
     }
 
     async fn catalogs(
@@ -203,25 +200,18 @@ impl Warehouse for Snowflake {
         table: Option<&str>,
     ) -> Result<Vec<Statement>, SourceError> {
         let database = double_quoted(&self.database);
-        let mut parameters = Vec::new();
-        let mut text = format!(
+        let text = format!(
             "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, CASE WHEN t.TABLE_TYPE LIKE '%VIEW%' THEN 'V' ELSE 'T' END, t.ROW_COUNT, t.COMMENT, \
              c.COLUMN_NAME, c.DATA_TYPE, c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.IS_NULLABLE, c.COMMENT, c.COLLATION_NAME, NULL \
              FROM {database}.INFORMATION_SCHEMA.COLUMNS c JOIN {database}.INFORMATION_SCHEMA.TABLES t \
              ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME WHERE c.TABLE_SCHEMA <> 'INFORMATION_SCHEMA'"
         );
-        for (name, value) in [("c.TABLE_SCHEMA", schema), ("c.TABLE_NAME", table)] {
-            if let Some(value) = value {
-                text.push_str(&format!(" AND {name} = ?"));
-                parameters.push(value.to_owned());
-            }
-        }
-        text.push_str(" ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION");
-        Ok(vec![Statement::new(text, parameters)])
+        let mut statement = self.named(text, [("c.TABLE_SCHEMA", schema), ("c.TABLE_NAME", table)]);
+        statement.text.push_str(" ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION");
+        Ok(vec![statement])
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let name = double_quoted(&found.name);
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
         let kind = kind(found);
         let expression = match (found.native.as_str(), kind) {
             (_, Kind::Hex) => format!("HEX_ENCODE({name})"),
@@ -233,7 +223,7 @@ impl Warehouse for Snowflake {
             }
             ("VARIANT" | "OBJECT" | "ARRAY" | "MAP" | "VECTOR", _) => format!("TO_JSON(TO_VARIANT({name}))"),
             ("GEOGRAPHY" | "GEOMETRY", _) => format!("ST_ASWKT({name})"),
-            _ => name.clone(),
+            _ => name.to_owned(),
         };
         let is_text = matches!(found.native.as_str(), "TEXT" | "VARCHAR" | "STRING" | "CHAR");
         let compare = match kind {
@@ -243,7 +233,7 @@ impl Warehouse for Snowflake {
             Kind::Unreadable => Compare::Nothing,
             _ => Compare::All,
         };
-        Planned { identifier: name, expression, kind, compare, sortable: false }
+        (kind, expression, compare)
     }
 
     fn relation(&self, schema: &str, table: &str) -> String {

@@ -11,9 +11,12 @@ use arrow_array::{
 use arrow_schema::{DataType, Field};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::data_type::{Int96, Int96Type};
+use parquet::file::metadata::ParquetMetaDataWriter;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -126,6 +129,58 @@ async fn moments_of_96_bits_are_of_every_year() {
     assert_eq!(at.values().to_vec(), expected);
     let all = batches[0].column(1).as_list::<i32>();
     assert_eq!(all.values().as_primitive::<TimestampMicrosecondType>().values().to_vec(), expected);
+}
+
+/// Three numbers without a dictionary, in a file that says of each column that its dictionary is at the first byte.
+fn with_dictionary_at_zero() -> Vec<u8> {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![7, 8, 9]));
+    let batch = RecordBatch::try_from_iter([("id", numbers)]).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    let metadata = writer.close().unwrap();
+    // The index of pages stays where it is, and its places are told by the columns.
+    let mut builder = metadata.into_builder().set_column_index(None).set_offset_index(None);
+    let mut groups = Vec::new();
+    for group in builder.take_row_groups() {
+        let columns = group.columns().iter().cloned();
+        let columns =
+            columns.map(|column| column.into_builder().set_dictionary_page_offset(Some(0)).build().unwrap());
+        let columns = columns.collect();
+        groups.push(group.into_builder().set_column_metadata(columns).build().unwrap());
+    }
+    // Another end in the place of the one that was written: before its length and four letters.
+    let length: [u8; 4] = bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap();
+    bytes.truncate(bytes.len() - 8 - usize::try_from(u32::from_le_bytes(length)).unwrap());
+    ParquetMetaDataWriter::new(&mut bytes, &builder.set_row_groups(groups).build()).finish().unwrap();
+    bytes
+}
+
+// As some writers say it where there is none. The library alone begins to read the column at the file's first letters.
+#[tokio::test]
+async fn a_dictionary_at_the_first_byte_is_none() {
+    let bytes = with_dictionary_at_zero();
+    let alone = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes.clone())).unwrap();
+    assert_eq!(alone.metadata().row_group(0).column(0).dictionary_page_offset(), Some(0));
+    let is_read = alone.build().is_ok_and(|mut batches| batches.all(|batch| batch.is_ok()));
+    assert!(!is_read, "the library reads it: nothing is to be mended any more");
+    let source = open(settings(SourceType::Parquet, bytes), &here()).await.unwrap();
+    let stream = source.scan(Scan::all(Relation::new("main", "data.v1"))).await.unwrap();
+    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().values().to_vec(), [7, 8, 9]);
+}
+
+// As some writers say it. The library reads no more rows at once than the whole file has.
+#[tokio::test]
+async fn rows_are_counted_where_the_end_says_that_there_are_none() {
+    let mut bytes = written(&nested());
+    // Two rows, and the list of one row group that comes after their number.
+    let places: Vec<usize> =
+        (0..bytes.len()).filter(|place| bytes[*place..].starts_with(&[0x16, 4, 0x19, 0x1c])).collect();
+    assert_eq!(places.len(), 1, "{places:?}");
+    bytes[places[0] + 1] = 0;
+    assert_eq!(count(bytes).await.unwrap(), 2);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ fn bound(query: &str) -> String {
 async fn go_on(app: &App, visitor: &Visitor, query: &str, csrf: Option<String>) -> Response {
     let request = match read(app, &visitor.call, query).await {
         Ok(request) => request,
-        Err(Refused::Rule(error)) => return refused(app, visitor, &error.to_string()),
+        Err(Refused::Rule(error)) => return refused(app, visitor, &reason(app, &error)),
         Err(Refused::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
     };
     let Some(session) = &visitor.session else {
@@ -136,6 +136,16 @@ fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
         page.links.push(link(&look.words, "page.signout.button", "/sign-out".to_owned()));
     }
     page.answer(app, visitor, StatusCode::BAD_REQUEST)
+}
+
+/// The reason for the developer. In development it says what is registered, too, as at the sign-in.
+fn reason(app: &App, error: &LogoutRefused) -> String {
+    match error {
+        LogoutRefused::RedirectUri(unregistered) if app.http().plain_cookies => {
+            format!("{error}: {unregistered}")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// Asks the person.

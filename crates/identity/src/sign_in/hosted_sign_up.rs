@@ -6,6 +6,7 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
+use tidegate_database::Unit;
 use tidegate_delivery::{Template, minutes};
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
@@ -73,7 +74,8 @@ pub enum ConfirmSignUpError {
 
 impl Identity {
     /// Mails a code to an address for which an account is to be made, and answers the temporary token that goes with it. An address that
-    /// is in use is answered alike: see above. The same request sent again within a minute gets the same answer.
+    /// is in use is answered alike: see above. The same request sent again within a minute gets the same answer, or the token of the last
+    /// mail that was asked for since.
     ///
     /// # Errors
     /// [`BeginSignUpError`].
@@ -88,10 +90,10 @@ impl Identity {
         let proof = json!([email.as_str(), password.expose(), display_name]);
         let action = self.kernel.one_time(call, "hosted sign-up", &proof);
         let mut unit = self.kernel.store.read().await?;
-        let known = self.kernel.answered::<String>(&mut unit, &action).await?;
+        let known = self.known_token(call, &mut unit, &action).await?;
         drop(unit);
         if let Some(known) = known {
-            return Ok(Secret::new(known));
+            return Ok(known);
         }
         let hash = self.hash_for_client(call, password).await?;
         let pending = PendingSignUp { display_name, password: self.seal_password(&email, &hash)? };
@@ -100,7 +102,7 @@ impl Identity {
     }
 
     /// Mails another code, withdraws the old one, and answers the temporary token that goes with the new one. The same request sent
-    /// again within a minute gets the same answer.
+    /// again within a minute gets the same answer, or the token of the last mail that was asked for since.
     ///
     /// # Errors
     /// [`ConfirmSignUpError::InvalidToken`].
@@ -110,10 +112,10 @@ impl Identity {
         temporary_token: &PlainToken,
     ) -> Outcome<Secret, ConfirmSignUpError> {
         self.kernel.require_mail()?;
-        let action = self.kernel.one_time(call, "resend hosted sign-up", &json!(temporary_token.expose()));
+        let action = self.another_mail(call, temporary_token.expose());
         let mut unit = self.kernel.store.read().await?;
-        if let Some(known) = self.kernel.answered::<String>(&mut unit, &action).await? {
-            return Ok(Secret::new(known));
+        if let Some(known) = self.known_token(call, &mut unit, &action).await? {
+            return Ok(known);
         }
         let hash = temporary_token.hash();
         let found = unit.challenges().find_by_handle(Purpose::SignUp, hash.as_bytes()).await?;
@@ -128,8 +130,8 @@ impl Identity {
         let now = work.now;
         if !work.unit.challenges().consume(challenge.id, now).await? {
             // Perhaps by this very request, sent twice at once.
-            let known = self.kernel.answered::<String>(&mut work.unit, &action).await?;
-            return known.map(Secret::new).ok_or(Refused::Rule(ConfirmSignUpError::InvalidToken));
+            let known = self.known_token(call, &mut work.unit, &action).await?;
+            return known.ok_or(Refused::Rule(ConfirmSignUpError::InvalidToken));
         }
         // The new one has it.
         work.unit.challenges().forget_continuation(challenge.id).await?;
@@ -180,6 +182,29 @@ impl Identity {
             Answer::Expired => refuse(ConfirmSignUpError::Expired),
             Answer::Exhausted(exceeded) => refuse(ConfirmSignUpError::TooManyAttempts(exceeded)),
         }
+    }
+
+    /// Has another code mailed in the place of the one that goes with that temporary token.
+    fn another_mail(&self, call: &Call, token: &str) -> OneTime {
+        self.kernel.one_time(call, "resend hosted sign-up", &json!(token))
+    }
+
+    /// The temporary token that is kept for an action, or the one of the last mail that was asked for since: another mail withdraws the
+    /// code before it, and a form that the browser's way back sends again would lead to a code that can never be right.
+    async fn known_token(
+        &self,
+        call: &Call,
+        unit: &mut Unit,
+        action: &OneTime,
+    ) -> Result<Option<Secret>, Fault> {
+        let mut known = self.kernel.answered::<String>(unit, action).await?;
+        // Each is kept longer than the one before it: while the first one is kept, none of the others is missing.
+        while let Some(token) = &known {
+            let next = self.another_mail(call, token);
+            let Some(next) = self.kernel.answered::<String>(unit, &next).await? else { break };
+            known = Some(next);
+        }
+        Ok(known.map(Secret::new))
     }
 
     /// The hash of a password whose account is not made yet: it opens for its address alone.

@@ -32,7 +32,7 @@ pub struct LogoutParameters {
 }
 
 /// Why a logout request is refused. It is shown: nobody is sent to an address because of a request that cannot be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogoutRefused {
     /// An attacker may have made it ambiguous (RFC 6749 section 3.1).
     #[error("the parameter {0} is sent more than once, is too long, or contains control characters")]
@@ -53,7 +53,7 @@ pub enum LogoutRefused {
     #[error(
         "post_logout_redirect_uri must be one of the addresses that the application is registered with, character by character"
     )]
-    RedirectUri,
+    RedirectUri(Unregistered),
 }
 
 /// A logout request that may be answered.
@@ -175,7 +175,7 @@ impl Oauth {
                 let registered = &application.logout.post_logout_redirect_uris;
                 let told = Unregistered::new(Some(uri.as_str()), registered);
                 self.note_unregistered(application, "post_logout_redirect_uri", &told);
-                return refuse(LogoutRefused::RedirectUri);
+                return refuse(LogoutRefused::RedirectUri(told));
             }
         };
         Ok(LogoutRequest {

@@ -6,19 +6,23 @@ use tidegate_database::{CopiedTable, DatabaseUrl, Store};
 use crate::cli::CopyDatabase;
 use crate::config::{Config, Database};
 use crate::failure::Failure;
-use crate::installation::ServingLock;
+use crate::installation::{ServingLock, refuse_missing_source};
 use crate::output::{Answer, progress, table};
 use crate::wiring::{MissingStore, migrate, open_store};
 
 pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer, Failure> {
+    let is_named = command.from.is_some();
     let from = command.from.unwrap_or_else(|| config.database_url());
     if from == command.to {
         return Err(Failure::usage("--from and --to are the same database"));
     }
     let of_source = with_database(config, &from);
+    if is_named {
+        refuse_missing_source(&of_source)?;
+    }
     // What a server wrote after the copy has begun would be lost.
     let _unserved = match of_source.database_file().filter(|path| path.exists()) {
-        Some(path) => Some(ServingLock::take(&path)?),
+        Some(path) => Some(ServingLock::take_or(&path, "stop that process first")?),
         None => None,
     };
     let source = open_store(&of_source, MissingStore::Refuse).await?;

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use tidegate_testkit::on_both_engines;
 
-use crate::support::{Installation, PASSWORD, Said, Server};
-
-const ADA: &str = "ada@example.com";
+use crate::member;
+use crate::support::{Installation, Said, Server};
 
 /// Thirty orders in two regions, of five customers, on ten days.
 fn orders() -> String {
@@ -16,37 +15,9 @@ fn orders() -> String {
     format!("order_id,region,customer,placed_on,amount\n{}", rows.collect::<String>())
 }
 
-/// Signs in an account that is made for it; answers the token.
-async fn token(here: &Installation, server: &Server) -> String {
-    let create = ["user", "create", "--email", ADA, "--name", "Ada", "--password-stdin", "--json"];
-    assert_eq!(here.run_with_input(&create, PASSWORD).code, 0);
-    let (status, answer) =
-        server.post("/api/v1/auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
-    assert_eq!(status, 200, "{answer}");
-    answer["data"]["access_token"].as_str().unwrap().to_owned()
-}
-
-async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
-    let request = server.http.post(format!("{}/api/v1/{path}", server.base)).bearer_auth(token).json(body);
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let answer: Value = answer.json().await.unwrap();
-    assert!(status < 300, "{path}: {status} {answer}");
-    answer
-}
-
 /// A data source of the orders, discovered; answers its number and what its table is called.
 async fn source(here: &Installation, server: &Server, token: &str) -> (i64, String) {
-    let form = format!(
-        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"orders.csv\"\r\n\r\n{}\r\n--b--\r\n",
-        orders()
-    );
-    let request = server.http.post(format!("{}/api/v1/storage/upload", server.base)).bearer_auth(token);
-    let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
-    let uploaded: Value = request.send().await.unwrap().json().await.unwrap();
-    let body = json!({ "name": "Orders", "type": "csv", "file_path": uploaded["data"]["file_path"] });
-    let number = post(server, token, "data-sources", &body).await["data"]["id"].as_i64().unwrap();
-    assert_eq!(here.json(&["source", "discover", &number.to_string()])["tables"], 1);
+    let number = member::csv_source(here, server, token, "Orders", &orders()).await;
     let url = format!("{}/api/v1/data-sources/{number}/schemas", server.base);
     let schemas: Value = server.http.get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
     let table = schemas["data"]["schemas"][0]["tables"][0]["table_name"].as_str().unwrap();
@@ -71,7 +42,7 @@ fn assert_valid(here: &Installation, charts: &[Value]) {
 on_both_engines! {
     async fn each_kind_of_chart_is_valid_against_the_schema(here: Installation) {
         let server = here.serve(&["--dev"]);
-        let token = token(&here, &server).await;
+        let token = member::token(&here, &server).await;
         let (source, table) = source(&here, &server, &token).await;
         let mut charts = Vec::new();
         for (sql, mark, channels) in [
@@ -84,8 +55,8 @@ on_both_engines! {
         ] {
             let sql = sql.replace(" from t", &format!(" from \"{table}\""));
             let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
-            let answer = post(&server, &token, "queries/execute", &body).await;
-            let chart = answer["data"]["chart_suggestion"].clone();
+            let answer = member::post(&server, &token, "queries/execute", &body).await;
+            let chart = answer["chart_suggestion"].clone();
             let mut found: Vec<&str> = chart["encoding"].as_object().unwrap_or_else(|| panic!("{sql}: {answer}")).keys().map(String::as_str).collect();
             found.sort_unstable();
             assert_eq!((chart["mark"]["type"].as_str(), found.join(" ").as_str()), (Some(mark), channels), "{sql}: {chart}");

@@ -10,6 +10,7 @@ use tidegate_testkit::{Engine, eventually, on_both_engines, on_one_engine};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::member::form;
 use crate::support::{Installation, Server};
 
 const MIB: usize = 1024 * 1024;
@@ -38,11 +39,6 @@ pub(crate) async fn token(here: &Installation, server: &Server) -> String {
     let (status, verified) = server.post("/api/v1/auth/verify-otp", body).await;
     assert_eq!(status, 200, "{verified}");
     verified["data"]["access_token"].as_str().unwrap().to_owned()
-}
-
-pub(crate) fn form(content: &[u8]) -> Vec<u8> {
-    let head = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";
-    [&head[..], content, b"\r\n--b--\r\n"].concat()
 }
 
 /// Status and object name of an upload; none when the program was killed.
@@ -87,7 +83,8 @@ async fn keep_busy(
 ) {
     for round in 0_usize.. {
         let size = 1 + (worker * 7_919 + round * 104_729) % 60_000;
-        let Some((status, answer)) = upload(&http, &base, &token, form(&vec![b'x'; size])).await else {
+        let Some((status, answer)) = upload(&http, &base, &token, form("a.csv", &vec![b'x'; size])).await
+        else {
             return;
         };
         assert_eq!(status, 201, "{answer}");
@@ -216,11 +213,11 @@ on_one_engine! { Engine::Sqlite;
     async fn a_large_file_goes_up_and_down_in_little_memory(here: Installation) {
         let server = serve(&here);
         let token = token(&here, &server).await;
-        let small = upload(&server.http, &server.base, &token, form(b"id\n")).await.unwrap();
+        let small = upload(&server.http, &server.base, &token, form("a.csv", b"id\n")).await.unwrap();
         assert_eq!(small.0, 201, "{}", small.1);
         let before = server.peak_memory_kib();
         let content = vec![b'x'; 90 * MIB];
-        let (status, answer) = upload(&server.http, &server.base, &token, form(&content)).await.unwrap();
+        let (status, answer) = upload(&server.http, &server.base, &token, form("a.csv", &content)).await.unwrap();
         assert_eq!(status, 201, "{answer}");
         let after = server.peak_memory_kib();
         assert!(after < before + LITTLE_KIB, "an upload took {} MiB", (after - before) / 1024);
@@ -239,7 +236,7 @@ on_one_engine! { Engine::Sqlite;
     async fn a_backup_has_the_uploaded_files(here: Installation) {
         let server = serve(&here);
         let token = token(&here, &server).await;
-        let (status, answer) = upload(&server.http, &server.base, &token, form(b"id\n1\n")).await.unwrap();
+        let (status, answer) = upload(&server.http, &server.base, &token, form("a.csv", b"id\n1\n")).await.unwrap();
         assert_eq!(status, 201, "{answer}");
         let object = answer["data"]["file_path"].as_str().unwrap();
         let written = here.json(&["backup", "tidegate.backup"]);

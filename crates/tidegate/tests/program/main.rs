@@ -28,6 +28,7 @@ mod json;
 mod keys;
 mod limits;
 mod logs;
+mod member;
 mod memory;
 mod migrate;
 mod mistakes;

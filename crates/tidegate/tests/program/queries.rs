@@ -3,44 +3,11 @@
 use serde_json::{Value, json};
 use tidegate_testkit::on_both_engines;
 
-use crate::support::{Installation, PASSWORD, Server};
+use crate::member::{self, ADA};
+use crate::support::{Installation, Server};
 
-const ADA: &str = "ada@example.com";
 const CSV: &str =
     "id,region,phone,amount\n1,EU,030-1234567,19.90\n2,US,212-5550100,5.00\n3,EU,040-7654321,7.25\n";
-
-/// Adds an account, and signs in through RiverGen; answers the token.
-async fn token(here: &Installation, server: &Server) -> String {
-    let create = ["user", "create", "--email", ADA, "--name", "Ada", "--password-stdin", "--json"];
-    assert_eq!(here.run_with_input(&create, PASSWORD).code, 0);
-    let (status, signed_in) =
-        server.post("/api/v1/auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
-    assert_eq!(status, 200, "{signed_in}");
-    signed_in["data"]["access_token"].as_str().unwrap().to_owned()
-}
-
-async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
-    let request = server.http.post(format!("{}/api/v1/{path}", server.base)).bearer_auth(token).json(body);
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let answer: Value = answer.json().await.unwrap();
-    assert!(status < 300, "{path}: {status} {answer}");
-    answer
-}
-
-/// A data source of a CSV file, discovered; answers its number.
-async fn orders(here: &Installation, server: &Server, token: &str) -> String {
-    let form = format!(
-        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"orders.csv\"\r\n\r\n{CSV}\r\n--b--\r\n"
-    );
-    let request = server.http.post(format!("{}/api/v1/storage/upload", server.base)).bearer_auth(token);
-    let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
-    let uploaded: Value = request.send().await.unwrap().json().await.unwrap();
-    let body = json!({ "name": "My orders", "type": "csv", "file_path": uploaded["data"]["file_path"] });
-    let number = post(server, token, "data-sources", &body).await["data"]["id"].to_string();
-    assert_eq!(here.json(&["source", "discover", &number])["tables"], 1);
-    number
-}
 
 /// Only rows of the EU, and of their phones the last four digits.
 async fn policies(server: &Server, token: &str) {
@@ -57,15 +24,16 @@ async fn policies(server: &Server, token: &str) {
             "name": kind, "type": kind, "role_ids": [1, 2, 3, 4],
             "rules": [{ "rule_name": "r", "rule_type": rule, "rule_config": config }],
         });
-        post(server, token, "policies", &body).await;
+        member::post(server, token, "policies", &body).await;
     }
 }
 
 on_both_engines! {
     async fn an_operator_sees_what_a_member_sees(here: Installation) {
         let server = here.serve(&[]);
-        let token = token(&here, &server).await;
-        let number = orders(&here, &server, &token).await;
+        let token = member::token(&here, &server).await;
+        let source = member::csv_source(&here, &server, &token, "My orders", CSV).await;
+        let number = source.to_string();
         policies(&server, &token).await;
         let table = here.json(&["source", "show", &number])["slug"].as_str().unwrap().to_owned();
         let tables = here.json(&["query", "--as", ADA, "--source", &number, "select table_name from information_schema.tables"]);
@@ -102,9 +70,9 @@ on_both_engines! {
         let looked: Vec<&Value> = events.iter().filter(|event| event["action"] == "data.queried_as_member").collect();
         assert_eq!(looked.len(), 9, "{looked:?}");
         assert!(looked.iter().any(|event| event.to_string().contains("drop table")), "{looked:?}");
-        let body = json!({ "sql": format!("select count(*) as n from \"{name}\""), "selected_data_source_ids": [number.parse::<i64>().unwrap()] });
-        let own = post(&server, &token, "queries/execute", &body).await;
-        assert_eq!(own["data"]["result_preview"], json!([{ "n": 2 }]), "{own}");
+        let body = json!({ "sql": format!("select count(*) as n from \"{name}\""), "selected_data_source_ids": [source] });
+        let own = member::post(&server, &token, "queries/execute", &body).await;
+        assert_eq!(own["result_preview"], json!([{ "n": 2 }]), "{own}");
         server.stop();
     }
 }

@@ -5,13 +5,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines};
 use tokio::net::TcpStream;
 
+use crate::member;
 use crate::support::{Installation, Server};
-
-const PASSWORD: &str = "Correct1horse!";
 
 /// A server whose sources may be on this machine, and whose tokens live on when it is started again.
 fn serve(here: &Installation) -> Server {
@@ -19,17 +18,6 @@ fn serve(here: &Installation) -> Server {
         command.env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true");
         command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
     })
-}
-
-/// Makes an account; answers the access token.
-async fn signed_in(here: &Installation, server: &Server) -> String {
-    let arguments =
-        ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin", "--json"];
-    assert_eq!(here.run_with_input(&arguments, PASSWORD).code, 0);
-    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
-    let (status, signed_in) = server.post("/api/v1/auth/login", body).await;
-    assert_eq!(status, 200, "{signed_in}");
-    signed_in["data"]["access_token"].as_str().unwrap().to_owned()
 }
 
 /// A way to a server, on which so many connections come through, and all after them wait for ever.
@@ -84,22 +72,16 @@ async fn in_the_middle(here: &Installation, way: &Way, job: &str, connections: u
 on_both_engines! {
     async fn an_operator_lists_tests_pauses_and_deletes_sources(here: Installation) {
         let server = here.serve(&[]);
-        let arguments = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin", "--json"];
-        assert_eq!(here.run_with_input(&arguments, PASSWORD).code, 0);
+        member::create(&here);
         assert_eq!(here.json(&["source", "list"]), json!([]));
-        let body = json!({ "email": "ada@example.com", "password": PASSWORD });
-        let (status, signed_in) = server.post("/api/v1/auth/login", body).await;
-        assert_eq!(status, 200, "{signed_in}");
-        let token = signed_in["data"]["access_token"].as_str().unwrap().to_owned();
+        let token = member::sign_in(&server).await;
         // Somebody listens there, which nobody is told: the address is not public.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let body = json!({
             "name": "Sales", "type": "postgresql", "host": "127.0.0.1", "port": listener.local_addr().unwrap().port(),
             "database_name": "sales", "max_retries": 0, "credentials": { "username": "ada", "password": "Planted-secret-9" },
         });
-        let request = server.http.post(format!("{}/api/v1/data-sources", server.base)).bearer_auth(&token).json(&body);
-        let made: Value = request.send().await.unwrap().json().await.unwrap();
-        let number = made["data"]["id"].to_string();
+        let number = member::post(&server, &token, "data-sources", &body).await["id"].to_string();
         let shown = || here.json(&["source", "show", &number]);
         // The server's own job tests it.
         eventually("it is tested", async || (shown()["status"] == "failed").then_some(())).await;
@@ -135,15 +117,10 @@ on_both_engines! {
 
     async fn an_operator_tests_and_discovers_an_uploaded_file(here: Installation) {
         let server = serve(&here);
-        let token = signed_in(&here, &server).await;
-        let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"goods.csv\"\r\n\r\nid,name\n1,tea\n\r\n--b--\r\n";
-        let request = server.http.post(format!("{}/api/v1/storage/upload", server.base)).bearer_auth(&token);
-        let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
-        let stored: Value = request.send().await.unwrap().json().await.unwrap();
-        let body = json!({ "name": "Goods", "type": "csv", "file_path": stored["data"]["file_path"] });
-        let request = server.http.post(format!("{}/api/v1/data-sources", server.base)).bearer_auth(&token).json(&body);
-        let made: Value = request.send().await.unwrap().json().await.unwrap();
-        let number = made["data"]["id"].to_string();
+        let token = member::token(&here, &server).await;
+        let path = member::upload(&server, &token, "goods.csv", b"id,name\n1,tea\n").await;
+        let body = json!({ "name": "Goods", "type": "csv", "file_path": path });
+        let number = member::post(&server, &token, "data-sources", &body).await["id"].to_string();
         let tested = here.json(&["source", "test", &number]);
         assert_eq!(tested["connection_successful"], true, "{tested}");
         let found = here.json(&["source", "discover", &number]);
@@ -163,14 +140,13 @@ on_both_engines! {
         let url = reqwest::Url::parse(&source.postgres_url()).unwrap();
         let way = Way::to(url.port().unwrap()).await;
         let server = serve(&here);
-        let token = signed_in(&here, &server).await;
+        let token = member::token(&here, &server).await;
         let body = json!({
             "name": "Sales", "type": "postgresql", "host": "127.0.0.1", "port": way.port, "max_retries": 0,
             "connection_timeout": 60, "database_name": url.path().trim_start_matches('/'),
             "credentials": { "username": url.username(), "password": url.password().unwrap_or_default() },
         });
-        let request = server.http.post(format!("{}/api/v1/data-sources", server.base)).bearer_auth(&token).json(&body);
-        assert_eq!(request.send().await.unwrap().status(), 201);
+        member::post(&server, &token, "data-sources", &body).await;
         in_the_middle(&here, &way, "data source tests", 1).await;
         server.kill();
         let status = "select count(*) from data_sources where status = 'testing' and failure_count = 0";

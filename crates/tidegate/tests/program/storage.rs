@@ -277,7 +277,7 @@ async fn everything_moves_to_the_other_engine_and_back() {
     let (from, to) = (name(here.database()), "sqlite:nowhere.db".to_owned());
     let served = here.run(&["copy", "--from", &from, "--to", &to]);
     assert_eq!(served.code, 1, "{served:?}");
-    assert!(served.err.contains("is served already"), "{served:?}");
+    assert!(served.err.contains("is served already") && !served.err.contains("--data-dir"), "{served:?}");
     // A chain of refresh tokens, of which each refers to the one before.
     let (_, refreshed) =
         server.post("/api/v1/auth/refresh", json!({"refresh_token": tokens["refresh_token"]})).await;
@@ -353,6 +353,14 @@ async fn databases_that_do_not_fit_are_refused() {
         missing.err.contains("there is no installation") && !here.path().join("b.db").exists(),
         "{missing:?}"
     );
+    // The data directory has nothing to do with it.
+    let missing = missing.err;
+    assert!(missing.contains("is to be read with --from") && !missing.contains("--data-dir"), "{missing}");
+    let begun = Installation::new();
+    begun.output(&["migrate", "--new"]);
+    let beside = begun.run(&["copy", "--from", "sqlite:tidegate.db", "--to", "sqlite:b.db"]).err;
+    assert!(beside.contains("name that with --from sqlite:/") && !beside.contains("--data-dir"), "{beside}");
+    assert!(beside.trim_end().ends_with("tidegate-data/tidegate.db"), "{beside}");
     here.output(&["migrate", "--new", "--database", "sqlite:a.db"]);
     let old = TestDatabase::empty(Engine::Sqlite).await;
     old.open().await.close().await;

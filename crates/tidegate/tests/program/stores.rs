@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use tidegate_testkit::clouds::{BUCKET, Cloud, CloudStore, StoreHealth, fetch};
 use tidegate_testkit::{eventually, on_both_engines};
 
-use crate::files::{form, get, token, upload};
-use crate::support::{Installation, Server};
+use crate::files::{get, token, upload};
+use crate::member::{form, post};
+use crate::support::Installation;
 
 const CSV: &[u8] = b"id,name\n1,tea\n";
 
@@ -47,11 +48,6 @@ async fn is_told(here: &Installation, setting: &str, secret: &str) {
     server.stop();
 }
 
-async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
-    let request = server.http.post(format!("{}/api/v1/{path}", server.base)).bearer_auth(token).json(body);
-    request.send().await.unwrap().json().await.unwrap()
-}
-
 async fn files_in(here: &Installation, cloud: Cloud) {
     let store = CloudStore::start(cloud).await;
     let secret = cloud.secret_access_key();
@@ -73,7 +69,7 @@ async fn files_in(here: &Installation, cloud: Cloud) {
 async fn files_are_kept(here: &Installation, store: CloudStore) {
     let server = here.serve(&["--dev"]);
     let token = token(here, &server).await;
-    let (status, stored) = upload(&server.http, &server.base, &token, form(CSV)).await.unwrap();
+    let (status, stored) = upload(&server.http, &server.base, &token, form("a.csv", CSV)).await.unwrap();
     assert_eq!(status, 201, "{stored}");
     let object = stored["data"]["file_path"].as_str().unwrap().to_owned();
     assert_eq!(stored["data"]["s3_uri"], format!("s3://{BUCKET}/{object}"));
@@ -85,11 +81,11 @@ async fn files_are_kept(here: &Installation, store: CloudStore) {
     assert_eq!((file.status, file.body.as_slice()), (200, CSV));
     let body = json!({ "name": "Goods", "type": "csv", "file_path": object, "max_retries": 0 });
     let source = post(&server, &token, "data-sources", &body).await;
-    let number = &source["data"]["id"];
+    let number = &source["id"];
     let tested = post(&server, &token, &format!("data-sources/{number}/test"), &json!({})).await;
-    assert_eq!(tested["data"]["connection_successful"], true, "{tested}");
+    assert_eq!(tested["connection_successful"], true, "{tested}");
     let found = post(&server, &token, &format!("data-sources/{number}/discover-schema"), &json!({})).await;
-    assert_eq!(found["data"]["total_columns"], 2, "{found}");
+    assert_eq!(found["total_columns"], 2, "{found}");
     let backup = here.run(&["backup", "tidegate.backup"]);
     assert!(
         !here.path().join("tidegate.backup.files").exists(),
@@ -99,7 +95,7 @@ async fn files_are_kept(here: &Installation, store: CloudStore) {
     // A store that is away takes nothing, and nobody sees a file.
     let secret = store.cloud().secret_access_key();
     drop(store);
-    let (status, refused) = upload(&server.http, &server.base, &token, form(b"id\n")).await.unwrap();
+    let (status, refused) = upload(&server.http, &server.base, &token, form("a.csv", b"id\n")).await.unwrap();
     assert_eq!((status, &refused["error"]["code"]), (503, &json!("SERVICE_UNAVAILABLE")), "{refused}");
     let files = get(&server, &token, "files").await;
     assert_eq!(files["data"]["items"].as_array().unwrap().len(), 1, "{files}");

@@ -3,17 +3,8 @@
 use serde_json::{Value, json};
 use tidegate_testkit::{eventually, on_both_engines};
 
-use crate::support::{Installation, PASSWORD, Server};
-
-const ADA: &str = "ada@example.com";
-
-/// Ada's access token, from a sign-in at RiverGen.
-async fn sign_in(server: &Server) -> String {
-    let (status, body) =
-        server.post("/api/v1/auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
-    assert_eq!(status, 200, "{body}");
-    body["data"]["access_token"].as_str().unwrap().to_owned()
-}
+use crate::member::{self, ADA};
+use crate::support::{Installation, Server};
 
 /// Makes a token; answers its number and its text.
 async fn make(server: &Server, path: &str, bearer: &str) -> (i64, String) {
@@ -35,8 +26,7 @@ async fn dead(server: &Server, token: &str) {
 
 fn begun(here: &Installation) -> Server {
     let server = here.serve(&[]);
-    let arguments = ["user", "create", "--email", ADA, "--name", "Ada", "--password-stdin", "--json"];
-    assert_eq!(here.run_with_input(&arguments, PASSWORD).code, 0);
+    member::create(here);
     server
 }
 
@@ -47,7 +37,7 @@ fn numbers(listed: &Value) -> Vec<i64> {
 on_both_engines! {
     async fn an_operator_sees_and_revokes_an_account_s_tokens(here: Installation) {
         let server = begun(&here);
-        let session = sign_in(&server).await;
+        let session = member::sign_in(&server).await;
         assert_eq!(here.json(&["user", "tokens", ADA]), json!([]));
         assert_eq!(here.output(&["user", "tokens", ADA]), "The account has no access token.");
         let (first, text) = make(&server, "/api/v1/auth/tokens", &session).await;
@@ -74,7 +64,7 @@ on_both_engines! {
         let server = begun(&here);
         let organization = here.json(&["org", "list"])[0]["number"].to_string();
         let path = format!("/api/v1/organizations/{organization}/tokens");
-        let session = sign_in(&server).await;
+        let session = member::sign_in(&server).await;
         let bounded = json!({
             "organization_id": here.json(&["org", "list"])[0]["organization_id"], "access_token_expire_minutes": 60,
         });
@@ -115,7 +105,7 @@ on_both_engines! {
         let script = include_str!("check_token.py");
         assert!(page.contains(&format!("<!-- file: check_token.py -->\n```python\n{script}```\n")));
         let server = begun(&here);
-        let (_, text) = make(&server, "/api/v1/auth/tokens", &sign_in(&server).await).await;
+        let (_, text) = make(&server, "/api/v1/auth/tokens", &member::sign_in(&server).await).await;
         let is_token = |text: &str| here.run_python("check_token.py", &[text], "").code == 0;
         assert!(is_token(&text), "{text}");
         let example = page.split('`').find(|part| part.starts_with("pat_") && part.len() == 50).unwrap();

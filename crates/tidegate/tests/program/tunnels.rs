@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines};
 use tokio::net::TcpStream;
 
-use crate::support::{Installation, PASSWORD, Said, Server};
+use crate::member;
+use crate::support::{Installation, Said, Server};
 
 /// An SSH server; killed when dropped.
 struct Sshd(Child);
@@ -87,12 +88,7 @@ on_both_engines! {
         let server = here.serve_with(&["--dev"], |command: &mut Command| {
             command.env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true").env("TIDEGATE_PASSWORD_HASH__COST", "4");
         });
-        let account = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin", "--json"];
-        assert_eq!(here.run_with_input(&account, PASSWORD).code, 0);
-        let body = json!({ "email": "ada@example.com", "password": PASSWORD });
-        let (status, signed_in) = server.post("/api/v1/auth/login", body).await;
-        assert_eq!(status, 200, "{signed_in}");
-        let token = signed_in["data"]["access_token"].as_str().unwrap();
+        let token = &member::token(&here, &server).await;
         let made = ask(&server, token, Method::POST, "", &json!({
             "name": "Sales", "type": "postgresql", "host": "127.0.0.1", "port": url.port(), "max_retries": 0,
             "connection_timeout": 10, "database_name": url.path().trim_start_matches('/'),

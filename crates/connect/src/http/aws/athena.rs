@@ -13,7 +13,7 @@ use crate::error::{ErrorCode, SourceError};
 use crate::filter::{Literal, decimal_text};
 use crate::http::sql::allowance::Allowance;
 use crate::http::sql::plan::{Compare, DATES, Found, Kind, Planned};
-use crate::http::sql::{Statement, Texts, Warehouse, date_text, double_quoted, moment_text};
+use crate::http::sql::{Statement, Texts, Warehouse, date_text, moment_text};
 use crate::http::{at_path, elements, no_json, text_at};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
@@ -173,8 +173,8 @@ impl Warehouse for Athena {
         "SELECT 1"
     }
 
-    async fn version(&self) -> Result<Option<String>, SourceError> {
-        Ok(Some("Amazon Athena".to_owned()))
+    fn product(&self) -> &'static str {
+        "Amazon Athena"
     }
 
     async fn catalogs(
@@ -204,14 +204,8 @@ impl Warehouse for Athena {
         Ok(statements.collect())
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let identifier = double_quoted(&found.name);
-        let (kind, expression, compare) = reading(&found.native, &identifier);
-        Planned { identifier, expression, kind, compare, sortable: false }
-    }
-
-    fn relation(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", double_quoted(schema), double_quoted(table))
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
+        reading(&found.native, name)
     }
 
     /// All of them stand in the query: what Athena calls parameters are pieces of it, too, quoted by whoever sends them.
@@ -305,6 +299,7 @@ impl Warehouse for Athena {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::sql::double_quoted;
 
     #[test]
     fn types_are_those_of_queries() {

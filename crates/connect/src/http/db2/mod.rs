@@ -3,7 +3,7 @@
 //! Each window is a statement of its own, so rows are ordered by every column that can be ordered.
 
 use super::sql::plan::{Compare, Found, Kind, Planned};
-use super::sql::{Statement, Texts, Warehouse, date_text, double_quoted, moment_text};
+use super::sql::{Statement, Texts, Warehouse, date_text, moment_text};
 use crate::error::SourceError;
 use crate::filter::{Literal, decimal_text};
 use crate::network::NetworkPolicy;
@@ -117,39 +117,37 @@ impl Warehouse for Db2 {
         schema: Option<&str>,
         table: Option<&str>,
     ) -> Result<Vec<Statement>, SourceError> {
-        let mut parameters = Vec::new();
-        let mut text = "SELECT RTRIM(c.tabschema) AS C0, c.tabname AS C1, CASE t.type WHEN 'V' THEN 'V' ELSE 'T' END AS C2, \
+        let text = "SELECT RTRIM(c.tabschema) AS C0, c.tabname AS C1, CASE t.type WHEN 'V' THEN 'V' ELSE 'T' END AS C2, \
              VARCHAR(t.card) AS C3, t.remarks AS C4, c.colname AS C5, c.typename AS C6, VARCHAR(c.length) AS C7, \
              VARCHAR(c.scale) AS C8, c.nulls AS C9, c.remarks AS C10, CAST(NULL AS VARCHAR(1)) AS C11, VARCHAR(c.keyseq) AS C12 \
              FROM syscat.columns c JOIN syscat.tables t ON t.tabschema = c.tabschema AND t.tabname = c.tabname \
              WHERE t.type IN ('T', 'V', 'S', 'N', 'A', 'U', 'G') AND c.tabschema NOT LIKE 'SYS%' AND c.hidden <> 'I'"
             .to_owned();
-        for (name, value) in [("c.tabschema", schema), ("c.tabname", table)] {
-            if let Some(value) = value {
-                text.push_str(&format!(" AND {name} = CAST(? AS VARCHAR(128))"));
-                parameters.push(value.to_owned());
-            }
-        }
+        let statement = self.named(text, [("c.tabschema", schema), ("c.tabname", table)]);
         let order = ["c.tabschema", "c.tabname", "c.colno"].map(str::to_owned).to_vec();
-        Ok(vec![Statement { order, ..Statement::new(text, parameters) }])
+        Ok(vec![Statement { order, ..statement }])
     }
 
-    fn planned(&self, found: &Found) -> Planned {
-        let name = double_quoted(&found.name);
-        let (kind, expression) = kind(found, &name);
+    /// Of a type that holds every name.
+    fn parameter(&self, text: &str, parameters: &mut Vec<String>) -> String {
+        parameters.push(text.to_owned());
+        "CAST(? AS VARCHAR(128))".to_owned()
+    }
+
+    fn reading(&self, found: &Found, name: &str) -> (Kind, String, Compare) {
+        let (kind, expression) = kind(found, name);
         let compare = match kind {
             Kind::Int | Kind::Decimal { .. } | Kind::Date | Kind::Timestamp => Compare::All,
             Kind::Unreadable => Compare::Nothing,
             // Blanks at the end are no difference there, and collations may see fewer.
             _ => Compare::NullOnly,
         };
-        let lobs = ["CLOB", "DBCLOB", "BLOB", "XML", "LONG VARCHAR", "LONG VARGRAPHIC"];
-        let sortable = kind != Kind::Unreadable && !lobs.contains(&found.native.as_str());
-        Planned { identifier: name, expression, kind, compare, sortable }
+        (kind, expression, compare)
     }
 
-    fn relation(&self, schema: &str, table: &str) -> String {
-        format!("{}.{}", double_quoted(schema), double_quoted(table))
+    fn is_sortable(&self, found: &Found, kind: Kind) -> bool {
+        let lobs = ["CLOB", "DBCLOB", "BLOB", "XML", "LONG VARCHAR", "LONG VARGRAPHIC"];
+        kind != Kind::Unreadable && !lobs.contains(&found.native.as_str())
     }
 
     /// Numbers and moments alone are compared, which need no escapes.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
 use crate::error::{SourceError, quoted, within};
-use crate::filter::{Filter, Literal, to_sql};
+use crate::filter::{Filter, to_sql};
 use crate::gate;
 use crate::plans::Plans;
 use crate::rows::{Batch, Unfit};
@@ -24,94 +24,15 @@ use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 pub(crate) mod allowance;
 pub(crate) mod plan;
 pub(crate) mod values;
+mod warehouse;
 
-use allowance::Allowance;
-use plan::{Found, Plan, Planned, Projected};
+use plan::{Found, Plan, Projected};
+pub(crate) use warehouse::{Statement, Texts, Warehouse};
 
 /// Columns that discovery reads at most.
 const MOST_COLUMNS: usize = 1_000_000;
 /// How long is waited for the answer to a cancellation.
 const CANCELLING: Duration = Duration::from_secs(10);
-
-/// A row as texts.
-pub(crate) type Texts = Vec<Option<String>>;
-
-/// A query that this crate wrote.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Statement {
-    pub(crate) text: String,
-    /// The values of its parameters, in order.
-    pub(crate) parameters: Vec<String>,
-    /// Identifiers that rows are ordered by, for databases that have no cursor and answer page by page.
-    pub(crate) order: Vec<String>,
-    pub(crate) is_view: bool,
-    /// Whether it reads a relation, and not the catalog.
-    pub(crate) is_scan: bool,
-    /// Columns of a scan.
-    pub(crate) width: usize,
-    /// Rows wanted at most.
-    pub(crate) limit: Option<usize>,
-}
-
-impl Statement {
-    /// A query of a catalog.
-    pub(crate) fn new(text: impl Into<String>, parameters: Vec<String>) -> Self {
-        Self { text: text.into(), parameters, ..Self::default() }
-    }
-}
-
-/// A database behind an HTTP interface.
-#[async_trait::async_trait]
-pub(crate) trait Warehouse: Send + Sync + 'static {
-    /// A query that runs at the database.
-    type Running: Send + Sync + 'static;
-
-    /// The product's name, for messages.
-    fn title(&self) -> &'static str;
-    /// The query that a test runs.
-    fn probe(&self) -> &'static str;
-    /// The product's version, if it tells.
-    async fn version(&self) -> Result<Option<String>, SourceError>;
-    /// Queries of the catalog that answer, for one schema or all that are the users' own, and one relation or all: schema, relation, `V`
-    /// for views, rows, comment, column, type, precision, scale, `N` if it is not nullable, comment, collation, and anything for a column
-    /// of the primary key; in the order of relations and columns.
-    async fn catalogs(
-        &self,
-        schema: Option<&str>,
-        table: Option<&str>,
-    ) -> Result<Vec<Statement>, SourceError>;
-    /// A type's name as it is told to people, out of what the catalog calls it.
-    fn type_name(&self, native: String) -> String {
-        native
-    }
-    /// How a column is read.
-    fn planned(&self, found: &Found) -> Planned;
-    /// A relation in a query.
-    fn relation(&self, schema: &str, table: &str) -> String;
-    /// A value in a query, compared with a column; what is a parameter stands as the database writes parameters.
-    fn literal(&self, column: &Planned, literal: &Literal, parameters: &mut Vec<String>) -> String;
-    /// A column of a result, under a name where the database wants one.
-    fn selected(&self, expression: &str, index: usize) -> String {
-        format!("{expression} AS C{index}")
-    }
-    /// What the values of a query's conditions may have of bytes.
-    fn allowance(&self) -> Allowance {
-        Allowance::default()
-    }
-    /// Whether NULL is neither in a list nor outside of it, as SQL has it.
-    fn lists_know_null(&self) -> bool {
-        true
-    }
-    /// The schema of a relation that is named without one.
-    fn default_schema(&self) -> &str;
-    /// Starts a query.
-    async fn begin(&self, statement: Statement) -> Result<Self::Running, SourceError>;
-    /// Its next rows; none at the end.
-    async fn page(&self, running: &mut Self::Running) -> Result<Option<Vec<Texts>>, SourceError>;
-    /// Ends a query of which nothing more is wanted, as far as the database can.
-    async fn cancel(&self, running: &Self::Running);
-    fn tunnel(&self) -> Option<&crate::ssh::Tunnel>;
-}
 
 /// Such a database as a source.
 pub(crate) struct Sql<W> {

@@ -5,9 +5,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
-use tidegate_domain::{EmailAddress, typed};
+use tidegate_domain::{EmailAddress, Secret, limit, typed};
 use tidegate_identity::sign_in::confirm_code::{ConfirmCode, ConfirmCodeError};
-use tidegate_kernel::Refused;
+use tidegate_kernel::{Fault, Outcome, Refused, SignedIn};
 
 use super::flow::{Flow, Step};
 use super::page::{
@@ -26,9 +26,9 @@ const AGAIN: &str = "/sign-in/code/again";
 #[derive(Deserialize)]
 pub(super) struct CodeForm {
     #[serde(default)]
-    csrf: String,
+    pub(super) csrf: String,
     #[serde(default)]
-    flow: String,
+    pub(super) flow: String,
     #[serde(default)]
     code: String,
 }
@@ -81,13 +81,9 @@ pub(super) struct CodePage<'a> {
 pub(super) async fn ask(State(app): State<App>, visitor: Visitor, query: SentQuery) -> Response {
     let query = read(query);
     match waiting(&app, &visitor, &query.flow) {
-        Some(waiting) => page(&app, &visitor, &waiting, None),
+        Some(waiting) => show(&app, &visitor, &waiting.asked(), None),
         None => gone(&app, &visitor),
     }
-}
-
-fn page(app: &App, visitor: &Visitor, waiting: &Waiting, problem: Option<Problem>) -> Response {
-    show(app, visitor, &waiting.asked(), problem)
 }
 
 /// The page, with what is wrong above its form.
@@ -115,47 +111,104 @@ pub(super) fn show(app: &App, visitor: &Visitor, asked: &CodePage<'_>, problem: 
     answer(app, visitor, page, problem)
 }
 
+/// The code that was typed.
+///
+/// # Errors
+/// The form again: for what is no code, and for a form that was made for another browser.
+pub(super) fn typed_code(
+    app: &App,
+    visitor: &Visitor,
+    asked: &CodePage<'_>,
+    form: &CodeForm,
+) -> Result<Secret, Box<Response>> {
+    let again = |problem| Err(Box::new(show(app, visitor, asked, Some(problem))));
+    let words = look(app, visitor, asked.flow).words;
+    if !visitor.accepts(app, asked.confirm, &form.csrf) {
+        return again(Problem::stale(&words));
+    }
+    match typed::code(&form.code, 6..=6) {
+        Some(code) => Ok(code),
+        None => again(Problem::saying(&words, StatusCode::UNPROCESSABLE_ENTITY, "page.factor.wrong")),
+    }
+}
+
+/// Why a code signs nobody in.
+pub(super) enum Refusal {
+    /// The code is wrong.
+    Wrong,
+    /// Too late.
+    Expired,
+    /// Too many wrong codes.
+    TooManyAttempts(limit::Exceeded),
+    /// Neither this code nor another one will do on this page: the answer is another page.
+    Elsewhere(Box<Response>),
+}
+
+/// The answer to a code: the page that the sign-in leads to, the form again, or what `refusal` makes of the error.
+pub(super) async fn answered<E>(
+    app: &App,
+    visitor: &Visitor,
+    asked: &CodePage<'_>,
+    outcome: Outcome<SignedIn, E>,
+    refusal: impl FnOnce(E) -> Refusal,
+) -> Response {
+    let error = match outcome {
+        Ok(signed_in) => return finish(app, visitor, asked.flow, &signed_in).await,
+        Err(Refused::Rule(error)) => error,
+        Err(Refused::Fault(fault)) => return failed(app, visitor, asked, fault),
+    };
+    let words = look(app, visitor, asked.flow).words;
+    let saying = |key| Problem::saying(&words, StatusCode::UNPROCESSABLE_ENTITY, key);
+    let problem = match refusal(error) {
+        Refusal::Wrong => saying("page.factor.wrong"),
+        Refusal::Expired => saying("page.code.expired"),
+        Refusal::TooManyAttempts(exceeded) => {
+            Problem::too_many(&words, exceeded.retry_after, HeaderMap::new())
+        }
+        Refusal::Elsewhere(response) => return *response,
+    };
+    show(app, visitor, asked, Some(problem))
+}
+
+/// The form again after a fault, or a page of its own where the form cannot help.
+pub(super) fn failed(app: &App, visitor: &Visitor, asked: &CodePage<'_>, fault: Fault) -> Response {
+    match problem_of(app, visitor, &look(app, visitor, asked.flow), fault) {
+        Ok(problem) => show(app, visitor, asked, Some(problem)),
+        Err(response) => *response,
+    }
+}
+
 /// Judges the code.
 pub(super) async fn confirm(State(app): State<App>, sent: Sent<CodeForm>) -> Response {
     let Sent { visitor, form } = sent;
     let Some(waiting) = waiting(&app, &visitor, &form.flow) else { return gone(&app, &visitor) };
-    let look = look(&app, &visitor, &waiting.flow);
-    let words = &look.words;
-    let again = |problem| page(&app, &visitor, &waiting, Some(problem));
-    let wrong = |key| again(Problem::saying(words, StatusCode::UNPROCESSABLE_ENTITY, key));
-    if !visitor.accepts(&app, CONFIRM, &form.csrf) {
-        return again(Problem::stale(words));
-    }
-    let Some(code) = typed::code(&form.code, 6..=6) else {
-        return wrong("page.factor.wrong");
+    let asked = waiting.asked();
+    let code = match typed_code(&app, &visitor, &asked, &form) {
+        Ok(code) => code,
+        Err(response) => return *response,
     };
     let claim = ConfirmCode { temporary_token: waiting.token.clone(), code };
-    match app.identity().confirm_code(&visitor.call, claim).await {
-        Ok(signed_in) => finish(&app, &visitor, &waiting.flow, &signed_in).await,
-        Err(Refused::Rule(error)) => match error {
-            ConfirmCodeError::WrongCode => wrong("page.factor.wrong"),
-            ConfirmCodeError::Expired => wrong("page.code.expired"),
-            ConfirmCodeError::TooManyAttempts(exceeded) => {
-                again(Problem::too_many(words, exceeded.retry_after, HeaderMap::new()))
-            }
-            // Also where the address is proven now and a second factor is to be shown: the password comes first.
-            ConfirmCodeError::InvalidToken => begin_anew(&app, &visitor, &waiting.flow),
-        },
-        Err(Refused::Fault(fault)) => match problem_of(&app, &visitor, &look, fault) {
-            Ok(problem) => again(problem),
-            Err(response) => *response,
-        },
-    }
+    let outcome = app.identity().confirm_code(&visitor.call, claim).await;
+    let refusal = |error| match error {
+        ConfirmCodeError::WrongCode => Refusal::Wrong,
+        ConfirmCodeError::Expired => Refusal::Expired,
+        ConfirmCodeError::TooManyAttempts(exceeded) => Refusal::TooManyAttempts(exceeded),
+        // Also where the address is proven now and a second factor is to be shown: the password comes first.
+        ConfirmCodeError::InvalidToken => {
+            Refusal::Elsewhere(Box::new(begin_anew(&app, &visitor, &waiting.flow)))
+        }
+    };
+    answered(&app, &visitor, &asked, outcome, refusal).await
 }
 
 /// Sends another code.
 pub(super) async fn send_again(State(app): State<App>, sent: Sent<CodeForm>) -> Response {
     let Sent { visitor, form } = sent;
     let Some(waiting) = waiting(&app, &visitor, &form.flow) else { return gone(&app, &visitor) };
-    let look = look(&app, &visitor, &waiting.flow);
-    let again = |problem| page(&app, &visitor, &waiting, Some(problem));
-    if !visitor.accepts(&app, AGAIN, &form.csrf) {
-        return again(Problem::stale(&look.words));
+    let asked = waiting.asked();
+    if !visitor.accepts(&app, asked.again, &form.csrf) {
+        let words = look(&app, &visitor, asked.flow).words;
+        return show(&app, &visitor, &asked, Some(Problem::stale(&words)));
     }
     let email = EmailAddress::from_stored(waiting.email.clone());
     match app.identity().resend_code(&visitor.call, &email, &waiting.token).await {
@@ -164,9 +217,6 @@ pub(super) async fn send_again(State(app): State<App>, sent: Sent<CodeForm>) -> 
             go_on(&app, &visitor, CONFIRM, &waiting.flow.at(Some(step)))
         }
         Err(Refused::Rule(_)) => begin_anew(&app, &visitor, &waiting.flow),
-        Err(Refused::Fault(fault)) => match problem_of(&app, &visitor, &look, fault) {
-            Ok(problem) => again(problem),
-            Err(response) => *response,
-        },
+        Err(Refused::Fault(fault)) => failed(&app, &visitor, &asked, fault),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::json;
-use tidegate_testkit::{Answer, TestApp, on_both_engines};
+use tidegate_testkit::{Answer, Engine, TestApp, on_both_engines};
 use url::form_urlencoded::Serializer;
 
 use super::hosted::{BYE, Hosted};
@@ -155,6 +155,15 @@ on_both_engines! {
         assert_eq!(answer.assert_status(303).header("location"), "/signed-out");
     }
 
+    async fn in_development_a_wrong_address_stands_beside_the_registered_ones(engine: Engine) {
+        let app = TestApp::builder(engine).http(|http| http.plain_cookies = true).start().await;
+        let shop = Hosted::shop(&app, OWNER).await;
+        let wrong = [("client_id", shop.client_id()), ("post_logout_redirect_uri", "https://shop.example.com/goodbye")];
+        let page = Window::new(&app).open(&link(&wrong)).await;
+        let told = format!("it sent https://shop.example.com/goodbye; registered: {BYE}");
+        assert!(page.assert_status(400).text.contains(&told), "{}", page.text);
+    }
+
     async fn what_cannot_be_trusted_is_refused_and_signs_nobody_out(app: TestApp) {
         let shop = Hosted::shop(&app, OWNER).await;
         let other = register(&app, &shop.owner, &described_with(json!({ "name": "Other", "post_logout_redirect_uris": ["https://other.example/bye"] }))).await;
@@ -191,6 +200,7 @@ on_both_engines! {
                 assert_refused(&page, reason);
             }
             assert!(page.text.contains("href=\"/sign-out\""), "they may sign out all the same: {}", page.text);
+            assert!(!page.text.contains("registered: "), "{}", page.text);
         }
         assert!(window.is_signed_in().await);
         assert_eq!(me(&app, &tokens.access_token).await, 200);

@@ -10,7 +10,8 @@ use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, TestDatabase, on_both_engines};
 
-use super::{ADA, port, post, serve, tokens, upload};
+use super::{port, serve, tokens};
+use crate::member::{ADA, post, upload};
 use crate::support::{Installation, Said, Server};
 use mariadbd::Mariadb;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tidegate_testkit::{eventually, on_both_engines};
 
-use super::{ADA, people, port, tokens};
+use super::{people, port, tokens};
+use crate::member::ADA;
 use crate::support::{Installation, Server};
 
 /// A client that knows bytes alone.

@@ -11,9 +11,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, eventually, on_both_engines};
 
-use crate::support::{Installation, PASSWORD, Said, Server};
-
-const ADA: &str = "ada@example.com";
+use crate::member::{self, ADA, post, upload};
+use crate::support::{Installation, Said, Server};
 
 fn serve(here: &Installation) -> Server {
     here.serve_with(&["--dev"], |command: &mut Command| {
@@ -35,37 +34,12 @@ fn port(server: &Server) -> u16 {
     digits.parse().unwrap()
 }
 
-async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
-    let request = server.http.post(format!("{}/api/v1/{path}", server.base)).bearer_auth(token).json(body);
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap();
-    assert!(status < 300, "{path}: {status} {body}");
-    body["data"].clone()
-}
-
 /// Signs in, and makes a token for data alone.
 async fn tokens(here: &Installation, server: &Server) -> (String, String) {
-    let arguments = ["user", "create", "--email", ADA, "--name", "Ada", "--password-stdin", "--json"];
-    assert_eq!(here.run_with_input(&arguments, PASSWORD).code, 0);
-    let (status, signed_in) =
-        server.post("/api/v1/auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
-    assert_eq!(status, 200, "{signed_in}");
-    let session = signed_in["data"]["access_token"].as_str().unwrap().to_owned();
+    let session = member::token(here, server).await;
     let made =
         post(server, &session, "auth/tokens", &json!({ "name": "psql", "scopes": ["data:query"] })).await;
     (session, made["token"].as_str().unwrap().to_owned())
-}
-
-/// Uploads a file; answers its path.
-async fn upload(server: &Server, session: &str, name: &str, content: &[u8]) -> String {
-    let head = format!("--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
-    let body = [head.as_bytes(), content, b"\r\n--b--\r\n"].concat();
-    let request = server.http.post(format!("{}/api/v1/storage/upload", server.base)).bearer_auth(session);
-    let answer =
-        request.header("content-type", "multipart/form-data; boundary=b").body(body).send().await.unwrap();
-    let stored: Value = answer.json().await.unwrap();
-    stored["data"]["file_path"].as_str().unwrap_or_else(|| panic!("{stored}")).to_owned()
 }
 
 /// A data source with people, of whom those of one region are seen, without their `ssn`.

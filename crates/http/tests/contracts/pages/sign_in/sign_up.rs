@@ -390,6 +390,43 @@ on_both_engines! {
         stranger.post(CODE, &form).await.assert_status(400);
     }
 
+    async fn a_form_that_is_sent_again_after_another_mail_leads_to_the_code_of_that_mail(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().settings(on).start().await;
+        // An address that is in use is answered alike.
+        app.sign_up_rivergen_verified(BOB).await;
+        for email in [ADA, BOB] {
+            let mails = app.templates_to(email).await.len() + 3;
+            let window = Window::new(&app);
+            let page = window.visit(SIGN_UP).await;
+            let form = filled(&page, SIGN_UP, &typed(email));
+            let answer = window.post(SIGN_UP, &form).await;
+            let first = window.follow(answer).await;
+            app.advance(Duration::from_secs(1));
+            let second = window.press(&first, AGAIN, &[]).await;
+            app.advance(Duration::from_secs(1));
+            window.press(&second, AGAIN, &[]).await.assert_status(200);
+            assert_eq!(app.templates_to(email).await.len(), mails, "{email}");
+            // The way back to the form, and to either page that was left open.
+            let mut led = Vec::new();
+            for (action, form) in [(SIGN_UP, form), (AGAIN, filled(&first, AGAIN, &[])), (AGAIN, filled(&second, AGAIN, &[]))] {
+                let answer = window.post(action, &form).await;
+                led.push(window.follow(answer).await);
+            }
+            assert_eq!(app.templates_to(email).await.len(), mails, "nothing is mailed for it: {email}");
+            assert!(led.iter().all(|page| heading(page) == "Verify your e-mail address"), "{email}");
+            if email == BOB {
+                continue;
+            }
+            let code = app.latest_code(email).await;
+            // Each takes the code of the last mail: wrong ones are told as wrong, and not that there is no sign-up any more.
+            for page in &led {
+                let page = window.submit(page, CODE, &[("code", wrong(&code))]).await;
+                assert!(page.assert_status(422).text.contains("This code is wrong"), "{}", page.text);
+            }
+            assert_eq!(heading(&window.press(&led[0], CODE, &[("code", &code)]).await), "You are signed in");
+        }
+    }
+
     async fn another_mail_takes_the_place_of_the_first(engine: Engine) {
         let app = start(engine).await;
         let window = Window::new(&app);
