@@ -1,17 +1,13 @@
 //! Connections that are kept, and those that are not: told to the client either way.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::{Installation, Server};
-
-fn connect(server: &Server) -> TcpStream {
-    TcpStream::connect(server.base.trim_start_matches("http://")).unwrap()
-}
+use crate::sockets::Socket;
+use crate::support::Installation;
 
 /// The head of the next answer; its body is read and forgotten.
-fn head_of_answer(stream: &mut TcpStream) -> String {
+fn head_of_answer(stream: &mut Socket) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -28,7 +24,7 @@ fn head_of_answer(stream: &mut TcpStream) -> String {
 fn an_answer_that_needs_no_body_does_not_cost_the_connection_of_a_client_that_sends_one_late() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);
-    let mut stream = connect(&server);
+    let mut stream = Socket::of(&server);
     for (request, status) in [
         ("PUT /api/v2/auth/login", "405"),
         ("POST /api/v1/auth/logout", "401"),
@@ -59,7 +55,7 @@ fn a_connection_that_ends_with_an_answer_says_so() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);
     for body in ["content-length: 1000000", "transfer-encoding: chunked"] {
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         write!(
             stream,
             "POST /v1/login/root/ HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n{body}\r\n\r\n"
