@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::execution::ExecutionStatus;
 use super::format::{Encoder, ResultFormat};
-use super::live::Place;
+use super::live::{NoPlace, Place};
 use super::stream::too_late;
 use crate::ports::{Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest};
 use crate::work::Person;
@@ -66,7 +66,7 @@ impl Prompts {
     /// Source: extension "prompts/executions/{execution_id}/result", "queries/{query_id}/result".
     ///
     /// # Errors
-    /// [`PromptRefusal::ExecutionNotFound`], [`PromptRefusal::NotCompleted`], [`PromptRefusal::Query`].
+    /// [`PromptRefusal::ExecutionNotFound`], [`PromptRefusal::NotCompleted`], [`PromptRefusal::Busy`], [`PromptRefusal::Query`].
     pub async fn execution_result(
         self: &Arc<Self>,
         actor: &Actor,
@@ -81,9 +81,7 @@ impl Prompts {
         let (ExecutionStatus::Completed, Some(sql)) = (execution.status, execution.sql) else {
             return refuse(PromptRefusal::NotCompleted(execution.status.as_str()));
         };
-        let Some(place) = self.live.place() else {
-            return Err(Fault::Busy { retry_after: RETRY_AFTER }.into());
-        };
+        let place = self.place_for_download(person)?;
         // Before it runs: it is among those that are counted. A note, as of the use of a token: nothing of the caller's changes.
         let mut unit = self.kernel.store.begin().await?;
         unit.prompt_executions().lock(person.organization).await?;
@@ -103,6 +101,18 @@ impl Prompts {
         let answer = self.ports.queries.run(request).await.map_err(failed)?;
         let answer = with_first_rows(answer, self.settings.answer_within).await.map_err(failed)?;
         Download::new(format, answer, place, self.settings.longest)
+    }
+}
+
+impl Prompts {
+    /// As many as executions: who has more asks again later.
+    fn place_for_download(&self, person: Person) -> Outcome<Place, PromptRefusal> {
+        let (all, own) = (self.settings.at_once_per_organization, self.settings.at_once_per_person);
+        match self.live.place_for_download(person, all, own) {
+            Ok(place) => Ok(place),
+            Err(NoPlace::Full) => Err(Fault::Busy { retry_after: RETRY_AFTER }.into()),
+            Err(NoPlace::Own) => refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }),
+        }
     }
 }
 
