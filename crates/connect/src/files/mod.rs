@@ -50,8 +50,8 @@ use spool::Spooled;
 pub(crate) const MOST_COLUMNS: usize = 10_000;
 /// Bytes of one row, or one value, at most.
 pub(crate) const LONGEST_ROW: usize = 64 << 20;
-/// Bytes of stack of a thread that reads.
-const STACK: usize = 8 << 20;
+/// Bytes of stack of a thread that reads: files may be nested. What is not used is not taken.
+const STACK: usize = 32 << 20;
 
 /// A table of a file.
 #[derive(Clone, Debug)]
