@@ -34,6 +34,7 @@ mod sqlite;
 mod ssh;
 mod tds;
 mod truth;
+mod turns;
 mod wire;
 
 pub use address::mask_password;

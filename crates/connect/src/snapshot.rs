@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_schema::{Schema, SchemaRef};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
@@ -20,6 +20,7 @@ use crate::filter::Filter;
 use crate::gate;
 use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
+use crate::turns::Turns;
 
 /// Bytes of one relation at most.
 const LARGEST: u64 = 1 << 30;
@@ -89,6 +90,9 @@ impl Lines {
     }
 }
 
+/// Schema and name of a relation.
+type Key = (String, String);
+
 /// A relation, when it was fetched, and its bytes.
 struct Kept {
     format: Arc<dyn Format>,
@@ -97,7 +101,7 @@ struct Kept {
 }
 
 /// Forgets relations that are old, and others until there is room for so many bytes more: the oldest first.
-fn make_room(kept: &mut HashMap<(String, String), Kept>, life: Duration, bytes: u64) {
+fn make_room(kept: &mut HashMap<Key, Kept>, life: Duration, bytes: u64) {
     kept.retain(|_, kept| kept.since.elapsed() < life);
     loop {
         let held: u64 = kept.values().map(|kept| kept.bytes).sum();
@@ -113,7 +117,10 @@ fn make_room(kept: &mut HashMap<(String, String), Kept>, life: Duration, bytes: 
 /// A source whose relations are fetched.
 pub(crate) struct Snapshots<F> {
     fetcher: Arc<F>,
-    kept: tokio::sync::Mutex<HashMap<(String, String), Kept>>,
+    kept: Mutex<HashMap<Key, Kept>>,
+    turns: Turns<Key>,
+    /// Relations that may be fetched at once, for each of which there is a connection.
+    places: Semaphore,
     life: Duration,
     limit: Duration,
     default_schema: String,
@@ -129,26 +136,46 @@ impl<F: Fetcher + 'static> Snapshots<F> {
         };
         Ok(Self {
             fetcher: Arc::new(fetcher),
-            kept: tokio::sync::Mutex::default(),
+            kept: Mutex::default(),
+            turns: Turns::default(),
+            places: Semaphore::new(settings.pool_size.clamp(1, 1_000) as usize),
             life: Duration::from_secs(life),
             limit: settings.query_timeout,
             default_schema: default_schema.to_owned(),
         })
     }
 
-    /// The relation as it was fetched at most `life` ago. Of those who ask at the same time one fetches.
+    fn kept(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, key: &Key) -> Option<Arc<dyn Format>> {
+        let kept = self.kept();
+        let found = kept.get(key).filter(|found| found.since.elapsed() < self.life)?;
+        Some(Arc::clone(&found.format))
+    }
+
+    /// The relation as it was fetched at most `life` ago. Of those who ask at the same time one fetches; who asks for another relation does
+    /// not wait for them, for one may never come.
     async fn snapshot(&self, relation: &Relation) -> Result<Arc<dyn Format>, SourceError> {
         let schema = relation.schema.as_deref().unwrap_or(&self.default_schema).to_owned();
         let key = (schema, relation.table.clone());
-        let mut kept = self.kept.lock().await;
-        if let Some(found) = kept.get(&key)
-            && found.since.elapsed() < self.life
-        {
-            return Ok(Arc::clone(&found.format));
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
         }
-        kept.remove(&key);
-        make_room(&mut kept, self.life, 0);
+        let _turn = self.turns.of(key.clone()).await;
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
+        }
+        let closed = |_| SourceError::connection("The data source was closed.");
+        let _place = self.places.acquire().await.map_err(closed)?;
+        {
+            let mut kept = self.kept();
+            kept.remove(&key);
+            make_room(&mut kept, self.life, 0);
+        }
         let (format, bytes) = self.fetched(&key.0, &key.1, usize::MAX).await?;
+        let mut kept = self.kept();
         make_room(&mut kept, self.life, bytes);
         kept.insert(key, Kept { format: Arc::clone(&format), since: Instant::now(), bytes });
         Ok(format)
@@ -249,7 +276,7 @@ impl<F: Fetcher + 'static> Source for Snapshots<F> {
     }
 
     async fn close(&self) {
-        self.kept.lock().await.clear();
+        self.kept().clear();
         if let Some(tunnel) = self.fetcher.tunnel() {
             tunnel.close().await;
         }
@@ -337,6 +364,27 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("it is still fetched");
+    }
+
+    // Whoever asked for a relation that never came kept all others of its source from everybody, those that were kept included.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_relation_that_does_not_come_keeps_no_other_one_away() {
+        let (sender, threads) = std::sync::mpsc::channel();
+        let settings = Settings::new(crate::SourceType::RestApi);
+        let source = Arc::new(Snapshots::new(&settings, Slow(sender), "main").unwrap());
+        let named = |table: &str| Relation::new("main", table);
+        let (waiting, endless) = (Arc::clone(&source), named("endless"));
+        let waiting = tokio::spawn(async move { waiting.snapshot(&endless).await.map(drop) });
+        threads.recv().unwrap();
+        let fetched = source.snapshot(&named("t")).await.unwrap();
+        let kept = source.snapshot(&named("t")).await.unwrap();
+        assert!(Arc::ptr_eq(&fetched, &kept));
+        assert!(!waiting.is_finished());
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        // Who went away keeps no turn.
+        let turn = source.turns.of(("main".to_owned(), "endless".to_owned()));
+        drop(turn.await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,7 +76,7 @@ impl Answer {
     ) -> Self {
         let schema = Arc::clone(&rows.schema);
         let (give, take) = mpsc::channel(WAITING);
-        let running = Running(runtime.spawn(run(rows, give)));
+        let running = Running::new(runtime.spawn(run(rows, give)), stop.clone());
         let cut = Arc::new(AtomicBool::new(false));
         let receiving = Receiving {
             take,
@@ -119,12 +119,28 @@ impl Stream for Answer {
     }
 }
 
-/// Ends the query's task when nobody wants its rows.
-struct Running(JoinHandle<()>);
+/// Ends the query's task when nobody wants its rows, and when its time is over, also where nobody asks for them then: whoever takes none has a
+/// place among the queries that run, and others wait for it.
+struct Running {
+    query: JoinHandle<()>,
+    watch: JoinHandle<()>,
+}
+
+impl Running {
+    fn new(query: JoinHandle<()>, stop: Stop) -> Self {
+        let end = query.abort_handle();
+        let watch = tokio::spawn(async move {
+            stop.over().await;
+            end.abort();
+        });
+        Self { query, watch }
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.abort();
+        self.watch.abort();
+        self.query.abort();
     }
 }
 
@@ -153,11 +169,12 @@ impl Receiving {
         turn
     }
 
-    /// The task ended. One that panicked did not answer.
+    /// The task ended. One that panicked did not answer, nor did one whose time was over.
     async fn over(&mut self) -> Option<Result<RecordBatch, QueryError>> {
         let mut running = self.running.take()?;
-        match (&mut running.0).await {
+        match (&mut running.query).await {
             Ok(()) => None,
+            Err(ended) if ended.is_cancelled() => Some(Err(self.stop.over().await)),
             Err(_) => Some(Err(QueryError::new(Code::EvaluationFailed, "The query could not be computed."))),
         }
     }

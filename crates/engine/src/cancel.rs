@@ -60,8 +60,8 @@ impl Stop {
         };
     }
 
-    /// Waits for what comes, but no longer than the query may take.
-    pub(crate) async fn before<T>(&self, work: impl Future<Output = T>) -> Result<T, QueryError> {
+    /// Ends when the query has to; says why.
+    pub(crate) async fn over(&self) -> QueryError {
         let time = async {
             match self.deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -70,8 +70,16 @@ impl Stop {
         };
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(QueryError::cancelled()),
-            () = time => Err(QueryError::time()),
+            () = self.cancel.cancelled() => QueryError::cancelled(),
+            () = time => QueryError::time(),
+        }
+    }
+
+    /// Waits for what comes, but no longer than the query may take.
+    pub(crate) async fn before<T>(&self, work: impl Future<Output = T>) -> Result<T, QueryError> {
+        tokio::select! {
+            biased;
+            ended = self.over() => Err(ended),
             done = work => Ok(done),
         }
     }

@@ -384,6 +384,7 @@ impl Started {
             .max(1);
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
+            // For reading and planning, one for each query, and for pieces of files: what waits for others has threads of its own.
             .max_blocking_threads(options.concurrency.server.saturating_mul(2).max(8))
             .thread_stack_size(options.stack_bytes)
             .thread_name("queries")

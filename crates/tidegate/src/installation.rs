@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
@@ -13,6 +14,8 @@ use tidegate_database::{DatabaseUrl, Denial, Store};
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
 
+/// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// How to get from a wrong directory to the right one.
 const POINT_AT_IT: &str = "run this in the directory where the server was started, or name the data directory with --data-dir, \
      TIDEGATE_DATA_DIR or data_dir in tidegate.toml, and a PostgreSQL database with --database or TIDEGATE_DATABASE; a new \
@@ -301,7 +304,10 @@ pub(crate) fn served(config: &Config) -> Served {
         Err(error) => error == Errno::PERM,
     });
     // A process that has ended and was not waited for yet is still there, and another may have got its number.
-    let listens = || address.parse::<SocketAddr>().is_ok_and(|address| TcpStream::connect(address).is_ok());
+    let listens = || {
+        let address = address.parse::<SocketAddr>();
+        address.is_ok_and(|address| TcpStream::connect_timeout(&address, ANSWERED_WITHIN).is_ok())
+    };
     match is_alive {
         Some(true) if address.is_empty() => Served::Unknown,
         Some(true) if listens() => Served::At(address.to_owned()),

@@ -176,7 +176,7 @@ impl ParquetContent {
     /// [`ErrorCode::Query`](crate::ErrorCode::Query) where it has no such part.
     pub async fn read(self: &Arc<Self>, ranges: Vec<Range<u64>>) -> Result<Vec<Vec<u8>>, SourceError> {
         let content = Arc::clone(self);
-        super::blocking(move || ranges.iter().map(|range| content.part(range)).collect()).await
+        super::briefly(move || ranges.iter().map(|range| content.part(range)).collect()).await
     }
 
     fn part(&self, range: &Range<u64>) -> Result<Vec<u8>, SourceError> {

@@ -1,17 +1,19 @@
 //! Sources that are one file: delimited text, JSON, Parquet, spreadsheets, XML.
 //!
 //! A file is copied beside the process if it is elsewhere, read once to learn its tables and the types that hold **every** value,
-//! and read again for each scan. All of it happens on threads that may block; batches wait in a short queue, so that memory stays
-//! bounded and a reader that goes away ends the read.
+//! and read again for each scan. All of it happens on threads of its own, which may block; batches wait in a short queue, so that memory
+//! stays bounded and a reader that goes away ends the read.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
@@ -49,6 +51,8 @@ use spool::Spooled;
 pub(crate) const MOST_COLUMNS: usize = 10_000;
 /// Bytes of one row, or one value, at most.
 pub(crate) const LONGEST_ROW: usize = 64 << 20;
+/// Bytes of stack of a thread that reads: files may be nested. What is not used is not taken.
+const STACK: usize = 32 << 20;
 
 /// A table of a file.
 #[derive(Clone, Debug)]
@@ -215,8 +219,33 @@ pub(crate) fn inspect(
     })
 }
 
-/// Runs what blocks on a thread for that. A panic of a library over a broken file becomes an error.
+/// Begins what blocks on a thread of its own. The runtime has a few for all queries, which are read and planned there: one that waits for a
+/// slow store, or for a client that takes no rows, would keep one as long as its query may take, and one query with many files all of them.
+fn on_own_thread(work: impl FnOnce() + Send + 'static) -> Result<(), SourceError> {
+    let runtime = Handle::current();
+    let begun = thread::Builder::new().name("source".to_owned()).stack_size(STACK).spawn(move || {
+        // What it waits for is driven there.
+        let _entered = runtime.enter();
+        work();
+    });
+    begun.map(drop).map_err(|error| {
+        SourceError::connection("The server has no thread left to read the data source with.")
+            .with_detail(error)
+    })
+}
+
+/// Runs what blocks on a thread of its own. A panic of a library over a broken file becomes an error.
 pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let (give, take) = oneshot::channel();
+    on_own_thread(move || drop(give.send(work())))?;
+    // A thread that panicked gives nothing.
+    take.await.unwrap_or_else(|_| Err(SourceError::query("The file is broken and cannot be read.")))
+}
+
+/// Reads or writes a piece of a file on a thread of the runtime: that waits for this machine's disk alone, and not for long.
+pub(crate) async fn briefly<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, SourceError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
@@ -335,7 +364,7 @@ pub(crate) fn scan(
         deadline: Instant::now() + limit,
         limit,
     };
-    tokio::task::spawn_blocking(move || {
+    on_own_thread(move || {
         let read = std::panic::AssertUnwindSafe(|| match sink.left {
             0 => Ok(()),
             _ => format.read(index, &columns, &mut sink),
@@ -344,7 +373,7 @@ pub(crate) fn scan(
         let result = std::panic::catch_unwind(read)
             .unwrap_or_else(|_| Err(SourceError::query("The file is broken and cannot be read.")));
         sink.finish(result);
-    });
+    })?;
     let batches =
         stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
     Ok(BatchStream::new(schema, vec![false; scan.filters.len()], limited, Box::pin(batches)))
@@ -357,3 +386,69 @@ pub(crate) fn json_lines(file: Spooled, empty: bool) -> Result<Arc<dyn Format>, 
 
 /// Rows of a batch that readers of columnar files ask for.
 pub(crate) const READ_ROWS: usize = BATCH_ROWS;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use arrow_array::{ArrayRef, Int64Array};
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    /// A table without an end. Notes which threads read it.
+    struct Endless {
+        tables: Vec<FileTable>,
+        threads: Arc<Mutex<Vec<Option<String>>>>,
+    }
+
+    fn note(threads: &Mutex<Vec<Option<String>>>) {
+        threads.lock().unwrap().push(thread::current().name().map(str::to_owned));
+    }
+
+    impl Format for Endless {
+        fn describe(&self) -> String {
+            String::new()
+        }
+
+        fn tables(&self) -> &[FileTable] {
+            &self.tables
+        }
+
+        fn read(&self, _: usize, _: &[usize], sink: &mut Sink) -> Result<(), SourceError> {
+            note(&self.threads);
+            let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+            let rows = RecordBatch::try_new(sink.schema(), vec![numbers]).unwrap();
+            while sink.batch(rows.clone())? {}
+            Ok(())
+        }
+    }
+
+    // Some files in one query of a client that took no rows kept all threads of the runtime, and nobody's query was read any more.
+    #[tokio::test]
+    async fn files_are_read_on_no_thread_of_the_runtime() {
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let field = arrow_schema::Field::new("n", arrow_schema::DataType::Int64, true);
+        let table =
+            FileTable { name: "t".to_owned(), schema: Arc::new(Schema::new(vec![field])), rows: None };
+        let format = Arc::new(Endless { tables: vec![table], threads: Arc::clone(&threads) });
+        let wanted = Scan::all(Relation { schema: None, table: "t".to_owned() });
+        let mut rows = scan(format, 0, &wanted, Duration::from_secs(3_600)).unwrap();
+        assert_eq!(rows.next().await.unwrap().unwrap().num_rows(), 1);
+        let noted = Arc::clone(&threads);
+        blocking(move || {
+            note(&noted);
+            Ok(())
+        })
+        .await
+        .unwrap();
+        assert_eq!(*threads.lock().unwrap(), [Some("source".to_owned()), Some("source".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_an_error() {
+        let broken =
+            blocking(|| -> Result<(), SourceError> { panic!("a library met what it does not know") });
+        assert_eq!(broken.await.unwrap_err().message, "The file is broken and cannot be read.");
+    }
+}

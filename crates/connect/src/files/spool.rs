@@ -118,7 +118,7 @@ async fn copied(bytes: &dyn crate::settings::FileBytes) -> Result<File, SourceEr
             return Err(SourceError::query("The file ended before its end."));
         }
         at += chunk.len() as u64;
-        file = super::blocking(move || file.write_all(&chunk).map(|()| file).map_err(broken)).await?;
+        file = super::briefly(move || file.write_all(&chunk).map(|()| file).map_err(broken)).await?;
     }
     Ok(file)
 }

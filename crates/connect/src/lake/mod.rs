@@ -5,7 +5,7 @@
 //! other: of Parquet the columns that are asked for, by ranges; of other formats the file as a whole, in a temporary copy of it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -22,6 +22,7 @@ use crate::network::NetworkPolicy;
 use crate::registry::{SourceType, TypeInfo};
 use crate::settings::Settings;
 use crate::source::{BatchStream, Relation as Named, Scan, Source, Tested};
+use crate::turns::Turns;
 
 mod layout;
 mod prune;
@@ -51,7 +52,8 @@ type Listed = (Arc<Vec<Arc<Relation>>>, Instant);
 pub(crate) struct Lake {
     inner: Arc<Inner>,
     relations: tokio::sync::Mutex<Option<Listed>>,
-    columns: tokio::sync::Mutex<Known>,
+    columns: Mutex<Known>,
+    turns: Turns<String>,
     /// The relations whose columns were given out, for [`Source::evaluates`].
     given: Mutex<HashMap<String, (SchemaRef, Arc<Relation>)>>,
     rules: Rules,
@@ -93,7 +95,8 @@ impl Lake {
         Ok(Self {
             inner: Arc::new(inner),
             relations: tokio::sync::Mutex::default(),
-            columns: tokio::sync::Mutex::default(),
+            columns: Mutex::default(),
+            turns: Turns::default(),
             given: Mutex::default(),
             rules: Rules { prefix, format, table },
             sample: usize::try_from(sample).unwrap_or(usize::MAX),
@@ -125,14 +128,26 @@ impl Lake {
         })
     }
 
-    /// The columns of a relation as they were learned at most `life` ago.
-    async fn columns(&self, relation: &Arc<Relation>) -> Result<Arc<Columns>, SourceError> {
-        let mut known = self.columns.lock().await;
-        if let Some((columns, _)) = known.get(&relation.name).filter(|(_, since)| since.elapsed() < self.life)
-        {
-            return Ok(Arc::clone(columns));
-        }
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_columns(&self, relation: &Relation) -> Option<Arc<Columns>> {
+        let mut known = self.known();
         known.retain(|_, (_, since)| since.elapsed() < self.life);
+        known.get(&relation.name).map(|(columns, _)| Arc::clone(columns))
+    }
+
+    /// The columns of a relation as they were learned at most `life` ago. Of those who ask at the same time one reads its files; who asks
+    /// for another relation does not wait for them.
+    async fn columns(&self, relation: &Arc<Relation>) -> Result<Arc<Columns>, SourceError> {
+        if let Some(columns) = self.known_columns(relation) {
+            return Ok(columns);
+        }
+        let _turn = self.turns.of(relation.name.clone()).await;
+        if let Some(columns) = self.known_columns(relation) {
+            return Ok(columns);
+        }
         let mut merging = Merging::default();
         for file in sampled(&relation.files, self.sample) {
             let reading = self.inner.file(relation, file);
@@ -140,7 +155,7 @@ impl Lake {
             merging.add(format.as_ref(), table, &file.file.key)?;
         }
         let columns = Arc::new(merging.columns(relation));
-        known.insert(relation.name.clone(), (Arc::clone(&columns), Instant::now()));
+        self.known().insert(relation.name.clone(), (Arc::clone(&columns), Instant::now()));
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.insert(relation.name.clone(), (SchemaRef::clone(&columns.schema), Arc::clone(relation)));
         Ok(columns)
@@ -346,8 +361,11 @@ impl Source for Lake {
     }
 
     async fn close(&self) {
-        *self.relations.lock().await = None;
-        self.columns.lock().await.clear();
+        // Whoever lists them now keeps the list to the end; nobody waits for that.
+        if let Ok(mut relations) = self.relations.try_lock() {
+            *relations = None;
+        }
+        self.known().clear();
         if let Some(tunnel) = self.inner.store.client.dialer.tunnel() {
             tunnel.close().await;
         }

@@ -169,7 +169,7 @@ impl Store {
             let chunk = self.read(file, at..end).await?;
             at = end;
             copy =
-                files::blocking(move || copy.write_all(&chunk).map(|()| copy).map_err(files::spool::broken))
+                files::briefly(move || copy.write_all(&chunk).map(|()| copy).map_err(files::spool::broken))
                     .await?;
         }
         let file = Spooled::of(copy, "data".to_owned())?;

@@ -374,6 +374,18 @@ async fn too_many_that_wait_are_refused_and_waiting_costs_time() {
     quiet(&engine).await;
 }
 
+// Whoever took no rows kept a place for as long as their connection lived, and a few of them all of the places.
+#[tokio::test]
+async fn who_takes_no_rows_keeps_no_place_beyond_the_time_of_a_query() {
+    let engine = Engine::new(options());
+    // More batches than wait for whoever takes them.
+    let mut answer = engine.query(big(400_000, "select id from emp", seconds(4))).await.unwrap();
+    quiet(&engine).await;
+    let ended = answer.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.code, Code::LimitTime, "and not as if that were all");
+    assert!(answer.next().await.is_none());
+}
+
 #[tokio::test]
 async fn a_query_is_cancelled_wherever_it_is() {
     let engine = narrow();

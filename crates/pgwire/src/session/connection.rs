@@ -113,6 +113,11 @@ impl Connection {
     /// The next message; none at the end.
     async fn next_message(&mut self) -> Result<Option<Message>, Problem> {
         loop {
+            let late = self.first_deadline();
+            // Who asks on and on is never waited for below.
+            if late.is_some_and(|late| late <= Instant::now()) {
+                self.let_go();
+            }
             if let Some((kind, body)) = self.incoming.take()? {
                 return match frontend::message(kind, &body)? {
                     Message::Terminate => Ok(None),
@@ -120,7 +125,6 @@ impl Connection {
                 };
             }
             let idle = self.wire.settings.idle_timeout;
-            let late = self.first_deadline();
             let late = async move {
                 match late {
                     Some(late) => sleep_until(late).await,

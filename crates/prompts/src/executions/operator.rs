@@ -82,6 +82,6 @@ impl Prompts {
         let answer = self.ports.queries.run(request).await;
         let answer = answer.map_err(|failure| Refused::Rule(PromptRefusal::from(failure)))?;
         let columns = columns_of(&answer.schema);
-        Ok(OperatorAnswer { columns, rows: Download::new(format, answer, place)? })
+        Ok(OperatorAnswer { columns, rows: Download::new(format, answer, place, self.settings.longest)? })
     }
 }

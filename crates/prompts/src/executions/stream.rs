@@ -80,6 +80,11 @@ fn in_words_of_queries(refused: Refused<PromptRefusal>) -> Refused<QueryFailure>
     Refused::Rule(QueryFailure::new(code, message))
 }
 
+/// A query took longer than any may.
+pub(super) fn too_late(longest: std::time::Duration) -> QueryFailure {
+    QueryFailure::new(QueryCode::LimitTime, format!("It was not done within {} s.", longest.as_secs()))
+}
+
 fn called_off() -> QueryFailure {
     QueryFailure::new(QueryCode::Cancelled, "The query was cancelled.")
 }
@@ -226,8 +231,7 @@ impl Prompts {
     }
 
     fn too_late(&self) -> QueryFailure {
-        let seconds = self.settings.longest.as_secs();
-        QueryFailure::new(QueryCode::LimitTime, format!("It was not done within {seconds} s."))
+        too_late(self.settings.longest)
     }
 }
 

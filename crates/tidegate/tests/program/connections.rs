@@ -2,17 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::{Installation, Server};
-
-fn connect(server: &Server) -> TcpStream {
-    TcpStream::connect(server.base.trim_start_matches("http://")).unwrap()
-}
+use crate::sockets::Socket;
+use crate::support::Installation;
 
 /// The head of the next answer.
-fn head(stream: &mut TcpStream) -> String {
+fn head(stream: &mut Socket) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -23,7 +19,7 @@ fn head(stream: &mut TcpStream) -> String {
 }
 
 /// The same; its body is read and forgotten.
-fn head_of_answer(stream: &mut TcpStream) -> String {
+fn head_of_answer(stream: &mut Socket) -> String {
     let head = head(stream);
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
@@ -34,7 +30,7 @@ fn head_of_answer(stream: &mut TcpStream) -> String {
 fn an_answer_that_needs_no_body_does_not_cost_the_connection_of_a_client_that_sends_one_late() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);
-    let mut stream = connect(&server);
+    let mut stream = Socket::of(&server);
     for (request, status) in [
         ("PUT /api/v2/auth/login", "405"),
         ("POST /api/v1/auth/logout", "401"),
@@ -65,7 +61,7 @@ fn a_connection_that_ends_with_an_answer_says_so() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);
     for body in ["content-length: 1000000", "transfer-encoding: chunked"] {
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         write!(
             stream,
             "POST /v1/login/root/ HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n{body}\r\n\r\n"
@@ -81,7 +77,7 @@ fn a_connection_that_ends_with_an_answer_says_so() {
 fn answers_are_the_same_whatever_the_path_ends_with_and_have_what_every_answer_has() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);
-    let mut stream = connect(&server);
+    let mut stream = Socket::of(&server);
     let mut ids = BTreeSet::new();
     for (request, status, says) in [
         ("GET /healthz", "200", "content-type: application/json\r\n"),
@@ -118,7 +114,7 @@ fn a_body_that_does_not_come_is_waited_for_however_its_length_is_told() {
         ("content-length: 0", "", false),
         ("x-length: none", "", false),
     ] {
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         write!(
             stream,
             "POST /api/v2/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{length}\r\n\r\n{begun}"

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 
 use axum::body::Bytes;
@@ -13,6 +12,7 @@ use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use tidegate_testkit::eventually;
 
+use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
 /// Streams that a client may have open at a time.
@@ -85,11 +85,11 @@ impl Frame {
 }
 
 /// A client that keeps to no rule.
-struct Attacker(TcpStream);
+struct Attacker(Socket);
 
 impl Attacker {
     fn connect(server: &Server) -> Self {
-        let mut attacker = Self(TcpStream::connect(address(server)).unwrap());
+        let mut attacker = Self(Socket::of(server));
         attacker.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         attacker.send(SETTINGS, 0, 0, &[]).unwrap();
         attacker
@@ -300,13 +300,9 @@ async fn connections_over_http2_are_of_their_clients_share() {
             one
         })
         .collect();
-    let mut fifth = TcpStream::connect(address(&server)).unwrap();
+    let mut fifth = Socket::of(&server);
     drop(fifth.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-    let closed = match fifth.read(&mut [0]) {
-        Ok(read) => read == 0,
-        Err(error) => error.kind() == ErrorKind::ConnectionReset,
-    };
-    assert!(closed, "a fifth connection was kept");
+    assert!(fifth.is_closed(), "a fifth connection was kept");
     drop(four);
     eventually("there is room again", async || {
         let mut one = Attacker::connect(&server);

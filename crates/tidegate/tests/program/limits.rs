@@ -1,23 +1,20 @@
 //! What one client may use up of what all clients share: connections, time, memory for bodies.
 
 use std::cell::RefCell;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 
 use serde_json::json;
 use tidegate_testkit::eventually;
 
+use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
 fn serve(here: &Installation, variables: &[(&str, &str)]) -> Server {
     here.serve_with(&["--dev"], |command: &mut Command| {
         command.envs(variables.iter().map(|(name, value)| (format!("TIDEGATE_HTTP__{name}"), *value)));
     })
-}
-
-fn connect(server: &Server) -> TcpStream {
-    TcpStream::connect(server.base.trim_start_matches("http://")).unwrap()
 }
 
 /// A client at another address of this machine.
@@ -30,16 +27,8 @@ async fn status(client: &reqwest::Client, server: &Server, path: &str) -> u16 {
     client.get(format!("{}{path}", server.base)).send().await.unwrap().status().as_u16()
 }
 
-/// Whether the server closed the connection, as it does at once with one too many.
-fn is_closed(stream: &mut TcpStream) -> bool {
-    match stream.read(&mut [0]) {
-        Ok(read) => read == 0,
-        Err(error) => error.kind() == ErrorKind::ConnectionReset,
-    }
-}
-
 /// Asks whether the server is alive; answers the answer's head, or nothing when the connection was closed.
-fn ask(stream: &mut TcpStream) -> Option<String> {
+fn ask(stream: &mut Socket) -> Option<String> {
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").ok()?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while !answer.ends_with(b"{\"status\":\"ok\"}") {
@@ -55,15 +44,15 @@ fn ask(stream: &mut TcpStream) -> Option<String> {
 async fn a_client_has_a_share_of_the_connections_and_others_have_theirs() {
     let here = Installation::new();
     let server = serve(&here, &[("CONNECTIONS_PER_NETWORK", "4")]);
-    let mut silent: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
-    assert!(is_closed(&mut connect(&server)), "a fifth connection was kept");
+    let mut silent: Vec<Socket> = (0..4).map(|_| Socket::of(&server)).collect();
+    assert!(Socket::of(&server).is_closed(), "a fifth connection was kept");
     assert_eq!(status(&elsewhere(), &server, "/healthz").await, 200);
     // What was given back can be taken again.
     silent.pop();
-    eventually("there is room again", async || ask(&mut connect(&server))).await;
+    eventually("there is room again", async || ask(&mut Socket::of(&server))).await;
     drop(silent);
     eventually("all is given back", async || {
-        let mut four: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+        let mut four: Vec<Socket> = (0..4).map(|_| Socket::of(&server)).collect();
         four.iter_mut().all(|one| ask(one).is_some()).then_some(())
     })
     .await;
@@ -81,7 +70,7 @@ async fn a_trusted_proxy_has_no_share_but_all() {
     let here = Installation::new();
     let variables = [("CONNECTIONS_PER_NETWORK", "2"), ("TRUSTED_PROXIES", "[127.0.0.1/32]")];
     let server = serve(&here, &variables);
-    let mut many: Vec<TcpStream> = (0..10).map(|_| connect(&server)).collect();
+    let mut many: Vec<Socket> = (0..10).map(|_| Socket::of(&server)).collect();
     assert!(many.iter_mut().all(|one| ask(one).is_some()));
     drop(many);
     server.stop();
@@ -91,7 +80,7 @@ async fn a_trusted_proxy_has_no_share_but_all() {
 async fn a_client_that_takes_nothing_of_its_answers_is_let_go() {
     let here = Installation::new();
     let server = serve(&here, &[("WRITE_TIMEOUT", "1")]);
-    let mut greedy = connect(&server);
+    let mut greedy = Socket::of(&server);
     // More than the buffers between the two hold.
     greedy.write_all("GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(500).as_bytes()).unwrap();
     let closed = "tidegate_connections_closed_total{reason=\"write_timeout\"}";
@@ -105,13 +94,13 @@ async fn a_client_that_takes_nothing_of_its_answers_is_let_go() {
 async fn an_old_connection_is_closed_and_says_so_with_an_answer() {
     let here = Installation::new();
     let server = serve(&here, &[("CONNECTION_AGE", "1")]);
-    let mut stream = connect(&server);
+    let mut stream = Socket::of(&server);
     eventually("the connection is old", || {
         let head = ask(&mut stream).expect("no connection ends without a word");
         std::future::ready(head.contains("connection: close").then_some(()))
     })
     .await;
-    assert!(is_closed(&mut stream));
+    assert!(stream.is_closed());
     server.stop();
 }
 
@@ -126,9 +115,9 @@ async fn bodies_of_one_client_leave_room_for_those_of_others() {
          content-length: {LARGEST}\r\n\r\n"
     );
     let short_of_a_byte = vec![b' '; LARGEST - 1];
-    let held: RefCell<Vec<TcpStream>> = RefCell::default();
+    let held: RefCell<Vec<Socket>> = RefCell::default();
     for _ in 0..256 {
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(&short_of_a_byte).unwrap();
         held.borrow_mut().push(stream);
@@ -136,7 +125,7 @@ async fn bodies_of_one_client_leave_room_for_those_of_others() {
     let refused = "tidegate_upload_budget_refusals_total";
     // Its share is used up once the server has read what was sent.
     eventually("its bodies are refused", async || {
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         stream.write_all(head.as_bytes()).unwrap();
         drop(stream.write_all(&short_of_a_byte));
         held.borrow_mut().push(stream);
@@ -152,7 +141,7 @@ async fn bodies_of_one_client_leave_room_for_those_of_others() {
     // Once the server has read the last of them, nothing is left of the share.
     eventually("its small bodies are refused, too", async || {
         // Takes the room of one that was refused while others were still read.
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         stream.write_all(head.as_bytes()).unwrap();
         drop(stream.write_all(&short_of_a_byte));
         held.borrow_mut().push(stream);
@@ -173,7 +162,7 @@ async fn bodies_of_one_client_leave_room_for_those_of_others() {
 async fn a_body_that_does_not_come_is_the_clients_fault_in_answer_and_log() {
     let here = Installation::new();
     let server = serve(&here, &[("DEADLINE", "1")]);
-    let mut stream = connect(&server);
+    let mut stream = Socket::of(&server);
     stream
         .write_all(
             b"POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -200,7 +189,7 @@ async fn a_request_names_one_host() {
         ("1.0", "host: localhost\r\nhost: evil.example\r\n", "400"),
         ("1.1", "host: local host\r\n", "400"),
     ] {
-        let mut stream = connect(&server);
+        let mut stream = Socket::of(&server);
         write!(stream, "GET /healthz HTTP/{version}\r\n{hosts}connection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

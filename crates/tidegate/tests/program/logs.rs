@@ -2,11 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write, pipe};
-use std::net::TcpStream;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tidegate_testkit::eventually;
 
+use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
 const DROPPED: &str = "tidegate_log_lines_dropped_total{reason=\"writer\"}";
@@ -117,7 +117,7 @@ async fn with_a_reader_that_does_not_read_it_answers_and_stops() {
         command.env("TIDEGATE_LOG__FILTER", "debug").stderr(writer);
     });
     // More lines than the pipe and the queue before it hold.
-    let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    let mut stream = Socket::of(&server);
     for _ in 0..100 {
         let requests = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
         stream.write_all(requests.as_bytes()).unwrap();

@@ -41,6 +41,7 @@ mod postgres;
 mod queries;
 mod riven;
 mod serve;
+mod sockets;
 mod sources;
 mod stopping;
 mod storage;

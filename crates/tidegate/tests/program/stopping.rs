@@ -6,14 +6,15 @@ use std::net::TcpStream;
 use rustix::process::Signal;
 use tidegate_testkit::eventually;
 
+use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
 const BODY: &str = r#"{"email":"nobody@example.com","password":"Wrong1horse"}"#;
 
 /// A request the server has begun to answer: it asked for the body, which is yet to be sent.
-fn request_under_way(server: &Server) -> TcpStream {
+fn request_under_way(server: &Server) -> Socket {
     let address = server.base.trim_start_matches("http://");
-    let mut connection = TcpStream::connect(address).unwrap();
+    let mut connection = Socket::of(server);
     write!(
         connection,
         "POST /api/v2/auth/login HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
@@ -88,7 +89,7 @@ async fn a_connection_on_which_nothing_is_asked_is_closed() {
     let whole = format!("{head}\r\n");
     // Not a word; the beginning of HTTP/2, or of a request, and no more; an answered request with no other after it.
     for asked in ["", "PRI * HT", &head, &whole] {
-        let mut connection = TcpStream::connect(address).unwrap();
+        let mut connection = Socket::of(&server);
         connection.write_all(asked.as_bytes()).unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();

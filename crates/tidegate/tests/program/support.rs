@@ -3,13 +3,20 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{Engine, Fixture, TestDatabase};
+
+/// How long something is waited for that never takes as long, on any machine: whoever waits in vain says for what, instead of holding up all
+/// tests until they are cut off without a word.
+pub(crate) const GUARD: Duration = Duration::from_secs(120);
 
 /// A password every contract accepts.
 pub(crate) const PASSWORD: &str = "Correct1horse!";
@@ -183,15 +190,21 @@ impl Installation {
         command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
         change(&mut command);
         let mut process = command.spawn().unwrap();
-        let mut ready = String::new();
-        let mut out = BufReader::new(process.stdout.take().unwrap());
-        out.read_line(&mut ready).unwrap();
+        let out = BufReader::new(process.stdout.take().unwrap());
+        let Some((out, ready)) = first_line(out) else {
+            drop(process.kill());
+            panic!(
+                "it did not say within {GUARD:?} that it is ready: {}",
+                std::fs::read_to_string(&log).unwrap()
+            );
+        };
         let base = ready.split_once("http://").map(|(_, address)| address.trim_end_matches(['\n', '"', '}']));
         let Some(base) = base else {
             panic!("not ready: {ready:?} {:?} {}", process.wait(), std::fs::read_to_string(&log).unwrap());
         };
         let base = format!("http://{base}");
-        Server { process, out, log, ready, base, http: reqwest::Client::new() }
+        let http = reqwest::Client::builder().read_timeout(GUARD).build().unwrap();
+        Server { process, out, log, ready, base, http }
     }
 }
 
@@ -280,7 +293,13 @@ impl Server {
 
     /// Waits for its end; answers its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
-        self.process.wait().unwrap().code()
+        match ended(&mut self.process) {
+            Some(status) => status.code(),
+            None => {
+                drop(self.process.kill());
+                panic!("it did not end within {GUARD:?}: {}", self.log());
+            }
+        }
     }
 
     /// Stops it as a supervisor does.
@@ -310,6 +329,31 @@ impl Drop for Server {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+/// What a process says first.
+fn first_line(mut out: BufReader<ChildStdout>) -> Option<(BufReader<ChildStdout>, String)> {
+    let (give, take) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        drop(give.send((out, line)));
+    });
+    take.recv_timeout(GUARD).ok()
+}
+
+/// How a process ended; none where it does not.
+fn ended(process: &mut Child) -> Option<ExitStatus> {
+    const LOOK_AGAIN: Duration = Duration::from_millis(5);
+    let mut waited = Duration::ZERO;
+    while waited < GUARD {
+        if let Some(status) = process.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(LOOK_AGAIN);
+        waited += LOOK_AGAIN;
+    }
+    None
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {

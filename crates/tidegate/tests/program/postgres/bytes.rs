@@ -1,19 +1,18 @@
 //! The protocol, message by message: what no driver does, and what drivers do out of sight.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::process::Command;
-use std::time::Duration;
 
 use tidegate_testkit::{eventually, on_both_engines};
 
 use super::{people, port, tokens};
 use crate::member::ADA;
+use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
 /// A client that knows bytes alone.
 struct Raw {
-    stream: TcpStream,
+    stream: Socket,
     /// By which it is cancelled.
     key: Vec<u8>,
 }
@@ -48,7 +47,7 @@ fn sync() -> Vec<u8> {
 impl Raw {
     /// Signs in; the SQLSTATE where that is refused.
     fn sign_in(port: u16, token: &str) -> Result<Self, String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut stream = Socket::to(("127.0.0.1", port));
         let named = format!("user\0{ADA}\0database\0people\0\0");
         let length = u32::try_from(named.len() + 8).unwrap();
         let start = [&length.to_be_bytes()[..], &196_608_u32.to_be_bytes(), named.as_bytes()].concat();
@@ -98,14 +97,7 @@ impl Raw {
 
     /// Whether there is something to read within a moment.
     fn has_answer(&self) -> bool {
-        self.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let found = self.stream.peek(&mut [0]);
-        self.stream.set_read_timeout(None).unwrap();
-        match found {
-            Ok(count) => count > 0,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
-            Err(error) => panic!("{error}"),
-        }
+        self.stream.has_answer()
     }
 }
 
@@ -116,7 +108,7 @@ fn state(body: &[u8]) -> String {
 }
 
 fn cancel(port: u16, key: &[u8]) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = Socket::to(("127.0.0.1", port));
     let request = [&16_u32.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), key].concat();
     stream.write_all(&request).unwrap();
     // It is closed when the request was read.
@@ -223,8 +215,8 @@ on_both_engines! {
         let port = port(&server);
         let (session, token) = tokens(&here, &server).await;
         people(&here, &server, &session).await;
-        let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
-        let mut silent: Vec<TcpStream> = (0..8).map(|_| connect()).collect();
+        let connect = || Socket::to(("127.0.0.1", port));
+        let mut silent: Vec<Socket> = (0..8).map(|_| connect()).collect();
         let mut raw = Raw::sign_in(port, &token).unwrap();
         assert_eq!(silent[0].read(&mut [0; 1]).unwrap_or(0), 0, "the one that waited longest is sent away");
         // One that asks for nothing but its key, and half a message.
