@@ -256,7 +256,7 @@ fn shown(application: &Application) -> String {
         ("redirect URIs", uris.join(" ")),
         ("scopes", application.scopes.to_string()),
         ("after sign-out", left.join(" ")),
-        ("told of ends at", told(application).unwrap_or_default().to_owned()),
+        ("back-channel URI", told(application).unwrap_or_default().to_owned()),
         ("rules", rules(&application.rules)),
         ("metadata", serde_json::to_string(application.metadata.as_ref()).unwrap_or_default()),
         ("created", application.created_at.iso_seconds()),

@@ -43,7 +43,7 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
     let json = entries.iter().map(json_of).collect();
     if entries.is_empty() {
         let text = match &command.to {
-            None => "The outbox is empty: nothing was to be sent yet. Accounts made by `tidegate user create` get no mail.".to_owned(),
+            None => "The outbox is empty: nothing was to be sent yet. IngestIQ's register sends no mail, and `tidegate user create` neither.".to_owned(),
             Some(to) => format!("Nothing was to be sent to {}.", to.as_str()),
         };
         return Ok(Answer::new(text, json));
