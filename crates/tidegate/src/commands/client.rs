@@ -68,7 +68,12 @@ async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> 
     let listed = opened.oauth.applications_for_operator(organization, command.after, limit).await?;
     let json = listed.iter().map(described).collect();
     if listed.is_empty() {
-        return Ok(Answer::new("There is no such application.", json));
+        let text = if organization.is_none() && command.after == 0 {
+            "There is no application yet: `tidegate client create` registers one."
+        } else {
+            "There is no such application."
+        };
+        return Ok(Answer::new(text, json));
     }
     // First what the other commands take; the number is for `--after` alone.
     let rows: Vec<[String; 6]> = listed
