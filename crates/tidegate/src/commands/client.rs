@@ -54,6 +54,11 @@ fn refused(refused: Refused<ApplicationError>) -> Failure {
             error.to_string().replace(" in this organization", ""),
             "`tidegate client list` lists all of them",
         ),
+        Refused::Rule(error @ ApplicationError::NameTaken) => Failure::advised(
+            "client_refused",
+            error.to_string(),
+            "`tidegate client list` shows the one there is",
+        ),
         Refused::Rule(error) => Failure::new("client_refused", error.to_string()),
         Refused::Fault(fault) => fault.into(),
     }
