@@ -95,7 +95,8 @@ on_both_engines! {
         let fields = format!("csrf={csrf}&name=&email=ada%40example.com&new_password=Correct1horse%21");
         let request = server.http.post(&page).header("cookie", cookie).body(fields);
         let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
-        assert!(answer.status().as_u16() < 400, "{}", answer.status());
+        // It was taken: the browser is sent on, to the page of the code.
+        assert_eq!(answer.url().path(), "/sign-up/code", "{}", answer.status());
         let said = here.run(&["outbox", "code", "--to", "ada@example.com"]);
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
         assert!(said.err.contains("an account has that address") && said.err.contains("sign in with it"), "{}", said.err);
