@@ -367,7 +367,10 @@ impl Work<'_> {
     /// Those of the store and the vault.
     pub async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         if self.kernel.settings.mail == DeliveryMode::Off {
-            tracing::warn!(template = mail.template.as_str(), "not sent: no mail provider is configured");
+            tracing::warn!(
+                template = mail.template.as_str(),
+                "a notice to the owner of an account is not sent: no mail provider is configured; set [mail.smtp]"
+            );
             return Ok(());
         }
         self.send(mail).await

@@ -190,6 +190,14 @@ impl QueryFailure {
     pub fn new(code: QueryCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), nearest: Vec::new() }
     }
+
+    /// The sentence, with the names where there are any.
+    pub(crate) fn into_text(self) -> String {
+        match self.nearest.as_slice() {
+            [] => self.message,
+            nearest => format!("{} Nearest: {}.", self.message, nearest.join(", ")),
+        }
+    }
 }
 
 /// What a query is run for.

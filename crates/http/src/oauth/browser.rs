@@ -27,9 +27,13 @@ use crate::pages::{
 use crate::wire::accept::prefers_html;
 use crate::wire::headers::page_headers;
 use crate::wire::state::App;
+use crate::wire::telemetry::ErrorCode;
 
 /// The field of the question's forms that has the request.
 const ASKED: &str = "asked";
+
+/// The code of a request that cannot be read (RFC 6749 section 4.1.2.1).
+const INVALID: &str = "invalid_request";
 
 /// The value of `acr_values` that asks for more than one factor. (OpenID Connect Extended Authentication Profile: `phrh`, `phr`;
 /// any name with `mfa`.)
@@ -95,7 +99,9 @@ async fn kept(app: &App, visitor: &Visitor, query: &str) -> Option<Response> {
         Err(Refused::Rule(RequestRefused::SentBack(back))) => {
             sent_back(app, visitor, back.answer(app.oauth().issuer()))
         }
-        Err(Refused::Rule(RequestRefused::Shown(error))) => refused(app, visitor, &reason(app, &error)),
+        Err(Refused::Rule(RequestRefused::Shown(error))) => {
+            refused(app, visitor, error.code(), &reason(app, &error))
+        }
         Err(Refused::Fault(fault)) => failure(app, &visitor.headers, fault.into()),
     })
 }
@@ -108,7 +114,7 @@ pub(super) async fn answer(app: &App, mut parts: Parts, body: Body) -> Response 
     };
     let fields = match Form::from_request(Request::from_parts(parts, body), app).await {
         Ok(form) => form.pairs(),
-        Err(error) => return guarded(refused(app, &visitor, error.description())),
+        Err(error) => return guarded(refused(app, &visitor, INVALID, error.description())),
     };
     let find = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     // No name of a parameter of a request: `request` is one (OpenID Connect Core, section 6.1).
@@ -138,21 +144,25 @@ fn guarded(mut response: Response) -> Response {
 enum Unread {
     /// The application is told.
     SentBack(Authorized),
-    /// The person is, and is sent nowhere.
-    Shown(String),
+    /// The person is, and is sent nowhere: the code, and the reason.
+    Shown(&'static str, String),
     /// Something else.
     Fault(Fault),
 }
 
 async fn read(app: &App, call: &Call, query: &str) -> Result<AuthorizationRequest, Unread> {
-    let pairs = decoded(query.as_bytes()).map_err(|error| Unread::Shown(error.description().to_owned()))?;
-    let parameters = Parameters::read(pairs).map_err(|unreadable| Unread::Shown(unreadable.to_string()))?;
+    let pairs =
+        decoded(query.as_bytes()).map_err(|error| Unread::Shown(INVALID, error.description().to_owned()))?;
+    let parameters =
+        Parameters::read(pairs).map_err(|unreadable| Unread::Shown(INVALID, unreadable.to_string()))?;
     match app.oauth().authorization_request(call, parameters).await {
         Ok(request) => Ok(request),
         Err(Refused::Rule(RequestRefused::SentBack(back))) => {
             Err(Unread::SentBack(back.answer(app.oauth().issuer())))
         }
-        Err(Refused::Rule(RequestRefused::Shown(error))) => Err(Unread::Shown(reason(app, &error))),
+        Err(Refused::Rule(RequestRefused::Shown(error))) => {
+            Err(Unread::Shown(error.code(), reason(app, &error)))
+        }
         Err(Refused::Fault(fault)) => Err(Unread::Fault(fault)),
     }
 }
@@ -162,7 +172,7 @@ fn sent_back(app: &App, visitor: &Visitor, answer: Authorized) -> Response {
     if answer.needs_person {
         return offered(app, visitor, &answer);
     }
-    sent(answer).unwrap_or_else(|error| refused(app, visitor, error.description()))
+    sent(answer).unwrap_or_else(|error| refused(app, visitor, INVALID, error.description()))
 }
 
 /// The way back to an application that registered itself, as a link or a button: with it, a link to this server must not become one to anywhere
@@ -187,13 +197,15 @@ fn offered(app: &App, visitor: &Visitor, answer: &Authorized) -> Response {
 }
 
 /// A request that cannot be answered: nobody is sent to an address that is not registered. The reason is for the application's developer,
-/// in English.
-fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
+/// in English; the code is for the log of this server.
+fn refused(app: &App, visitor: &Visitor, code: &str, reason: &str) -> Response {
     let look = visitor.look_asked_for(app, None);
     let mut page = Page::titled(&look, "page.authorize.refused.title");
     page.texts.push(look.words.text("page.authorize.refused.text").to_owned());
     page.texts.push(look.words.fill("page.authorize.refused.reason", &[("reason", reason)]));
-    page.answer(app, visitor, StatusCode::BAD_REQUEST)
+    let mut response = page.answer(app, visitor, StatusCode::BAD_REQUEST);
+    response.extensions_mut().insert(ErrorCode(code.to_owned()));
+    response
 }
 
 /// The reason for the developer. In development it says what is registered, too: whoever asks is on the developer's machine.
@@ -223,7 +235,9 @@ impl Question {
             app.oauth().introduce(&visitor.call, &id, &request.redirect_uri, Some(&scopes)).await;
         let application = match introduced {
             Ok(introduction) => introduction.application,
-            Err(Refused::Rule(error)) => return Err(Box::new(refused(app, visitor, &error.to_string()))),
+            Err(Refused::Rule(error)) => {
+                return Err(Box::new(refused(app, visitor, INVALID, &error.to_string())));
+            }
             Err(Refused::Fault(fault)) => return Err(Box::new(failure(app, &visitor.headers, fault.into()))),
         };
         let made_by = match application.made_by() {
@@ -261,12 +275,12 @@ impl Question {
 async fn go_on(app: &App, visitor: &Visitor, query: &str, reply: Option<Reply>) -> Response {
     let (without, proof) = without_proof(query);
     let Ok(to) = Continuation::to(AUTHORIZE, Some(&without)) else {
-        return refused(app, visitor, "the request is too long, or no address");
+        return refused(app, visitor, INVALID, "the request is too long, or no address");
     };
     let request = match read(app, &visitor.call, &without).await {
         Ok(request) => request,
         Err(Unread::SentBack(answer)) => return sent_back(app, visitor, answer),
-        Err(Unread::Shown(reason)) => return refused(app, visitor, &reason),
+        Err(Unread::Shown(code, reason)) => return refused(app, visitor, code, &reason),
         Err(Unread::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
     };
     let asked = Asked { request, to, query: query.to_owned() };
@@ -327,7 +341,7 @@ async fn follow(
     };
     match app.oauth().approve(call, actor, request, approval).await {
         Ok(answer) => sent_back(app, visitor, answer),
-        Err(Refused::Rule(error)) => refused(app, visitor, &error.to_string()),
+        Err(Refused::Rule(error)) => refused(app, visitor, error.code(), &error.to_string()),
         Err(Refused::Fault(fault)) => failed(app, visitor, asked, fault),
     }
 }

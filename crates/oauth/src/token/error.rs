@@ -31,7 +31,9 @@ pub enum TokenError {
     #[error(transparent)]
     InvalidScope(#[from] ScopeRefused),
     /// No access token is made for that API.
-    #[error("resource is not the API that this grant is for")]
+    #[error(
+        "resource names an API that this server makes no access tokens for, or that this grant is not for"
+    )]
     InvalidTarget,
     /// RFC 9449 section 5.
     #[error("{0}")]

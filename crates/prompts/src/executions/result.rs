@@ -28,7 +28,7 @@ pub(super) const RETRY_AFTER: u64 = 5;
 
 impl From<QueryFailure> for PromptRefusal {
     fn from(failure: QueryFailure) -> Self {
-        Self::Query { code: failure.code, message: failure.message }
+        Self::Query { code: failure.code, message: failure.into_text() }
     }
 }
 

@@ -43,11 +43,7 @@ struct Fetched {
 
 impl From<QueryFailure> for ExecutionError {
     fn from(failure: QueryFailure) -> Self {
-        let message = match failure.nearest.as_slice() {
-            [] => failure.message,
-            nearest => format!("{} Nearest: {}.", failure.message, nearest.join(", ")),
-        };
-        Self { code: failure.code.as_str().to_owned(), message }
+        Self { code: failure.code.as_str().to_owned(), message: failure.into_text() }
     }
 }
 

@@ -62,11 +62,12 @@ pub(crate) fn correct(error: &mut clap::Error, arguments: impl IntoIterator<Item
     };
     let mut root = Cli::command();
     root.build();
-    let at = command_of(&root, arguments);
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let at = command_of(&root, &arguments);
     let tip = match error.kind() {
-        ErrorKind::UnknownArgument => {
-            text(error, ContextKind::InvalidArg).and_then(|name| tip_for_option(&root, &at, &name))
-        }
+        ErrorKind::UnknownArgument => text(error, ContextKind::InvalidArg).and_then(|name| {
+            tip_for_one_dash(&arguments, &at, &name).or_else(|| tip_for_option(&root, &at, &name))
+        }),
         ErrorKind::InvalidSubcommand => {
             text(error, ContextKind::InvalidSubcommand).and_then(|name| tip_for_command(at.command, &name))
         }
@@ -86,14 +87,22 @@ struct Typed<'c> {
     path: String,
 }
 
-fn command_of(root: &Command, arguments: impl IntoIterator<Item = OsString>) -> Typed<'_> {
+fn command_of<'c>(root: &'c Command, arguments: &[OsString]) -> Typed<'c> {
     let mut typed = Typed { command: root, path: root.get_name().to_owned() };
-    for argument in arguments.into_iter().skip(1) {
+    for argument in arguments.iter().skip(1) {
         if let Some(command) = argument.to_str().and_then(|name| typed.command.find_subcommand(name)) {
             typed = Typed { path: format!("{} {}", typed.path, command.get_name()), command };
         }
     }
     typed
+}
+
+/// An option of several letters that was typed with one dash: it is read letter by letter, and only the first unknown one is told.
+fn tip_for_one_dash(arguments: &[OsString], at: &Typed<'_>, told: &str) -> Option<String> {
+    let letter = told.strip_prefix('-').filter(|letter| *letter != "-" && letter.chars().count() == 1)?;
+    let mut typed = arguments.iter().filter_map(|argument| argument.to_str()?.strip_prefix('-'));
+    let name = typed.find(|name| name.len() > letter.len() && name.starts_with(letter))?;
+    meant(at.command, name).map(|usage| format!("did you mean `{usage}`?"))
 }
 
 fn tip_for_option(root: &Command, at: &Typed<'_>, argument: &str) -> Option<String> {

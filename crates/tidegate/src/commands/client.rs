@@ -54,6 +54,11 @@ fn refused(refused: Refused<ApplicationError>) -> Failure {
             error.to_string().replace(" in this organization", ""),
             "`tidegate client list` lists all of them",
         ),
+        Refused::Rule(error @ ApplicationError::NameTaken) => Failure::advised(
+            "client_refused",
+            error.to_string(),
+            "`tidegate client list` shows the one there is",
+        ),
         Refused::Rule(error) => Failure::new("client_refused", error.to_string()),
         Refused::Fault(fault) => fault.into(),
     }
@@ -68,7 +73,12 @@ async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> 
     let listed = opened.oauth.applications_for_operator(organization, command.after, limit).await?;
     let json = listed.iter().map(described).collect();
     if listed.is_empty() {
-        return Ok(Answer::new("There is no such application.", json));
+        let text = if organization.is_none() && command.after == 0 {
+            "There is no application yet: `tidegate client create` registers one."
+        } else {
+            "There is no such application."
+        };
+        return Ok(Answer::new(text, json));
     }
     // First what the other commands take; the number is for `--after` alone.
     let rows: Vec<[String; 6]> = listed
@@ -256,7 +266,7 @@ fn shown(application: &Application) -> String {
         ("redirect URIs", uris.join(" ")),
         ("scopes", application.scopes.to_string()),
         ("after sign-out", left.join(" ")),
-        ("told of ends at", told(application).unwrap_or_default().to_owned()),
+        ("back-channel URI", told(application).unwrap_or_default().to_owned()),
         ("rules", rules(&application.rules)),
         ("metadata", serde_json::to_string(application.metadata.as_ref()).unwrap_or_default()),
         ("created", application.created_at.iso_seconds()),

@@ -96,7 +96,12 @@ async fn list_in(config: &Config, command: &OrgList) -> Result<Answer, Failure> 
     let listed = listed?;
     let json = listed.iter().map(summary).collect();
     if listed.is_empty() {
-        return Ok(Answer::new("There is no such organization.", json));
+        let text = if search.is_empty() && !shared && *after == 0 {
+            "There is no organization yet: each account comes with one, and `tidegate org create` makes others."
+        } else {
+            "There is no such organization."
+        };
+        return Ok(Answer::new(text, json));
     }
     let rows: Vec<[String; 6]> = listed
         .iter()

@@ -43,7 +43,7 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
     let json = entries.iter().map(json_of).collect();
     if entries.is_empty() {
         let text = match &command.to {
-            None => "The outbox is empty: nothing was to be sent yet. Accounts made by `tidegate user create` get no mail.".to_owned(),
+            None => "The outbox is empty: nothing was to be sent yet. IngestIQ's register sends no mail, and `tidegate user create` neither.".to_owned(),
             Some(to) => format!("Nothing was to be sent to {}.", to.as_str()),
         };
         return Ok(Answer::new(text, json));
@@ -86,7 +86,12 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
 async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<Answer, Failure> {
     let entries = opened.kernel.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
     // What was never to be sent only looks like a message with a code.
-    let sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str());
+    let mut sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str()).peekable();
+    // Who signs up with an address that has an account is mailed that, and no code.
+    let in_use = sent
+        .peek()
+        .filter(|entry| entry.message.template == "address_in_use")
+        .map(|entry| entry.message.number);
     let operator = operator(opened);
     let mut newest = None;
     for entry in sent {
@@ -97,6 +102,17 @@ async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<
         }
     }
     let to = command.to.as_str();
+    if let Some(number) = in_use {
+        return Err(Failure::advised(
+            "no_code",
+            format!(
+                "there is no code for {to}: an account has that address, and the newest mail to it says so"
+            ),
+            format!(
+                "sign in with it, or sign up with another; `tidegate outbox show {number}` shows the mail"
+            ),
+        ));
+    }
     Err(match newest {
         Some((entry, state)) => not_usable(to, &entry.message, state),
         None if !entries.is_empty() => Failure::advised(

@@ -60,7 +60,12 @@ async fn list(opened: &Opened, command: &SourceList) -> Result<Answer, Failure> 
     let listed = opened.catalog.data_sources_for_operator(organization, command.after, limit).await?;
     let json = listed.iter().map(described).collect();
     if listed.is_empty() {
-        return Ok(Answer::new("There is no such data source.", json));
+        let text = if organization.is_none() && command.after == 0 {
+            "There is no data source yet: members of organizations connect them, with POST /api/v1/data-sources."
+        } else {
+            "There is no such data source."
+        };
+        return Ok(Answer::new(text, json));
     }
     let rows: Vec<[String; 6]> = listed
         .iter()

@@ -158,7 +158,16 @@ async fn list(opened: &Opened, operator: &Operator, command: UserList) -> Result
     let listed = opened.identity.list_accounts(operator, &filter, command.after, limit.into()).await?;
     let json = listed.iter().map(summary).collect();
     if listed.is_empty() {
-        return Ok(Answer::new("There is no such account.", json));
+        let is_any = filter.organization.is_none()
+            && filter.search.is_empty()
+            && !filter.disabled
+            && command.after == 0;
+        let text = if is_any {
+            "There is no account yet: people sign up, or `tidegate user create` makes one."
+        } else {
+            "There is no such account."
+        };
+        return Ok(Answer::new(text, json));
     }
     let rows: Vec<[String; 6]> = listed
         .iter()

@@ -1,6 +1,7 @@
 //! What somebody may have meant by a key that is not there: a misspelling at most two edits away, a name that other programs
 //! use, the same words in another order or with others beside them, or a key of another table. Anything further off is noise.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::schema::Schema;
@@ -285,8 +286,15 @@ fn nearest_in(all: &[Vec<String>], table: &[String], name: &str) -> Option<Vec<S
             (known_table == table && is_misspelling(name, known_name))
                 .then(|| (strsim::osa_distance(name, known_name), known))
         })
-        .min_by_key(|(distance, _)| *distance)
+        // Of two that are as near the one that begins alike longer: `brower` is `browser`, and not `broker`.
+        .min_by_key(|(distance, known)| (*distance, Reverse(common_start(name, known))))
         .map(|(_, known)| known.clone())
+}
+
+/// How many letters the name and the last part of a key begin with in common.
+fn common_start(name: &str, known: &[String]) -> usize {
+    let known = known.last().map(String::as_str).unwrap_or_default();
+    name.chars().zip(known.chars()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
 }
 
 /// Words of names in other programs, and those here.

@@ -20,6 +20,7 @@ fn an_option_of_another_name_or_misspelled_leads_to_the_right_one() {
         (&["serve", "--config-file", "x"], "did you mean `--config FILE`?"),
         (&["serve", "--lisen", "x"], "did you mean `--listen ADDRESS`?"),
         (&["serve", "--development"], "did you mean `--dev`?"),
+        (&["serve", "-dev"], "did you mean `--dev`?"),
         (&["outbox", "code", "--email", "x"], "did you mean `--to ADDRESS`?"),
         (&["user", "create", "--password", "x"], "did you mean `--password-stdin`?"),
         (&["org", "create", "--owner", "x"], "did you mean `--root-email ADDRESS`?"),
@@ -111,6 +112,24 @@ fn every_list_is_an_array_also_when_it_is_empty() {
         let listed = here.json(arguments);
         assert_eq!(listed.as_array().map(Vec::is_empty), Some(is_empty), "{arguments:?}: {listed}");
     }
+}
+
+#[test]
+fn an_empty_list_says_how_something_gets_into_it() {
+    let here = Installation::new();
+    here.serve(&[]).stop();
+    for (list, how) in [
+        (&["org", "list"][..], "org create`"),
+        (&["user", "list"], "user create`"),
+        (&["client", "list"], "client create`"),
+        (&["source", "list"], "POST /api/v1/data-sources"),
+        (&["outbox", "list"], "user create`"),
+    ] {
+        let said = here.output(list);
+        assert!(said.contains(how), "{list:?}: {said}");
+    }
+    let searched = here.output(&["org", "list", "--search", "none"]);
+    assert!(searched.contains("no such organization"), "{searched}");
 }
 
 #[test]

@@ -73,6 +73,21 @@ async fn a_lost_file_is_told_by_the_log_although_nobody_asks() {
     server.stop();
 }
 
+#[tokio::test]
+async fn a_page_that_refuses_an_application_has_its_code_in_the_log() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    let unknown = "00000000-0000-0000-0000-000000000000";
+    let address = format!("{}/oauth/authorize?response_type=code&client_id={unknown}", server.base);
+    let page = server.http.get(address).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 400);
+    let page = page.text().await.unwrap();
+    assert!(page.contains("the client_id is unknown"), "{page}");
+    let told = async || server.log().contains(r#""status":400,"code":"invalid_client""#).then_some(());
+    eventually("the log names the code", told).await;
+    server.stop();
+}
+
 #[test]
 fn every_command_that_is_named_carries_the_flags_of_the_run() {
     let here = Installation::new();

@@ -80,6 +80,31 @@ on_both_engines! {
 }
 
 on_both_engines! {
+    async fn a_mail_that_an_address_has_an_account_is_told_in_place_of_a_code(here: Installation) {
+        let server = here.serve_with(&["--dev"], |command| {
+            command.env("TIDEGATE_BROWSER__SIGN_UP", "true");
+        });
+        let create = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin", "--json"];
+        assert_eq!(here.run_with_input(&create, PASSWORD).code, 0);
+        let page = format!("{}/sign-up", server.base);
+        let form = server.http.get(&page).send().await.unwrap();
+        let cookie = form.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let form = form.text().await.unwrap();
+        let (_, csrf) = form.split_once("name=\"csrf\" value=\"").expect("a form with a token");
+        let csrf = csrf.split('"').next().unwrap();
+        let fields = format!("csrf={csrf}&name=&email=ada%40example.com&new_password=Correct1horse%21");
+        let request = server.http.post(&page).header("cookie", cookie).body(fields);
+        let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+        // It was taken: the browser is sent on, to the page of the code.
+        assert_eq!(answer.url().path(), "/sign-up/code", "{}", answer.status());
+        let said = here.run(&["outbox", "code", "--to", "ada@example.com"]);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+        assert!(said.err.contains("an account has that address") && said.err.contains("sign in with it"), "{}", said.err);
+        server.stop();
+    }
+}
+
+on_both_engines! {
     async fn what_became_of_a_text_message_is_listed(here: Installation) {
         here.begin();
         let store = Store::open(&StoreOptions::new(here.database_url()), MIGRATIONS).await.unwrap();

@@ -70,6 +70,9 @@ on_both_engines! {
         let looked: Vec<&Value> = events.iter().filter(|event| event["action"] == "data.queried_as_member").collect();
         assert_eq!(looked.len(), 9, "{looked:?}");
         assert!(looked.iter().any(|event| event.to_string().contains("drop table")), "{looked:?}");
+        // What is misspelled stands beside what may have been meant.
+        let misspelled = query(&[&number], "select amout from orders");
+        assert!(misspelled.err.contains("Nearest: amount"), "{misspelled:?}");
         let body = json!({ "sql": format!("select count(*) as n from \"{name}\""), "selected_data_source_ids": [source] });
         let own = member::post(&server, &token, "queries/execute", &body).await;
         assert_eq!(own["result_preview"], json!([{ "n": 2 }]), "{own}");

@@ -115,12 +115,16 @@ fn kept(config: &Config) -> (bool, bool) {
 fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.mail_mode() == DeliveryMode::Off {
-        warnings.push(
+        let page = if config.browser.sign_up {
+            ". The page /sign-up ([browser] sign_up) is shown all the same, and refuses everybody"
+        } else {
+            ""
+        };
+        warnings.push(format!(
             "no mail provider is configured: sign-up with e-mail verification, password reset and changes of e-mail \
              addresses are refused. Set [mail.smtp] (host, from, username, password), or serve with --dev to read \
-             mails here"
-                .to_owned(),
-        );
+             mails here{page}"
+        ));
     }
     if config.sms_mode() == DeliveryMode::Off {
         warnings.push(
@@ -285,6 +289,8 @@ mod tests {
             ["no mail provider is configured", "no SMS provider is configured"],
             "nothing about a broker where sign-in by phone is off"
         );
+        let with_page = warnings(&config(|config| config.browser.sign_up = true), loopback());
+        assert!(with_page[0].contains("mails here. The page /sign-up"), "{with_page:?}");
         let dev = warnings(&config(|config| config.dev = true), loopback());
         assert!(dev[0].starts_with("development mode: mails and text messages are not sent"), "{dev:?}");
         assert!(dev[0].contains("http://127.0.0.1:8080/dev/outbox"), "it names the page: {dev:?}");

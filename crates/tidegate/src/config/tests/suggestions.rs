@@ -61,6 +61,7 @@ fn a_key_of_another_program_leads_to_the_right_one() {
         ("[storage]\npath = 'x'", "storage.path: unknown key; did you mean `storage.directory`?"),
         ("[oauth]\ncode_ttl = 60", "oauth.code_ttl: unknown key; did you mean `oauth.code_lifetime`?"),
         ("prodcut = 'x'", "prodcut: unknown key; did you mean `product`?"),
+        ("[brower]\nsign_up = true", "brower: unknown key; did you mean `browser`?"),
     ] {
         let complaint = Desk::file(text).complaint();
         assert!(complaint.lines().any(|line| line.starts_with(said)), "{text}: {complaint}");
