@@ -34,6 +34,7 @@ mod sqlite;
 mod ssh;
 mod tds;
 mod truth;
+mod wider;
 mod wire;
 
 pub use address::mask_password;
