@@ -35,6 +35,7 @@ mod ssh;
 mod tds;
 mod truth;
 mod turns;
+mod wider;
 mod wire;
 
 pub use address::mask_password;

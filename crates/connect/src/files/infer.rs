@@ -225,6 +225,11 @@ impl Inferred {
         self.add(kind);
     }
 
+    /// Whether a column of this kind holds every value that was counted in.
+    pub(crate) fn fits(self, kind: Kind) -> bool {
+        kind.and(self.kind) == kind && !(kind == Kind::Float && self.large)
+    }
+
     pub(crate) fn add(&mut self, kind: Kind) {
         self.kind = self.kind.and(kind);
         if self.kind == Kind::Float && self.large {
@@ -331,6 +336,20 @@ mod tests {
         assert_eq!(all(&["1", "x"]), Kind::Text);
         assert_eq!(all(&["1", "true"]), Kind::Text);
         assert_eq!(all(&["", ""]), Kind::Unknown);
+    }
+
+    #[test]
+    fn a_kind_holds_what_it_was_made_of_and_less() {
+        let fits = |text: &str, kind: Kind| {
+            let mut inferred = Inferred::default();
+            inferred.add_text(text);
+            inferred.fits(kind)
+        };
+        assert!(
+            fits("1", Kind::Int) && fits("1", Kind::Float) && fits("1", Kind::Text) && fits("", Kind::Int)
+        );
+        assert!(!fits("1.5", Kind::Int) && !fits("true", Kind::Int) && !fits("1", Kind::Unknown));
+        assert!(!fits("9007199254740993", Kind::Float));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::cells::Rationed;
 use super::infer::{self, Inferred, Kind};
+use super::known::{Known, Seen};
 use super::spool::{Spooled, broken};
 use super::text::Text;
 use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink};
@@ -103,39 +104,69 @@ impl Json {
     }
 
     pub(super) fn inspect(file: Spooled) -> Result<Self, SourceError> {
+        Ok(Self::learned(file)?.0)
+    }
+
+    /// The file, and what else it says of its columns.
+    pub(super) fn learned(file: Spooled) -> Result<(Self, Known), SourceError> {
         let text = Text::of(None, file)?;
         let array = starts_with_bracket(&text)?;
-        let mut columns: Vec<(String, Inferred)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        let mut rows = 0;
-        each(&text, array, |row| {
-            for (name, raw) in row.0 {
-                let index = match places.get(&name) {
-                    Some(index) => *index,
-                    None => {
-                        places.insert(name.clone(), columns.len());
-                        columns.push((name, Inferred::default()));
-                        columns.len() - 1
-                    }
-                };
-                if let Some((_, column)) = columns.get_mut(index) {
-                    add(column, raw.get());
-                }
-            }
-            rows += 1;
-            if columns.len() > MOST_COLUMNS {
-                return Err(SourceError::query(format!(
-                    "The objects have more than {MOST_COLUMNS} different members."
-                )));
-            }
-            Ok(true)
-        })?;
-        let (names, kinds): (Vec<String>, Vec<Kind>) =
-            columns.into_iter().map(|(name, column)| (name, column.kind)).unzip();
-        let schema = infer::schema(names.iter().cloned().zip(kinds.iter().copied()));
-        let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };
-        Ok(Self { text, array, names, kinds, tables: vec![table] })
+        let (seen, rows) = seen(&text, array)?;
+        let known = Known::of(seen);
+        let json = Self::with(text, array, &known, rows);
+        Ok((json, known))
     }
+
+    /// Lines with the columns of another reading of the same relation; none if those do not hold what is in the lines. `rewritten` is
+    /// as in [`Known::holds`].
+    pub(super) fn of_known(
+        file: Spooled,
+        empty: bool,
+        known: &Known,
+        rewritten: bool,
+    ) -> Result<Option<Self>, SourceError> {
+        let text = Text::of(None, file)?;
+        let (seen, rows) = if empty { (Vec::new(), 0) } else { seen(&text, false)? };
+        Ok(known.holds(&seen, rewritten).then(|| Self::with(text, false, known, rows)))
+    }
+
+    fn with(text: Text, array: bool, known: &Known, rows: i64) -> Self {
+        let name = text.file.table.clone();
+        let table = FileTable { name, schema: known.schema(), rows: Some(rows) };
+        let (names, kinds) = (known.names.clone(), known.kinds.clone());
+        Self { text, array, names, kinds, tables: vec![table] }
+    }
+}
+
+/// What is in each column, and how many rows there are.
+fn seen(text: &Text, array: bool) -> Result<(Vec<Seen>, i64), SourceError> {
+    let mut columns: Vec<Seen> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut rows = 0;
+    each(text, array, |row| {
+        for (name, raw) in row.0 {
+            let index = match places.get(&name) {
+                Some(index) => *index,
+                None => {
+                    places.insert(name.clone(), columns.len());
+                    columns.push(Seen::new(name));
+                    columns.len() - 1
+                }
+            };
+            if let Some(column) = columns.get_mut(index) {
+                column.is_strings &= matches!(raw.get().as_bytes().first(), Some(b'"' | b'n'));
+                add(&mut column.values, raw.get());
+            }
+        }
+        rows += 1;
+        if columns.len() > MOST_COLUMNS {
+            return Err(SourceError::query(format!(
+                "The objects have more than {MOST_COLUMNS} different members."
+            )));
+        }
+        Ok(true)
+    })?;
+    Ok((columns, rows))
 }
 
 fn starts_with_bracket(text: &Text) -> Result<bool, SourceError> {

@@ -31,6 +31,7 @@ mod excel;
 mod headers;
 mod infer;
 mod json;
+mod known;
 mod lengths;
 mod mended;
 mod ods;
@@ -45,6 +46,7 @@ mod xml;
 
 pub use content::ParquetContent;
 pub(crate) use infer::{Inferred, Kind, days, microseconds, schema as schema_of, type_name};
+pub(crate) use known::Known;
 use spool::Spooled;
 
 /// Columns of a table at most. More are refused rather than planned for minutes.
@@ -379,9 +381,25 @@ pub(crate) fn scan(
     Ok(BatchStream::new(schema, vec![false; scan.filters.len()], limited, Box::pin(batches)))
 }
 
-/// A file of JSON values one after the other; without any it is a table without columns.
-pub(crate) fn json_lines(file: Spooled, empty: bool) -> Result<Arc<dyn Format>, SourceError> {
-    Ok(Arc::new(if empty { json::Json::empty(file)? } else { json::Json::inspect(file)? }))
+/// A file of JSON values one after the other, and what it says of its columns; without any it is a table without columns.
+pub(crate) fn json_lines(file: Spooled, empty: bool) -> Result<(Arc<dyn Format>, Known), SourceError> {
+    let (json, known) = match empty {
+        true => (json::Json::empty(file)?, Known::of(Vec::new())),
+        false => json::Json::learned(file)?,
+    };
+    let format: Arc<dyn Format> = Arc::new(json);
+    Ok((format, known))
+}
+
+/// The same with columns that are known; none if these do not hold what is in the file. `rewritten` is as in [`Known::holds`].
+pub(crate) fn json_lines_of(
+    file: Spooled,
+    empty: bool,
+    known: &Known,
+    rewritten: bool,
+) -> Result<Option<Arc<dyn Format>>, SourceError> {
+    let json = json::Json::of_known(file, empty, known, rewritten)?;
+    Ok(json.map(|json| Arc::new(json) as Arc<dyn Format>))
 }
 
 /// Rows of a batch that readers of columnar files ask for.

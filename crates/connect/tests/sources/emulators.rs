@@ -29,9 +29,9 @@ const REGION: &str = "eu-north-1";
 const BUCKET: &str = "tidegate-data";
 
 /// An emulator; stopped when dropped.
-struct Emulator {
+pub(crate) struct Emulator {
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
     _directory: TempDir,
 }
 
@@ -67,7 +67,7 @@ impl Emulator {
     }
 
     /// Amazon's services. It takes whatever is put into it unsigned, and is asked with signatures.
-    async fn amazon() -> Self {
+    pub(crate) async fn amazon() -> Self {
         let port = free_port();
         let mut command = Command::new(variable("TIDEGATE_TEST_EMULATORS_PYTHON"));
         command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
@@ -127,7 +127,7 @@ impl Emulator {
     }
 
     /// Calls an operation of a service, to put something into it.
-    async fn call(&self, service: &str, operation: &str, body: &Value) {
+    pub(crate) async fn call(&self, service: &str, operation: &str, body: &Value) {
         let scope = format!("AWS4-HMAC-SHA256 Credential=AKID/20260101/{REGION}/{service}/aws4_request");
         let authorization = format!("{scope}, SignedHeaders=host, Signature=0");
         let headers = [
@@ -212,9 +212,9 @@ async fn azurite_is_read_as_azure() {
     assert_eq!(error.code, ErrorCode::Authentication);
 }
 
-/// A service of moto's.
-fn amazon(kind: SourceType, emulator: &Emulator) -> Settings {
-    let endpoint = format!("http://127.0.0.1:{}/", emulator.port);
+/// A service of moto's, at a port.
+pub(crate) fn amazon(kind: SourceType, port: u16) -> Settings {
+    let endpoint = format!("http://127.0.0.1:{port}/");
     let mut settings = settings(kind, json!({ "region": REGION, "endpoint": endpoint }));
     settings.query_timeout = Duration::from_secs(60);
     settings.credentials.username = secret("AKID");
@@ -250,7 +250,7 @@ async fn moto_is_read_as_dynamodb() {
         });
         dynamodb("PutItem", json!({ "TableName": "users", "Item": item })).await;
     }
-    let source = open(amazon(SourceType::Dynamodb, &emulator), &here()).await.unwrap();
+    let source = open(amazon(SourceType::Dynamodb, emulator.port), &here()).await.unwrap();
     assert!(source.test(None, Duration::from_secs(10)).await.unwrap().version.is_some());
     let mut names = tables(source.as_ref()).await;
     names.sort();
@@ -284,7 +284,7 @@ async fn moto_is_read_as_kinesis() {
         json!({ "StreamName": "clicks", "PartitionKey": "z", "Data": STANDARD.encode("plain") }),
     )
     .await;
-    let source = open(amazon(SourceType::Kinesis, &emulator), &here()).await.unwrap();
+    let source = open(amazon(SourceType::Kinesis, emulator.port), &here()).await.unwrap();
     assert!(source.test(None, Duration::from_secs(10)).await.unwrap().version.is_some());
     assert_eq!(tables(source.as_ref()).await, ["clicks"]);
     let rows = read(source.as_ref(), Relation::new("main", "clicks")).await.unwrap();
@@ -330,7 +330,7 @@ async fn moto_is_read_as_athena() {
     let body = json!({ "region": REGION, "results": results }).to_string().into_bytes();
     let request = Request::post("/moto-api/static/athena/query-results");
     emulator.send(request, &[("content-type", "application/json")], body).await;
-    let source = open(amazon(SourceType::Athena, &emulator), &here()).await.unwrap();
+    let source = open(amazon(SourceType::Athena, emulator.port), &here()).await.unwrap();
     let tested = source.test(None, Duration::from_secs(10)).await.unwrap();
     assert_eq!(tested.result.as_deref(), Some("1"));
     let rows = read(source.as_ref(), Relation::new("logs", "hits")).await.unwrap();

@@ -20,6 +20,7 @@ mod kafka;
 mod mariadb;
 mod misbehaving;
 mod mongodb;
+mod narrowed;
 mod oauth;
 mod others;
 mod parquets;

@@ -1,15 +1,18 @@
-//! DynamoDB: items of tables, scanned page by page.
+//! DynamoDB: items of tables, read page by page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Aws;
-use crate::error::SourceError;
+use crate::error::{ErrorCode, SourceError};
 use crate::http::{at_path, elements, no_json, text_at};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
-use crate::snapshot::{Fetcher, Lines};
+use crate::snapshot::{Asked, Fetcher, Lines, Narrowed};
+
+mod expression;
+mod operation;
 
 /// DynamoDB in a region.
 pub(crate) struct Dynamodb(Aws);
@@ -17,6 +20,40 @@ pub(crate) struct Dynamodb(Aws);
 impl Dynamodb {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         Ok(Self(Aws::open(settings, policy, "dynamodb", "DynamoDB_20120810").await?))
+    }
+
+    /// Writes what an operation answers, page by page.
+    async fn read(
+        &self,
+        operation: &str,
+        mut ask: Map<String, Value>,
+        wanted: usize,
+        out: &mut Lines,
+    ) -> Result<(), SourceError> {
+        loop {
+            let body = self.0.call(operation, &Value::Object(ask.clone())).await?;
+            let answer: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
+            for item in answer.get("Items").and_then(Value::as_array).into_iter().flatten() {
+                out.write(&item.as_object().map_or_else(|| "null".to_owned(), object))?;
+            }
+            match answer.get("LastEvaluatedKey") {
+                Some(key) if out.rows < wanted => ask.insert("ExclusiveStartKey".to_owned(), key.clone()),
+                _ => return Ok(()),
+            };
+        }
+    }
+
+    /// The keys of a table; none where they are not told to whom may only read.
+    async fn keys(&self, table: &str) -> Result<Option<operation::Keys>, SourceError> {
+        let body = match self.0.call("DescribeTable", &json!({ "TableName": table })).await {
+            Ok(body) => body,
+            Err(error) if matches!(error.code, ErrorCode::Authentication | ErrorCode::Query) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let about: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
+        Ok(operation::Keys::of(&about))
     }
 }
 
@@ -85,20 +122,24 @@ impl Fetcher for Dynamodb {
     }
 
     async fn rows(&self, _: &str, table: &str, wanted: usize, out: &mut Lines) -> Result<(), SourceError> {
-        let mut ask = json!({ "TableName": table });
-        loop {
-            let body = self.0.call("Scan", &ask).await?;
-            let answer: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
-            for item in answer.get("Items").and_then(Value::as_array).into_iter().flatten() {
-                out.write(&item.as_object().map_or_else(|| "null".to_owned(), object))?;
-            }
-            match answer.get("LastEvaluatedKey") {
-                Some(key) if out.rows < wanted => {
-                    ask = json!({ "TableName": table, "ExclusiveStartKey": key })
-                }
-                _ => return Ok(()),
-            }
+        let mut ask = Map::from_iter([("TableName".to_owned(), json!(table))]);
+        if wanted < operation::PAGE {
+            ask.insert("Limit".to_owned(), json!(wanted.max(1)));
         }
+        self.read("Scan", ask, wanted, out).await
+    }
+
+    fn narrows(&self) -> bool {
+        true
+    }
+
+    async fn narrowed(&self, asked: &Asked, out: &mut Lines) -> Result<Narrowed, SourceError> {
+        let keys = self.keys(&asked.table).await?;
+        let Some((operation, ask)) = operation::operation(asked, keys.as_ref()) else {
+            return Ok(Narrowed::No);
+        };
+        self.read(operation, ask, asked.limit.unwrap_or(usize::MAX), out).await?;
+        Ok(Narrowed::Yes)
     }
 
     fn tunnel(&self) -> Option<&crate::ssh::Tunnel> {

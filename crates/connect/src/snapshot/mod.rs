@@ -1,5 +1,8 @@
 //! Sources without columns: what they hold is fetched as JSON, kept for a while in a temporary file, and read from there like any JSON
 //! file, with the types that hold every value.
+//!
+//! Where a server can select rows, what a query does not ask for is left there. For that the columns must be known before: from a reading
+//! of everything, or from the first rows, where `metadata.sample_size` says how many tell them.
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
@@ -8,19 +11,21 @@ use std::time::Duration;
 
 use arrow_schema::{Schema, SchemaRef};
 use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
-use crate::error::{ErrorCode, SourceError, quoted, within};
-use crate::files::{self, Format, spool::Spooled};
+use crate::error::{ErrorCode, SourceError, within};
+use crate::files::{self, Format, Known, spool::Spooled};
 use crate::filter::Filter;
 use crate::gate;
 use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 use crate::turns::Turns;
+
+mod narrowed;
 
 /// Bytes of one relation at most.
 const LARGEST: u64 = 1 << 30;
@@ -31,6 +36,28 @@ const LOOKED_INTO: usize = 200;
 /// Relations kept at once, and bytes of all of them. One that is larger is kept alone.
 const KEPT: usize = 50;
 const KEPT_BYTES: u64 = 2 << 30;
+
+/// What a query asks of a relation whose columns are known.
+pub(crate) struct Asked {
+    pub(crate) table: String,
+    /// Columns wanted; all if absent.
+    pub(crate) columns: Option<Vec<String>>,
+    /// All of them hold for every row that is wanted.
+    pub(crate) filters: Vec<Filter>,
+    /// Rows wanted at most; none where there are filters, which the engine applies first.
+    pub(crate) limit: Option<usize>,
+    pub(crate) known: Arc<Known>,
+}
+
+/// How a server took what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Narrowed {
+    /// It can leave nothing out. No row was written.
+    No,
+    Yes,
+    /// It left out members of rows, and wrote the others anew: numbers and strings are the same, but not how they are written.
+    Rewritten,
+}
 
 /// Fetches what a server holds.
 #[async_trait::async_trait]
@@ -47,8 +74,39 @@ pub(crate) trait Fetcher: Send + Sync {
         wanted: usize,
         out: &mut Lines,
     ) -> Result<(), SourceError>;
+    /// Whether [`Fetcher::narrowed`] can leave anything out.
+    fn narrows(&self) -> bool {
+        false
+    }
+    /// Writes at least the rows for which the filters hold, or so many as the limit says, and of each at least the columns wanted.
+    async fn narrowed(&self, _: &Asked, _: &mut Lines) -> Result<Narrowed, SourceError> {
+        Ok(Narrowed::No)
+    }
     /// Whether a tunnel is used.
     fn tunnel(&self) -> Option<&crate::ssh::Tunnel>;
+}
+
+/// What is fetched of a relation.
+enum Job {
+    Rows { schema: String, table: String, wanted: usize },
+    Asked(Asked),
+}
+
+impl Job {
+    fn run<'a, F: Fetcher>(
+        &'a self,
+        fetcher: &'a F,
+        out: &'a mut Lines,
+    ) -> BoxFuture<'a, Result<Narrowed, SourceError>> {
+        Box::pin(async move {
+            match self {
+                Self::Rows { schema, table, wanted } => {
+                    fetcher.rows(schema, table, *wanted, out).await.map(|()| Narrowed::Yes)
+                }
+                Self::Asked(asked) => fetcher.narrowed(asked, out).await,
+            }
+        })
+    }
 }
 
 /// Rows, written one JSON value after the other.
@@ -78,16 +136,40 @@ impl Lines {
         Ok(())
     }
 
-    async fn format(self, table: &str) -> Result<Arc<dyn Format>, SourceError> {
+    async fn fetched(self, table: &str) -> Result<Fetched, SourceError> {
         let table = table.to_owned();
-        let empty = self.rows == 0;
+        let (rows, bytes) = (self.rows, self.bytes);
         files::blocking(move || {
-            let file = self.file.into_inner().map_err(|error| files::spool::broken(error.into_error()))?;
-            let spooled = Spooled::of(file, table)?;
-            files::json_lines(spooled, empty)
+            let (format, known) = files::json_lines(self.spooled(table)?, rows == 0)?;
+            Ok(Fetched { format, known, rows, bytes })
         })
         .await
     }
+
+    /// The rows with columns that are known; none if these do not hold them.
+    async fn with(
+        self,
+        table: &str,
+        known: Arc<Known>,
+        rewritten: bool,
+    ) -> Result<Option<Arc<dyn Format>>, SourceError> {
+        let table = table.to_owned();
+        let empty = self.rows == 0;
+        files::blocking(move || files::json_lines_of(self.spooled(table)?, empty, &known, rewritten)).await
+    }
+
+    fn spooled(self, table: String) -> Result<Spooled, SourceError> {
+        let file = self.file.into_inner().map_err(|error| files::spool::broken(error.into_error()))?;
+        Spooled::of(file, table)
+    }
+}
+
+/// Rows that were fetched, and their columns.
+struct Fetched {
+    format: Arc<dyn Format>,
+    known: Known,
+    rows: usize,
+    bytes: u64,
 }
 
 /// Schema and name of a relation.
@@ -118,11 +200,14 @@ fn make_room(kept: &mut HashMap<Key, Kept>, life: Duration, bytes: u64) {
 pub(crate) struct Snapshots<F> {
     fetcher: Arc<F>,
     kept: Mutex<HashMap<Key, Kept>>,
+    columns: Mutex<HashMap<Key, (Arc<Known>, Instant)>>,
     turns: Turns<Key>,
     /// Relations that may be fetched at once, for each of which there is a connection.
     places: Semaphore,
     life: Duration,
     limit: Duration,
+    /// So many rows tell the columns; all if absent.
+    sample: Option<usize>,
     default_schema: String,
 }
 
@@ -134,22 +219,39 @@ impl<F: Fetcher + 'static> Snapshots<F> {
                 SourceError::connection("metadata.cache_seconds must be a whole number up to 86400.")
             })?,
         };
+        let sample = match settings.metadata.get("sample_size").filter(|_| fetcher.narrows()) {
+            None => None,
+            Some(value) => {
+                let rows = value.as_u64().filter(|rows| (1..=100_000).contains(rows));
+                Some(rows.and_then(|rows| usize::try_from(rows).ok()).ok_or_else(|| {
+                    SourceError::connection("metadata.sample_size must be a whole number from 1 to 100000.")
+                })?)
+            }
+        };
         Ok(Self {
             fetcher: Arc::new(fetcher),
             kept: Mutex::default(),
+            columns: Mutex::default(),
             turns: Turns::default(),
             places: Semaphore::new(settings.pool_size.clamp(1, 1_000) as usize),
             life: Duration::from_secs(life),
             limit: settings.query_timeout,
+            sample,
             default_schema: default_schema.to_owned(),
         })
+    }
+
+    fn key(&self, relation: &Relation) -> Key {
+        let schema = relation.schema.as_deref().unwrap_or(&self.default_schema);
+        (schema.to_owned(), relation.table.clone())
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, key: &Key) -> Option<Arc<dyn Format>> {
+    /// The rows of a relation, where they are here.
+    fn here(&self, key: &Key) -> Option<Arc<dyn Format>> {
         let kept = self.kept();
         let found = kept.get(key).filter(|found| found.since.elapsed() < self.life)?;
         Some(Arc::clone(&found.format))
@@ -158,14 +260,13 @@ impl<F: Fetcher + 'static> Snapshots<F> {
     /// The relation as it was fetched at most `life` ago. Of those who ask at the same time one fetches; who asks for another relation does
     /// not wait for them, for one may never come.
     async fn snapshot(&self, relation: &Relation) -> Result<Arc<dyn Format>, SourceError> {
-        let schema = relation.schema.as_deref().unwrap_or(&self.default_schema).to_owned();
-        let key = (schema, relation.table.clone());
-        if let Some(known) = self.known(&key) {
-            return Ok(known);
+        let key = self.key(relation);
+        if let Some(here) = self.here(&key) {
+            return Ok(here);
         }
         let _turn = self.turns.of(key.clone()).await;
-        if let Some(known) = self.known(&key) {
-            return Ok(known);
+        if let Some(here) = self.here(&key) {
+            return Ok(here);
         }
         let closed = |_| SourceError::connection("The data source was closed.");
         let _place = self.places.acquire().await.map_err(closed)?;
@@ -174,42 +275,48 @@ impl<F: Fetcher + 'static> Snapshots<F> {
             kept.remove(&key);
             make_room(&mut kept, self.life, 0);
         }
-        let (format, bytes) = self.fetched(&key.0, &key.1, usize::MAX).await?;
-        let mut kept = self.kept();
-        make_room(&mut kept, self.life, bytes);
-        kept.insert(key, Kept { format: Arc::clone(&format), since: Instant::now(), bytes });
-        Ok(format)
+        let fetched = self.fetched(&key.0, &key.1, usize::MAX).await?;
+        Ok(self.keep(key, fetched))
     }
 
-    /// The rows in a file. Writing them waits for the disk, so a thread that may block drives the fetching; it ends when nobody waits.
-    async fn lines(&self, schema: String, table: String, wanted: usize) -> Result<Lines, SourceError> {
+    /// Keeps all rows of a relation.
+    fn keep(&self, key: Key, fetched: Fetched) -> Arc<dyn Format> {
+        let Fetched { format, known, rows, bytes } = fetched;
+        let mut kept = self.kept();
+        make_room(&mut kept, self.life, bytes);
+        // What has no rows yet has no columns yet.
+        match rows {
+            0 => self.forget(&key),
+            _ => self.learn(&key, known),
+        }
+        kept.insert(key, Kept { format: Arc::clone(&format), since: Instant::now(), bytes });
+        format
+    }
+
+    /// The rows in a file, and how the server took what was asked. Writing them waits for the disk, so a thread that may block drives the
+    /// fetching; it ends when nobody waits.
+    async fn lines(&self, job: Job) -> Result<(Lines, Narrowed), SourceError> {
         let (fetcher, limit, runtime) = (Arc::clone(&self.fetcher), self.limit, Handle::current());
         let (waiting, nobody_waits) = oneshot::channel::<()>();
         let lines = files::blocking(move || {
             let mut lines = Lines::new()?;
-            runtime.block_on(async {
-                let rows = fetcher.rows(&schema, &table, wanted, &mut lines);
+            let narrowed = runtime.block_on(async {
+                let rows = job.run(fetcher.as_ref(), &mut lines);
                 match within(limit, "Fetching the rows", select(rows, nobody_waits).map(Ok)).await? {
                     Either::Left((fetched, _)) => fetched,
                     Either::Right(_) => Err(SourceError::query("Nobody waits for the rows any more.")),
                 }
             })?;
-            Ok(lines)
+            Ok((lines, narrowed))
         })
         .await;
         drop(waiting);
         lines
     }
 
-    async fn fetched(
-        &self,
-        schema: &str,
-        table: &str,
-        wanted: usize,
-    ) -> Result<(Arc<dyn Format>, u64), SourceError> {
-        let lines = self.lines(schema.to_owned(), table.to_owned(), wanted).await?;
-        let bytes = lines.bytes;
-        Ok((lines.format(table).await?, bytes))
+    async fn fetched(&self, schema: &str, table: &str, wanted: usize) -> Result<Fetched, SourceError> {
+        let job = Job::Rows { schema: schema.to_owned(), table: table.to_owned(), wanted };
+        self.lines(job).await?.0.fetched(table).await
     }
 }
 
@@ -232,7 +339,7 @@ impl<F: Fetcher + 'static> Source for Snapshots<F> {
             let mut columns = Vec::new();
             if at < LOOKED_INTO {
                 let sample = match self.fetched(&place, &name, SAMPLE).await {
-                    Ok((sample, _)) => Some(sample),
+                    Ok(sample) => Some(sample.format),
                     // One that may not be read, or has rows that cannot be, is there all the same, and so are the others.
                     Err(error) if matches!(error.code, ErrorCode::Query | ErrorCode::Authentication) => {
                         tracing::debug!(
@@ -259,24 +366,32 @@ impl<F: Fetcher + 'static> Source for Snapshots<F> {
     }
 
     async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError> {
-        let snapshot = self.snapshot(relation).await?;
-        let table = snapshot.tables().first();
-        let table = table.ok_or_else(|| {
-            SourceError::query(format!("There is no relation {}.", quoted(&relation.table)))
-        })?;
-        Ok(SchemaRef::clone(&table.schema))
+        self.columns(relation).await
     }
 
     fn evaluates(&self, _: &Schema, _: &Filter) -> bool {
         false
     }
 
+    fn skips(&self) -> bool {
+        self.fetcher.narrows()
+    }
+
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
-        files::scan(self.snapshot(&scan.relation).await?, 0, &scan, self.limit)
+        let format = match self.fetcher.narrows() {
+            true => self.narrowed(&scan).await?,
+            false => None,
+        };
+        let format = match format {
+            Some(format) => format,
+            None => self.whole(&scan).await?,
+        };
+        files::scan(format, 0, &scan, self.limit)
     }
 
     async fn close(&self) {
         self.kept().clear();
+        self.columns.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(tunnel) = self.fetcher.tunnel() {
             tunnel.close().await;
         }
@@ -340,8 +455,8 @@ mod tests {
         let (sender, threads) = std::sync::mpsc::channel();
         let settings = Settings::new(crate::SourceType::RestApi);
         let source = Snapshots::new(&settings, Slow(sender), "main").unwrap();
-        let (format, bytes) = source.fetched("main", "t", usize::MAX).await.unwrap();
-        assert_eq!((format.tables()[0].rows, bytes), (Some(1), 9));
+        let fetched = source.fetched("main", "t", usize::MAX).await.unwrap();
+        assert_eq!((fetched.format.tables()[0].rows, fetched.bytes), (Some(1), 9));
         assert_ne!(threads.recv().unwrap(), std::thread::current().id());
     }
 

@@ -1,15 +1,19 @@
 //! Elasticsearch and OpenSearch: indices are relations, documents rows. Pages go by the scroll API, which both have.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::client::{self, Client, Request};
 use super::{at_path, elements, json_body, text_at};
-use crate::error::SourceError;
+use crate::error::{ErrorCode, SourceError};
 use crate::network::NetworkPolicy;
 use crate::registry::TypeInfo;
 use crate::settings::Settings;
-use crate::snapshot::{Fetcher, Lines};
+use crate::snapshot::{Asked, Fetcher, Lines, Narrowed};
+
+mod query;
+
+use query::Fields;
 
 /// Documents of a page.
 const PAGE: usize = 1_000;
@@ -30,7 +34,7 @@ impl Elasticsearch {
             let mut value = hyper::header::HeaderValue::from_str(&format!("ApiKey {}", key.expose()))
                 .map_err(|_| {
                     SourceError::new(
-                        crate::ErrorCode::Authentication,
+                        ErrorCode::Authentication,
                         "The API key has characters that HTTP does not allow.",
                     )
                 })?;
@@ -48,7 +52,55 @@ impl Elasticsearch {
     }
 }
 
+/// A name with a wildcard or a comma would be several indices.
+fn is_index(table: &str) -> Result<(), SourceError> {
+    if table.is_empty()
+        || table.contains(['*', ',', '?', '<', '#', '/', '\\', ' '])
+        || table.starts_with(['_', '-', '+'])
+    {
+        return Err(SourceError::query("The name is none of an index."));
+    }
+    Ok(())
+}
+
 impl Elasticsearch {
+    /// Writes what a search finds, page by page.
+    async fn read(
+        &self,
+        table: &str,
+        mut ask: Value,
+        wanted: usize,
+        out: &mut Lines,
+    ) -> Result<(), SourceError> {
+        is_index(table)?;
+        let mut url = client::below(&self.base, &[table, "_search"])?;
+        url.set_query(Some("scroll=1m"));
+        loop {
+            let answer = self.client.send(Request::post(url, &ask)).await?;
+            let body = json_body(&answer.body)?;
+            let hits = elements(at_path(body, "hits.hits")?.ok_or_else(|| super::nothing_at("hits.hits"))?)?;
+            for hit in &hits {
+                out.write(&document(hit)?)?;
+            }
+            let Some(scroll) = text_at(body, "_scroll_id")? else { return Ok(()) };
+            if hits.is_empty() || out.rows >= wanted {
+                self.end(&scroll).await;
+                return Ok(());
+            }
+            url = client::below(&self.base, &["_search", "scroll"])?;
+            ask = json!({ "scroll": "1m", "scroll_id": scroll });
+        }
+    }
+
+    /// The fields of an index; none where they are not told to whom may only read.
+    async fn fields(&self, table: &str) -> Result<Option<Fields>, SourceError> {
+        match self.get(&[table, "_mapping"], "").await {
+            Ok(mapping) => Fields::of(&mapping),
+            Err(error) if matches!(error.code, ErrorCode::Authentication | ErrorCode::Query) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Frees what the cluster keeps for a scroll; by itself it does so after a minute.
     async fn end(&self, scroll: &str) {
         let Ok(url) = client::below(&self.base, &["_search", "scroll"]) else { return };
@@ -91,8 +143,7 @@ impl Fetcher for Elasticsearch {
         for index in elements(&body)? {
             let Some(name) = text_at(index, "index")?.filter(|name| !name.starts_with('.')) else { continue };
             // A name with a dot in it is one member here, no path.
-            let members: serde_json::Value =
-                serde_json::from_str(index).map_err(|error| super::no_json(&error))?;
+            let members: Value = serde_json::from_str(index).map_err(|error| super::no_json(&error))?;
             let count = members.get("docs.count").and_then(|count| count.as_str()?.parse().ok());
             found.push(("main".to_owned(), name, count));
         }
@@ -101,31 +152,36 @@ impl Fetcher for Elasticsearch {
     }
 
     async fn rows(&self, _: &str, table: &str, wanted: usize, out: &mut Lines) -> Result<(), SourceError> {
-        // A name with a wildcard or a comma would be several indices.
-        if table.is_empty()
-            || table.contains(['*', ',', '?', '<', '#', '/', '\\', ' '])
-            || table.starts_with(['_', '-', '+'])
-        {
-            return Err(SourceError::query("The name is none of an index."));
+        self.read(table, json!({ "size": PAGE.min(wanted).max(1), "sort": ["_doc"] }), wanted, out).await
+    }
+
+    fn narrows(&self) -> bool {
+        true
+    }
+
+    async fn narrowed(&self, asked: &Asked, out: &mut Lines) -> Result<Narrowed, SourceError> {
+        is_index(&asked.table)?;
+        let query = match asked.filters.is_empty() {
+            true => None,
+            false => self.fields(&asked.table).await?.and_then(|fields| query::query(asked, &fields)),
+        };
+        // All rows of an index that was read as a whole are better kept than read again for other columns.
+        if asked.known.is_whole() && query.is_none() && asked.limit.is_none() {
+            return Ok(Narrowed::No);
         }
-        let mut url = client::below(&self.base, &[table, "_search"])?;
-        url.set_query(Some("scroll=1m"));
-        let mut ask = json!({ "size": PAGE, "sort": ["_doc"] });
-        loop {
-            let answer = self.client.send(Request::post(url, &ask)).await?;
-            let body = json_body(&answer.body)?;
-            let hits = elements(at_path(body, "hits.hits")?.ok_or_else(|| super::nothing_at("hits.hits"))?)?;
-            for hit in &hits {
-                out.write(&document(hit)?)?;
+        let members = query::members(asked);
+        let narrowed = if members.is_some() { Narrowed::Rewritten } else { Narrowed::Yes };
+        let wanted = asked.limit.unwrap_or(usize::MAX);
+        let mut ask = Map::new();
+        ask.insert("size".to_owned(), json!(PAGE.min(wanted).max(1)));
+        ask.insert("sort".to_owned(), json!(["_doc"]));
+        for (name, part) in [("query", query), ("_source", members)] {
+            if let Some(part) = part {
+                ask.insert(name.to_owned(), part);
             }
-            let Some(scroll) = text_at(body, "_scroll_id")? else { return Ok(()) };
-            if hits.is_empty() || out.rows >= wanted {
-                self.end(&scroll).await;
-                return Ok(());
-            }
-            url = client::below(&self.base, &["_search", "scroll"])?;
-            ask = json!({ "scroll": "1m", "scroll_id": scroll });
         }
+        self.read(&asked.table, Value::Object(ask), wanted, out).await?;
+        Ok(narrowed)
     }
 
     fn tunnel(&self) -> Option<&crate::ssh::Tunnel> {
