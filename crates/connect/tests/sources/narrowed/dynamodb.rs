@@ -81,7 +81,8 @@ fn items() -> Vec<Value> {
         let mut item = json!({ "id": { "N": (at % 4).to_string() }, "at": { "S": format!("{place}{at}") }, "mixed": mixed });
         if at % 3 > 0 {
             item["n"] = json!({ "N": (at as i64 - 5).to_string() });
-            item["word"] = json!({ "S": ["Ab", "ab", "b\"#:v0", "~"][at % 4] });
+            let words = ["Ab", "ab", "b\"#:v0", "~"];
+            item["word"] = json!({ "S": words[at % words.len()] });
         }
         if at % 2 > 0 {
             item["flag"] = json!({ "BOOL": at > 3 });
