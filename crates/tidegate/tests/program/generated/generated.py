@@ -1,6 +1,6 @@
 """Sends requests generated from the description of each contract to a server, anonymously and signed in.
 
-    generated.py BASE [--contract NAME] [--minutes N] [--seed N] [--report DIRECTORY]
+    generated.py BASE [--contract NAME] [--paths REGEX | --other-paths REGEX] [--minutes N] [--seed N] [--report DIRECTORY]
 
 BASE is where the server listens, served with tidegate.toml beside this script from the working directory; TIDEGATE names
 the program. Prints a table of what was sent and found. Exits with 1 where an answer or a description is wrong, and says
@@ -77,6 +77,10 @@ def run(base, contract, who, options, directory):
         "--suppress-health-check", "all", "--request-timeout", "60",
         *depth(who, options.minutes),
     ]
+    if options.paths:
+        command += ["--include-path-regex", options.paths]
+    if options.other_paths:
+        command += ["--exclude-path-regex", options.other_paths]
     with report.open("w") as output:
         ended = subprocess.run(command, env=environment, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
     sent = json.loads(figures.read_text()) if figures.exists() else {}
@@ -95,6 +99,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("base")
     parser.add_argument("--contract", choices=[one.document for one in CONTRACTS])
+    parser.add_argument("--paths")
+    parser.add_argument("--other-paths")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path)
