@@ -166,7 +166,7 @@ on_both_engines! {
             if world.database.engine() == Engine::Postgres {
                 eventually("no connection is in a transaction", || async {
                     let open = "select count(*) from pg_stat_activity
-                                where application_name = current_schema() and state like 'idle in transaction%'";
+                                where application_name = current_database() and state like 'idle in transaction%'";
                     (world.database.sql_count(open).await == 0).then_some(())
                 })
                 .await;

@@ -196,7 +196,7 @@ on_both_engines! {
 async fn terminate(database: &TestDatabase, which: &str) -> i64 {
     let query = format!(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity
-         where application_name = current_schema() and pid <> pg_backend_pid() and {which}"
+         where application_name = current_database() and pid <> pg_backend_pid() and {which}"
     );
     database.sql_count(&query).await
 }
@@ -256,7 +256,7 @@ on_one_engine! { Engine::Postgres;
         drop(units);
         eventually("every connection idles", || async {
             let busy = "select count(*) from pg_stat_activity
-                        where application_name = current_schema() and pid <> pg_backend_pid() and state <> 'idle'";
+                        where application_name = current_database() and pid <> pg_backend_pid() and state <> 'idle'";
             (world.database.sql_count(busy).await == 0).then_some(())
         })
         .await;

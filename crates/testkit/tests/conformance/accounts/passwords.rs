@@ -62,7 +62,7 @@ on_both_engines! {
         if world.database.engine() == Engine::Postgres {
             eventually("the change waits", || async {
                 let waiting = "select count(*) from pg_stat_activity
-                               where application_name = current_schema() and wait_event_type = 'Lock'";
+                               where application_name = current_database() and wait_event_type = 'Lock'";
                 (world.database.sql_count(waiting).await == 1).then_some(())
             })
             .await;

@@ -24,7 +24,7 @@ pub(in crate::rivergen) async fn start(engine: Engine) -> TestApp {
     builder(engine).start().await
 }
 
-/// A schema of the test's PostgreSQL server, with two tables and a view.
+/// A database of the test's PostgreSQL server, with two tables and a view.
 pub(in crate::rivergen) struct Server {
     pub(in crate::rivergen) database: TestDatabase,
     url: Url,
@@ -33,15 +33,7 @@ pub(in crate::rivergen) struct Server {
 
 impl Server {
     pub(in crate::rivergen) async fn start() -> Self {
-        Self::with(TestDatabase::empty(Engine::Postgres).await).await
-    }
-
-    /// With nothing in it of other tests.
-    pub(in crate::rivergen) async fn alone() -> Self {
-        Self::with(TestDatabase::empty(Engine::Postgres).await).await
-    }
-
-    async fn with(database: TestDatabase) -> Self {
+        let database = TestDatabase::empty(Engine::Postgres).await;
         database
             .sql(
                 "create table orders (id bigint primary key, note text not null default 'none', \"; drop\" text);
@@ -50,8 +42,7 @@ impl Server {
             )
             .await;
         let url = Url::parse(&database.postgres_url()).unwrap();
-        let schema = url.query_pairs().find(|(name, _)| name == "application_name").unwrap().1.into_owned();
-        Self { database, url, schema }
+        Self { database, url, schema: "public".to_owned() }
     }
 
     pub(in crate::rivergen) fn port(&self) -> u16 {

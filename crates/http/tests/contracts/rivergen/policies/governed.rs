@@ -203,7 +203,7 @@ on_both_engines! {
 
     /// Denied and unknown are the same, also where tables are listed. Who writes policies knows all names.
     async fn names_that_are_denied_are_in_no_schema(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let viewer = member(&app, &manager, "viewer@example.com", "demo_viewer").await;
@@ -234,7 +234,7 @@ on_both_engines! {
 
     /// Who makes data sources need not know all that is in them: what a discovery counts is what the list shows, found anew or known.
     async fn a_discovery_counts_what_the_caller_may_know_of(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let developer = member(&app, &manager, "dev@example.com", "backend").await;
@@ -281,7 +281,7 @@ on_both_engines! {
 
     // The attack: whom a policy denies all tables of a schema asks for it by a name that they guess.
     async fn a_schema_that_is_hidden_is_discovered_like_one_that_is_not_there(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let developer = member(&app, &manager, "dev@example.com", "backend").await;

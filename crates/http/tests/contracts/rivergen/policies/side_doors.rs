@@ -71,7 +71,7 @@ on_both_engines! {
     }
 
     async fn what_a_discovery_counts_is_what_the_caller_may_know_of(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let developer = member(&app, &manager, "developer@example.com", "backend").await;

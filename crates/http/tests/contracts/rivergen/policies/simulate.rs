@@ -23,7 +23,7 @@ async fn token(app: &TestApp, who: &Person, scopes: &[&str]) -> String {
 
 on_both_engines! {
     async fn a_table_is_shown_as_its_policies_leave_it(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         created(&app, &ada, &everybodys("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "region = current_user_region" }))).await;
@@ -58,7 +58,7 @@ on_both_engines! {
     }
 
     async fn a_query_shows_what_that_person_would_be_shown(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         created(&app, &ada, &everybodys("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "region = current_user_region" }))).await;
@@ -106,7 +106,7 @@ on_both_engines! {
     }
 
     async fn a_token_for_policies_alone_is_shown_no_rows(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let table = json!({ "attributes": {}, "data_source_id": source, "table": "emp" });
@@ -121,7 +121,7 @@ on_both_engines! {
     }
 
     async fn a_member_is_simulated_in_workspaces_of_theirs(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let viewer = "viewer@example.com";
@@ -139,7 +139,7 @@ on_both_engines! {
     }
 
     async fn of_tables_that_differ_in_capitals_the_one_that_is_written_so_is_shown(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         server.database.sql("create table \"EMP\" (code text)").await;
         let source = employees(&app, &ada, &server).await;
@@ -151,7 +151,7 @@ on_both_engines! {
     }
 
     async fn nobody_and_nothing_are_not_simulated(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let (ada, eve) = (owner(&app, ADA).await, owner(&app, "eve@example.com").await);
         let source = employees(&app, &ada, &server).await;
         let me = number_of(&app, ADA).await;

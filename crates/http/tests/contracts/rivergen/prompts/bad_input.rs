@@ -20,7 +20,7 @@ pub(super) async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
 
 on_both_engines! {
     async fn a_query_that_fails_says_why_and_shows_no_row(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         for (sql, code) in [
@@ -44,7 +44,7 @@ on_both_engines! {
     }
 
     async fn a_source_whose_tables_are_not_known_is_told(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         server.database.sql("create table n (id bigint primary key); insert into n values (1)").await;
         let source = created(&app, &ada, &server.body()).await;
@@ -59,7 +59,7 @@ on_both_engines! {
     }
 
     async fn a_result_may_have_no_row_and_a_million_and_no_more(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         server.database.sql("create table n (id bigint primary key); insert into n select * from generate_series(1, 1000)").await;
         let source = created(&app, &ada, &server.body()).await;
@@ -79,7 +79,7 @@ on_both_engines! {
     async fn what_has_no_end_ends_with_the_code_of_its_limit_and_others_are_served(engine: Engine) {
         // Whose requests wait for nothing.
         let app = builder(engine).prompts(|prompts| prompts.answer_within = std::time::Duration::from_millis(1)).start().await;
-        let server = Server::alone().await;
+        let server = Server::start().await;
         let ada = owner(&app, ADA).await;
         server
             .database
@@ -110,7 +110,7 @@ on_both_engines! {
     }
 
     async fn a_question_that_is_too_long_to_be_one_is_not_read(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let long = "how many emp are there? ".repeat(100 * 1_024 / 24);
@@ -127,7 +127,7 @@ on_both_engines! {
     }
 
     async fn system_templates_are_governed_like_any_query(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let all = get(&app, &ada, "prompt-templates?is_system_template=true").await;

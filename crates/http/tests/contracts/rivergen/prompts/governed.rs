@@ -51,7 +51,7 @@ pub(super) async fn run(app: &TestApp, who: &Person, source: i64, sql: &str) -> 
 
 on_both_engines! {
     async fn a_query_sees_what_the_policies_leave_on_every_way_out(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let data = run(&app, &ada, source, "select id, ssn, note from emp order by id").await;
@@ -80,7 +80,7 @@ on_both_engines! {
     }
 
     async fn a_policy_made_later_holds_for_what_was_shown_before(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let number = run(&app, &ada, source, "select note from emp where id = 1").await["execution_id"].clone();
@@ -99,7 +99,7 @@ on_both_engines! {
     }
 
     async fn a_preview_is_shown_for_as_long_as_no_policy_changes(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         for number in 0..8 {
@@ -123,7 +123,7 @@ on_both_engines! {
     }
 
     async fn a_question_in_words_is_answered_of_the_persons_rows(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
@@ -141,7 +141,7 @@ on_both_engines! {
     }
 
     async fn results_that_are_downloaded_count_against_limits_of_queries(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
@@ -172,7 +172,7 @@ on_both_engines! {
             prompts.at_once_per_organization = 32;
             prompts.answer_within = Duration::from_secs(300);
         });
-        let (app, server) = (roomy.start().await, Server::alone().await);
+        let (app, server) = (roomy.start().await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let limit = json!({
@@ -208,7 +208,7 @@ on_both_engines! {
     }
 
     async fn queries_that_a_database_client_begins_at_once_have_their_places(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let limit = json!({
@@ -238,7 +238,7 @@ on_both_engines! {
     }
 
     async fn administrators_see_what_was_left_to_a_source_and_others_do_not(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
@@ -271,7 +271,7 @@ on_both_engines! {
     }
 
     async fn a_query_without_a_workspace_runs_in_the_callers_own(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         let body = json!({

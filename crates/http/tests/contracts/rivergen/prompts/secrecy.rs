@@ -35,7 +35,7 @@ on_both_engines! {
         let handle = recorder.handle();
         // A test is a process of its own.
         metrics::set_global_recorder(recorder).unwrap();
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         // Not before: the story's own statements have the rows.

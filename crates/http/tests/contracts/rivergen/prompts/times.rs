@@ -207,7 +207,7 @@ on_both_engines! {
     }
 
     async fn times_of_postgresql_are_understood(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         server
             .database

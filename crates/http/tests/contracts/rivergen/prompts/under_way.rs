@@ -40,7 +40,7 @@ async fn policy(app: &TestApp, who: &Person, source: i64, (kind, rule, config): 
 
 on_both_engines! {
     async fn a_source_that_is_away_is_told_and_comes_back(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let line = Line::to(&server).await;
         let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
@@ -74,7 +74,7 @@ on_both_engines! {
     }
 
     async fn a_result_that_fails_by_now_says_so_in_place_of_half_a_file(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees_of(&app, &ada, &server, &server.body()).await;
         let data = run(&app, &ada, source, "select 10 / (id - 5) as x from emp order by x").await;
@@ -89,7 +89,7 @@ on_both_engines! {
     }
 
     async fn a_source_that_does_not_answer_is_called_off_or_left_and_holds_nobody_up(engine: Engine) {
-        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let (app, server) = (hasty(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let line = Line::to(&server).await;
         let silent = employees_of(&app, &ada, &server, &line.body(&server)).await;
@@ -112,7 +112,7 @@ on_both_engines! {
     }
 
     async fn a_policy_that_is_made_while_a_query_reads_keeps_its_rows_back(engine: Engine) {
-        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let (app, server) = (hasty(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let line = Line::to(&server).await;
         let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
@@ -129,7 +129,7 @@ on_both_engines! {
     }
 
     async fn a_result_is_of_the_rules_that_hold_when_it_is_read(engine: Engine) {
-        let (app, server) = (start(engine).await, Server::alone().await);
+        let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees_of(&app, &ada, &server, &server.body()).await;
         let data = run(&app, &ada, source, "select id, note from emp order by id").await;
@@ -140,7 +140,7 @@ on_both_engines! {
     }
 
     async fn whoever_loses_their_place_while_a_query_reads_gets_no_rows(engine: Engine) {
-        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let (app, server) = (hasty(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
         let ada = signed_in(&app, ADA).await;
         let line = Line::to(&server).await;
@@ -160,7 +160,7 @@ on_both_engines! {
     }
 
     async fn a_source_that_is_deleted_while_a_query_reads_leaves_a_clean_end(engine: Engine) {
-        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let (app, server) = (hasty(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let line = Line::to(&server).await;
         let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
