@@ -430,9 +430,10 @@ on_one_engine! { Engine::Postgres;
         let DatabaseUrl::Postgres(url) = database.url() else { panic!("not PostgreSQL") };
         let (rest, path) = url.rsplit_once('@').unwrap();
         let (user, password) = rest.rsplit_once(':').unwrap();
+        let (server, _) = path.split_once('/').unwrap();
         for url in [
             format!("{user}:hunter2@{path}"),
-            format!("{user}:{password}@{}", path.replace("/postgres?", "/nowhere?")),
+            format!("{user}:{password}@{server}/nowhere"),
         ] {
             let error = refusal(DatabaseUrl::Postgres(url)).await;
             let text = format!("{error} {error:?}");
