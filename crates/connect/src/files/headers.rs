@@ -315,7 +315,7 @@ impl Reader<'_> {
 pub(super) mod tests {
     use super::*;
 
-    fn varint(mut number: u64) -> Vec<u8> {
+    pub(crate) fn varint(mut number: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         while number >= 0x80 {
             bytes.push((number & 0x7f) as u8 | 0x80);

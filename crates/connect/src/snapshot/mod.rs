@@ -202,7 +202,7 @@ pub(crate) struct Snapshots<F> {
     kept: Mutex<HashMap<Key, Kept>>,
     columns: Mutex<HashMap<Key, (Arc<Known>, Instant)>>,
     turns: Turns<Key>,
-    /// Relations that may be fetched at once, for each of which there is a connection.
+    /// Fetches that may be under way at once, all of a relation or a part of it: for each there is a connection.
     places: Semaphore,
     life: Duration,
     limit: Duration,
@@ -268,8 +268,6 @@ impl<F: Fetcher + 'static> Snapshots<F> {
         if let Some(here) = self.here(&key) {
             return Ok(here);
         }
-        let closed = |_| SourceError::connection("The data source was closed.");
-        let _place = self.places.acquire().await.map_err(closed)?;
         {
             let mut kept = self.kept();
             kept.remove(&key);
@@ -296,6 +294,8 @@ impl<F: Fetcher + 'static> Snapshots<F> {
     /// The rows in a file, and how the server took what was asked. Writing them waits for the disk, so a thread that may block drives the
     /// fetching; it ends when nobody waits.
     async fn lines(&self, job: Job) -> Result<(Lines, Narrowed), SourceError> {
+        let closed = |_| SourceError::connection("The data source was closed.");
+        let _place = self.places.acquire().await.map_err(closed)?;
         let (fetcher, limit, runtime) = (Arc::clone(&self.fetcher), self.limit, Handle::current());
         let (waiting, nobody_waits) = oneshot::channel::<()>();
         let lines = files::blocking(move || {
