@@ -310,6 +310,30 @@ on_both_engines! {
         assert_eq!(back["error"], "consent_required");
     }
 
+    /// The same: a stranger has an account, and an ID token that is signed here.
+    async fn who_is_signed_out_goes_on_to_a_strangers_application_by_a_link_alone(engine: Engine) {
+        let app = start(engine).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let bob = app.sign_up_rivergen_verified(BOB).await;
+        let bye = "https://shop.example.com/bye";
+        let (client, _) = registered(&app, json!({ "post_logout_redirect_uris": [bye] })).await;
+        let id_token = tokens(&app, &bob.access_token, &client).await.text_at("id_token");
+        let asked = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", bye), ("state", "s")];
+        let address = format!("/oauth/logout?{}", form(&asked));
+        let window = Window::new(&app);
+        let page = window.open(&address).await;
+        assert_eq!((page.status, page.header("location"), heading(&page)), (200, "", "Signed out"), "{}", page.text);
+        assert!(page.text.contains("go on to https://shop.example.com only if you know it"), "{}", page.text);
+        assert!(page.text.contains("href=\"https://shop.example.com/bye?state=s\""), "{}", page.text);
+        // Who is signed in with another account is asked, and with this one is sent on: they know whose it is.
+        window.sign_in(ADA).await;
+        assert_eq!(heading(&window.open(&address).await), "Sign out?");
+        let theirs = Window::new(&app);
+        theirs.sign_in(BOB).await;
+        let answer = theirs.open(&address).await;
+        assert_eq!(answer.assert_status(303).header("location"), format!("{bye}?state=s"));
+    }
+
     /// The organization with which it is kept is the operator's: its name must not vouch for a stranger.
     async fn it_is_named_by_its_address_and_by_no_organization(engine: Engine) {
         let app = start(engine).await;
