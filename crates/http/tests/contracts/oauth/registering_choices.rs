@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use url::form_urlencoded::Serializer;
 
 use super::assertions::Published;
-use super::signing::{JWT_BEARER, OTHER, OWN, assertion};
+use super::signing::{JWT_BEARER, OTHER, OWN, assertion, change};
 use super::wire::{
     ADA, App, CALLBACK, VERIFIER, approve, assert_flat, claims, exchange, form, parameters_with, refresh,
     sent_back, token_request,
@@ -143,6 +143,32 @@ on_both_engines! {
         let (redirected, ()) = tokio::join!(said(uri), sending_on);
         assert_eq!(redirected, nobody);
         assert!(nobody.contains("cannot be read"), "{nobody}");
+    }
+
+    /// Anybody names an address: where keys of others may be says nothing of theirs.
+    async fn what_strangers_publish_is_on_the_internet_wherever_others_publish(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| {
+            let mut rules = settings.oauth.rules.clone();
+            rules.private_network_clients = true;
+            rules.registration.mode = RegistrationMode::Open;
+            rules.registration.organization = Some(1);
+            rules.registration.client_id_documents = true;
+            settings.set_oauth(rules);
+        }).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let inside = "https://10.0.0.1/inside.json";
+        for fields in [
+            json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": inside }),
+            json!({ "subject_type": "pairwise", "sector_identifier_uri": inside }),
+        ] {
+            assert_flat(&post(&app, fields).await, 400, "invalid_client_metadata");
+        }
+        let described = App { number: 0, client_id: inside.to_owned(), secret: None };
+        let refused = crate::oauth::wire::authorize(&app, &ada.access_token, &asked(&described)).await;
+        assert_flat(&refused, 400, "invalid_client");
+        // The operator knows what stands there.
+        let client = crate::oauth::wire::register(&app, &ada, &crate::oauth::wire::described()).await;
+        change(&app, &client, None, |metadata| metadata.jwks_uri = Some(inside.to_owned())).await;
     }
 
     async fn it_chooses_how_userinfo_is_signed(engine: Engine) {
