@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_domain::RegistrationMode;
+use tidegate_domain::oauth::GrantType;
+use tidegate_oauth::applications::ApplicationChange;
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::form_urlencoded::Serializer;
 
 use super::assertions::Published;
-use super::signing::{JWT_BEARER, OTHER, OWN, assertion, change};
+use super::signing::{JWT_BEARER, OTHER, OWN, assertion, change, operator};
 use super::wire::{
     ADA, App, CALLBACK, VERIFIER, approve, assert_flat, claims, exchange, form, parameters_with, refresh,
     sent_back, token_request,
@@ -376,6 +378,17 @@ on_both_engines! {
         let account = window.visit("/account").await;
         assert!(account.text.contains(&answer.text_at("client_name")), "{}", account.text);
         assert!(account.text.contains("https://shop.example.com") && !account.text.contains("organization of ada"), "{}", account.text);
+        // Nor where an operator lets it ask on devices.
+        let ways = ApplicationChange {
+            grant_types: Some(vec![GrantType::AuthorizationCode, GrantType::DeviceCode]),
+            ..ApplicationChange::default()
+        };
+        let id = client.client_id.parse::<uuid::Uuid>().unwrap().into();
+        app.oauth().change_application_for_operator(&operator(&app), id, ways, None, |_| ()).await.unwrap();
+        let asked = crate::oauth::devices::ask(&app, &client, &[]).await;
+        let page = crate::oauth::devices::type_code(&window, &asked.assert_status(200).text_at("user_code")).await;
+        assert_eq!(heading(&page), "Allow this device?", "{}", page.text);
+        assert!(page.text.contains("an application of https://shop.example.com, asks"), "{}", page.text);
     }
 
     /// OpenID Connect dynamic OP: `oidcc-registration-policy-uri`, `-tos-uri`, `-logo-uri`.
