@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use tidegate_crypto::{ClientJwt, ClientJwtError, ClientKeys};
 use tidegate_domain::oauth::ClientAuthentication;
 use tidegate_domain::{Secret, Timestamp};
-use tidegate_federation::Publisher;
 use tidegate_kernel::Fault;
 
 use crate::applications::Application;
@@ -150,7 +149,7 @@ impl Oauth {
             ClientJwtError::UnknownKey
         };
         let parsed = |body: &[u8]| ClientKeys::parse(body).map_err(|_| ClientJwtError::UnknownKey);
-        let of = publisher(application);
+        let of = application.publisher();
         let document = self.documents.read(of, &url, now).await.map_err(unread)?;
         match parsed(&document.body).and_then(|keys| verify(&keys, token)) {
             Err(ClientJwtError::UnknownKey) if document.read_at < now => {
@@ -161,11 +160,6 @@ impl Oauth {
             verified => verified,
         }
     }
-}
-
-/// Whose room what an application publishes takes.
-fn publisher(application: &Application) -> Publisher {
-    if application.is_self_registered() { Publisher::Stranger } else { Publisher::Known }
 }
 
 #[cfg(test)]
