@@ -40,6 +40,7 @@ mod node;
 pub mod noted;
 pub mod one_time;
 mod own_jobs;
+mod public_url;
 pub mod refresh;
 mod request_limits;
 pub mod reserved;
