@@ -48,7 +48,7 @@ on_both_engines! {
             let answer = route.request(&app.client()).ip(&ip).bearer(&token).send().await;
             route.assert_refused(&answer, route.invalid_token(), "a token for another API");
             assert_logged(&log, 401, "aud: https://api.example.com, which is not public_url\"");
-            contracts.insert(route.contract.as_str());
+            contracts.insert(route.contract.as_str().to_owned());
         }
         assert_eq!(contracts.len(), 4, "{contracts:?}");
         app.get("/oauth/userinfo").bearer(&token).send().await.assert_status(401);
