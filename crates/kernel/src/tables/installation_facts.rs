@@ -1,12 +1,29 @@
 //! What the installation was started with last.
 
-use tidegate_database::{Result, Unit, execute, fetch_one};
+use tidegate_database::{Result, Unit, execute, fetch_one, fetch_optional};
 use tidegate_domain::Timestamp;
+
+/// At which public URL.
+pub const PUBLIC_URL: &str = "public_url";
 
 /// Facts of a unit of work.
 pub struct InstallationFacts<'u>(pub(crate) &'u mut Unit);
 
 impl InstallationFacts<'_> {
+    /// A fact, where it is known.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, name: &str) -> Result<Option<String>> {
+        let row = fetch_optional!(
+            self.0,
+            (String,),
+            "select value from installation_facts where name = $1",
+            name,
+        )?;
+        Ok(row.map(|(value,)| value))
+    }
+
     /// Keeps a fact; answers what it was before, where that was something else. Of any number of nodes that change it at once, one is
     /// answered that.
     ///

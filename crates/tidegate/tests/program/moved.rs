@@ -2,7 +2,7 @@
 
 use tidegate_testkit::on_both_engines;
 
-use crate::support::Installation;
+use crate::support::{Installation, Said};
 
 /// What a start at that public URL says; none for where it listens.
 fn told_at(here: &Installation, url: Option<&str>) -> String {
@@ -19,6 +19,14 @@ on_both_engines! {
         let (old, new) = ("https://id.example.com", "https://login.example.com");
         assert!(!told_at(&here, Some(old)).contains("public_url was"));
         assert!(!told_at(&here, Some(old)).contains("public_url was"));
+        let doctor = |url: &str| {
+            let mut command = here.command(&["doctor"]);
+            Said::of(command.env("TIDEGATE_PUBLIC_URL", url)).out
+        };
+        assert!(!doctor(old).contains("at the last start"), "{}", doctor(old));
+        let before = "https://login.example.com; at the last start it was https://id.example.com: ";
+        assert!(doctor(new).contains(before), "{}", doctor(new));
+        assert!(here.run(&["doctor"]).out.contains("at the last start it was https://id.example.com: "));
         let told = told_at(&here, Some(new));
         for part in [
             "public_url was https://id.example.com at the last start and is https://login.example.com now",

@@ -19,6 +19,7 @@ pub(crate) use self::announce::is_secure;
 use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
+pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
 pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};

@@ -75,7 +75,8 @@ fn providers(social: &SocialConfig) -> Vec<&str> {
     fixed.chain(social.oidc.keys().map(String::as_str)).collect()
 }
 
-fn is_this_machine(url: &str) -> bool {
+/// Whether nobody but this machine reaches it there.
+pub(crate) fn is_this_machine(url: &str) -> bool {
     let parsed = Url::parse(url).ok();
     match parsed.as_ref().and_then(Url::host) {
         Some(Host::Domain(domain)) => domain == "localhost",
