@@ -231,6 +231,11 @@ impl ClientAuthentication {
         matches!(self, Self::SecretBasic | Self::SecretPost | Self::SecretJwt)
     }
 
+    /// Whether it sends a JWT that it signed (RFC 7523).
+    pub const fn signs(self) -> bool {
+        matches!(self, Self::SecretJwt | Self::PrivateKeyJwt)
+    }
+
     /// Whether it sends its secret.
     pub const fn sends_secret(self) -> bool {
         matches!(self, Self::SecretBasic | Self::SecretPost)

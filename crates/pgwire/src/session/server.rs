@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use tidegate_kernel::Kernel;
+use tidegate_kernel::noted::{CredentialFault, noting};
 use tidegate_prompts::Prompts;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -141,7 +142,7 @@ impl Wire {
             let begins_with_tls = opening::begins_with_tls(&stream).await?;
             opening::open(&self, Box::new(stream), peer, begins_with_tls).await
         };
-        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, opened);
+        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, noting(opened));
         let opened = tokio::select! {
             biased;
             opened = opened => opened,
@@ -156,7 +157,7 @@ impl Wire {
             }
         };
         match opened {
-            Ok(Ok(Opened::Session(session))) => {
+            Ok((Ok(Opened::Session(session)), _)) => {
                 stranger.signed_in();
                 Metrics::ended("signed_in");
                 let account = session.actor.session().account_number;
@@ -167,12 +168,12 @@ impl Wire {
                 drop(open);
                 tracing::debug!(%peer, account, state = ended.state, "a PostgreSQL client is gone");
             }
-            Ok(Ok(Opened::Cancel)) => Metrics::ended("cancel"),
-            Ok(Ok(Opened::Refused(state))) => {
+            Ok((Ok(Opened::Cancel), _)) => Metrics::ended("cancel"),
+            Ok((Ok(Opened::Refused(state)), noted)) => {
                 Metrics::ended("refused");
-                self.log_refusal(peer, state);
+                self.log_refusal(peer, state, noted.refused.as_ref());
             }
-            Ok(Err(error)) => {
+            Ok((Err(error), _)) => {
                 Metrics::ended("no_session");
                 tracing::debug!(%error, %peer, "a PostgreSQL client did not begin a session");
             }
@@ -181,14 +182,15 @@ impl Wire {
         }
     }
 
-    /// Tells the operator, but not of as many as a network likes.
-    fn log_refusal(&self, peer: SocketAddr, state: &'static str) {
+    /// Tells the operator, but not of as many as a network likes. What is wrong with the token is not told to the client.
+    fn log_refusal(&self, peer: SocketAddr, state: &'static str, fault: Option<&CredentialFault>) {
+        let refused = fault.map(ToString::to_string);
         let (network, now) = (network(peer.ip()).to_string(), self.kernel.now());
         if self.refusals.are_too_many(&network, now) {
-            tracing::debug!(%peer, state, "a PostgreSQL client was refused");
+            tracing::debug!(%peer, state, refused, "a PostgreSQL client was refused");
             return;
         }
         self.refusals.count(network, now);
-        tracing::info!(%peer, state, "a PostgreSQL client was refused");
+        tracing::info!(%peer, state, refused, "a PostgreSQL client was refused");
     }
 }

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 27;
+const KNOWN: usize = 28;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -49,6 +49,7 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (25, "prompts", include_str!("../../../prompts/migrations/0025_prompts.sql")),
     (26, "prompt sums", include_str!("../../../prompts/migrations/0026_prompt_sums.sql")),
     (27, "id token keys", include_str!("../../../kernel/migrations/0027_id_token_keys.sql")),
+    (28, "prompt sum checks", include_str!("../../../prompts/migrations/0028_prompt_sum_checks.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

@@ -3,6 +3,7 @@
 mod announce;
 mod background;
 mod connections;
+mod moved;
 mod postgres;
 mod stopping;
 
@@ -18,6 +19,8 @@ pub(crate) use self::announce::is_secure;
 use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
+pub(crate) use self::moved::is_this_machine;
+use self::moved::warn_of_new_url;
 pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
@@ -64,6 +67,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let background = Background::start(&opened, metrics.clone());
     raise_descriptor_limit();
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
+    warn_of_new_url(config, &opened).await;
     announce(loaded, address, global);
     ask_store(&opened);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
