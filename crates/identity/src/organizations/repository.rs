@@ -151,7 +151,7 @@ impl Organizations<'_> {
             "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
              values ($1, $2, $3, $4, $5, $6)",
             workspace.id.0,
-            workspace.organization.0,
+            organization.id.0,
             workspace.name,
             workspace.slug,
             workspace.is_default,
@@ -170,7 +170,7 @@ impl Organizations<'_> {
              values ($1, $2, $3, $4, $5, $6, $7, $8)",
             owner.id.0,
             owner.account.0,
-            owner.organization.0,
+            organization.id.0,
             owner.role.as_str(),
             owner.source,
             owner.is_home,
