@@ -360,9 +360,13 @@ pub(crate) struct Http {
     /// than 8,192 values.
     #[default(HttpSettings::default().max_body)]
     pub(crate) max_body: usize,
+    /// Maximum connections of all clients at one time: each may hold a request's head and body in memory. Where there
+    /// are so many, an idle one is closed for each that comes, of the client that has most idle ones.
+    #[default(4_096)]
+    pub(crate) connections: usize,
     /// Maximum connections of one client at one time: of one IPv4 address, or of one IPv6 /64, with twice as many for
-    /// a /56 and four times as many for a /48. Further connections are closed at once. Trusted proxies are exempt:
-    /// name yours, or all of its clients share this number.
+    /// a /56 and four times as many for a /48. Less when fewer than half of all connections are left. Further
+    /// connections are closed at once. Trusted proxies are exempt: name yours, or all of its clients share this number.
     #[default(256)]
     pub(crate) connections_per_network: usize,
     /// Seconds that a client may leave an answer unread before its connection is closed.

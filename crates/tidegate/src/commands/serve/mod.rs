@@ -3,6 +3,7 @@
 mod announce;
 mod background;
 mod connections;
+mod places;
 mod postgres;
 mod stopping;
 
