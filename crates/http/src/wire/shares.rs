@@ -51,6 +51,13 @@ impl Shares {
         networks(ip).next().and_then(|(network, _)| self.held.get(&network).copied()).unwrap_or_default()
     }
 
+    /// What is left of a share of `whole` where `free` of `most` are: all of it while half of them are, then less with each that is taken, down
+    /// to `least`. So many have to come from different networks to take all.
+    pub fn scarce(whole: usize, least: usize, free: usize, most: usize) -> usize {
+        let left = whole.saturating_mul(free).saturating_mul(2).checked_div(most).unwrap_or_default();
+        whole.min(left.max(least))
+    }
+
     /// How crowded the client at `ip` is: what the one of its networks holds that has most of it for its shares. To be compared with others.
     pub fn crowding(&self, ip: IpAddr) -> usize {
         let holds = |network: &IpNet| self.held.get(network).copied().unwrap_or_default();

@@ -381,9 +381,9 @@ pub(crate) struct Http {
     #[default(Duration::from_secs(3_600))]
     pub(crate) connection_age: Duration,
     /// Upload budget: maximum bytes of all request bodies being received at one time. Further bodies get 503 with
-    /// Retry-After. One client may use a quarter, at least 16 MiB. Bodies of more than 16 KiB leave a quarter free for
-    /// sign-ins. Applications and documents take about four times as much memory. They may take longer than the
-    /// deadline while they arrive at 8 KiB a second or more.
+    /// Retry-After. One client may use a quarter, at least 16 MiB, and a quarter of that more in bodies of up to 16
+    /// KiB. Larger ones leave a quarter of the whole free for sign-ins. Applications and documents take about four times as
+    /// much memory. They may take longer than the deadline while they arrive at 8 KiB a second or more.
     #[default(HttpSettings::default().uploads)]
     pub(crate) uploads: usize,
     /// Origins whose scripts may call the APIs, such as "https://app.example.com"; "*" for any. With dev also pages of this

@@ -104,9 +104,7 @@ impl Places {
     /// What is left of a share of `whole` connections as places get scarce: all of it while half of the places are free, then less with each
     /// that is taken.
     pub(super) fn scarce(&self, whole: usize) -> usize {
-        let (whole, free) = (whole.min(self.most), self.free.available_permits());
-        let left = whole.saturating_mul(free).saturating_mul(2).checked_div(self.most).unwrap_or_default();
-        whole.min(left.max(LEAST_SHARE))
+        Shares::scarce(whole.min(self.most), LEAST_SHARE, self.free.available_permits(), self.most)
     }
 
     /// A place. One that is idle gives way if it has to; none where all are busy.
