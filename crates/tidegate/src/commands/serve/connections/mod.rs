@@ -72,6 +72,24 @@ impl From<&Http> for ConnectionLimits {
     }
 }
 
+impl ConnectionLimits {
+    /// No more connections than a process of so many descriptors can have: a quarter is left to files, to the database and to other servers. Where
+    /// they run out first, nothing is accepted, and nobody gives way.
+    pub(super) fn within(self, descriptors: Option<u64>) -> Self {
+        let Some(descriptors) = descriptors else { return self };
+        let most = usize::try_from(descriptors / 4 * 3).unwrap_or(usize::MAX).max(1);
+        if most < self.most {
+            tracing::warn!(
+                descriptors,
+                connections = most,
+                "there are fewer connections than http.connections says: the system allows this process too few open files. \
+                 Raise its limit (LimitNOFILE, or ulimit -n)"
+            );
+        }
+        Self { most: self.most.min(most), ..self }
+    }
+}
+
 /// Answers requests with the surface.
 pub(super) struct Connections {
     places: Arc<Places>,
@@ -301,11 +319,27 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Lets this process have as many connections as the system allows it: the usual first limit, 1024, is for programs that
-/// cannot do with more.
-pub(super) fn raise_descriptor_limit() {
+/// cannot do with more. Answers how many descriptors it may have; none where there is no limit.
+pub(super) fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit on open files stays as it is");
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+            limit.current
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_the_descriptors_is_left_to_others() {
+        let most = |descriptors| ConnectionLimits::from(&Http::default()).within(descriptors).most;
+        assert_eq!(most(None), 4_096);
+        assert_eq!((most(Some(1 << 20)), most(Some(1_024)), most(Some(0))), (4_096, 768, 1));
     }
 }
