@@ -38,7 +38,7 @@ impl Couchbase {
         let answer = self.client.send(self.request(statement, parameters)?).await?;
         let body = json_body(&answer.body)?;
         if text_at(body, "status")?.as_deref() != Some("success") {
-            let why = at_path(body, "errors")?.unwrap_or_default().chars().take(500).collect::<String>();
+            let why = self.client.told(at_path(body, "errors")?.unwrap_or_default(), "");
             return Err(SourceError::query("Couchbase refused the query.").with_detail(why));
         }
         Ok(body.to_owned())

@@ -79,6 +79,7 @@ impl Databricks {
                 _ => {
                     let why =
                         answer.pointer("/status/error/message").and_then(Value::as_str).unwrap_or_default();
+                    let why = self.client.told(why, "");
                     return Err(SourceError::query("Databricks refused the query.").with_detail(why));
                 }
             }

@@ -86,7 +86,7 @@ impl Oracle {
                     1013 => SourceError::new(ErrorCode::Timeout, "The query was cancelled."),
                     _ => SourceError::query(format!("Oracle refused the query (ORA-{code:05}).")),
                 };
-                Err(error.with_detail(why))
+                Err(error.with_detail(self.client.told(why, "")))
             }
         }
     }

@@ -253,6 +253,88 @@ async fn a_web_server_that_answers_garbage_or_breaks_off_is_an_error() {
     }
 }
 
+/// Answers every request with a status and a body.
+async fn answering(status: &str, body: &str) -> u16 {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    serve(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            let _ = stream.read(&mut [0; 16_384]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn credentials_that_a_web_server_refuses_are_told_as_such_and_by_no_secret() {
+    let port = answering("401 Unauthorized", "hunter2 is not the password").await;
+    for settings in over_http(port) {
+        let kind = settings.kind;
+        let error = failure(settings).await;
+        assert_eq!(error.code, ErrorCode::Authentication, "{kind}: {error:?}");
+    }
+}
+
+// Some interfaces answer 200 and an error, and servers repeat what they were sent.
+#[tokio::test]
+async fn an_error_in_an_answer_that_says_success_has_no_secret() {
+    let answers = [
+        (
+            SourceType::Neo4j,
+            json!({ "errors": [{ "code": "Neo.ClientError.Statement", "message": "hunter2" }] }),
+        ),
+        (
+            SourceType::Couchbase,
+            json!({ "status": "fatal", "errors": [{ "code": 3_000, "msg": "hunter2" }] }),
+        ),
+        (SourceType::Oracle, json!({ "items": [{ "errorCode": 942, "errorDetails": "hunter2" }] })),
+        (
+            SourceType::Databricks,
+            json!({ "statement_id": "1", "status": { "state": "FAILED", "error": { "message": "hunter2" } } }),
+        ),
+    ];
+    for (kind, answer) in answers {
+        let port = answering("200 OK", &answer.to_string()).await;
+        let settings = over_http(port).find(|settings| settings.kind == kind).unwrap();
+        let error = failure(settings).await;
+        assert!(error.detail.contains("***"), "{kind}: {error:?}");
+    }
+}
+
+// A request that nobody waits for is none at the server, either.
+#[tokio::test]
+async fn a_web_server_is_left_when_nobody_waits_for_its_answer() {
+    for index in 0..over_http(1).count() {
+        let (asked, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let port = serve(move |mut stream| {
+            let asked = asked.clone();
+            async move {
+                let mut buffer = [0; 16_384];
+                let _ = stream.read(&mut buffer).await;
+                let _ = asked.send("asked");
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                let _ = asked.send("left");
+            }
+        })
+        .await;
+        let mut settings = over_http(port).nth(index).unwrap();
+        let kind = settings.kind;
+        settings.connection_timeout = Duration::from_secs(600);
+        settings.query_timeout = Duration::from_secs(600);
+        let waiting = tokio::spawn(async move {
+            let source = open(settings, &here()).await?;
+            source.test(None, Duration::from_secs(600)).await.map(drop)
+        });
+        assert_eq!(heard.recv().await, Some("asked"), "{kind}");
+        waiting.abort();
+        // Where queries are cancelled by another request, that may be heard first.
+        while heard.recv().await.expect("a server") != "left" {}
+    }
+}
+
 // The address would end at the password's `/`: "me" would be asked, and told the rest.
 #[tokio::test]
 async fn a_password_in_the_address_of_a_web_server_is_refused_and_told_to_nobody() {

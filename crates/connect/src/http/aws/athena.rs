@@ -71,6 +71,7 @@ impl Athena {
                 _ => {
                     let reason =
                         text_at(&body, "QueryExecution.Status.StateChangeReason")?.unwrap_or_default();
+                    let reason = self.aws.client.told(&reason, "");
                     return Err(SourceError::query("Athena refused the query.").with_detail(reason));
                 }
             }

@@ -153,6 +153,7 @@ impl Service {
             let answer = self.ask(|| Request::get(job.clone())).await?;
             for result in answer.get("results").and_then(Value::as_array).into_iter().flatten() {
                 if let Some(why) = result.get("error").and_then(Value::as_str).filter(|why| !why.is_empty()) {
+                    let why = self.client.told(why, "");
                     return Err(explained(SourceError::query("Db2 refused the query.").with_detail(why)));
                 }
                 let some = result.get("rows").and_then(Value::as_array).into_iter().flatten();
