@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
+use crate::disk::DiskBudget;
 use crate::error::{SourceError, quoted};
 use crate::registry::SourceType;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     /// Options of the type, by the names in `docs/sources.md`.
     pub metadata: Map<String, Value>,
     pub credentials: Credentials,
+    /// What its temporary files may have together with those of others.
+    pub disk: DiskBudget,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             pool_size: 5,
             metadata: Map::new(),
             credentials: Credentials::default(),
+            disk: DiskBudget::default(),
         }
     }
 

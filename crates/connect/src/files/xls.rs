@@ -46,6 +46,8 @@ pub(super) fn repacked(file: &Spooled) -> Result<Spooled, SourceError> {
     let mut stream = Vec::new();
     book.open_stream(name).map_err(failed)?.take(WHOLE).read_to_end(&mut stream).map_err(failed)?;
     measure(&stream)?;
+    let mut reserved = file.more_disk();
+    reserved.grow_to(stream.len() as u64)?;
     let container = tempfile::tempfile().map_err(broken)?;
     // The version that these workbooks have: the library takes one of version 4 without small streams for empty.
     let mut container =
@@ -54,7 +56,7 @@ pub(super) fn repacked(file: &Spooled) -> Result<Spooled, SourceError> {
     into.write_all(&stream).and_then(|()| into.flush()).map_err(broken)?;
     drop(into);
     container.flush().map_err(broken)?;
-    file.replaced(container.into_inner())
+    file.replaced(container.into_inner(), reserved)
 }
 
 /// A record: what it is, and what it holds.
