@@ -142,7 +142,9 @@ fn rows_at(text: &Text, tag: Option<&str>) -> Result<Vec<String>, SourceError> {
             let place = found.len();
             match found.get_mut(path) {
                 Some((_, count)) => *count += 1,
-                None if place < PATHS => drop(found.insert(path.to_vec(), (place, 1))),
+                None if place < PATHS => {
+                    found.insert(path.to_vec(), (place, 1));
+                }
                 None => {}
             }
         }
