@@ -15,7 +15,7 @@ use crate::files;
 use crate::http::client::{self, Client, Request};
 use crate::http::jwt::{Fresh, refused};
 use crate::http::sql::Texts;
-use crate::http::{json_body, no_json, nothing_at};
+use crate::http::{nothing_at, tree};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
 
@@ -83,8 +83,7 @@ impl Service {
             request.headers.extend(headers.iter().cloned());
         }
         let answer = self.client.send(request).await.map_err(explained)?;
-        let answer: Value =
-            serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))?;
+        let answer = tree(&answer.body)?;
         let token = answer.get("token").and_then(Value::as_str);
         let token = token.ok_or_else(|| refused("The server gave no token."))?.to_owned();
         *fresh = Some(Fresh::new(token.clone(), LIFE));
@@ -126,7 +125,7 @@ impl Service {
             answer => answer,
         };
         let answer = answer.map_err(explained)?;
-        serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))
+        tree(&answer.body)
     }
 
     fn signed(&self, request: Request, token: &str) -> Request {
