@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidegate_connect::{ConnectionString, ErrorCode, Settings, SourceError, SourceType, open};
+use tidegate_connect::{
+    ConnectionString, ErrorCode, NetworkPolicy, Settings, SourceError, SourceType, SshSettings, open, types,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -107,6 +109,73 @@ const KINDS: [SourceType; 8] = [
     SourceType::Cassandra,
     SourceType::Kafka,
 ];
+
+/// Every type that may cross a network, at a port of this machine.
+fn over_networks(port: u16) -> impl Iterator<Item = Settings> {
+    let others = [SourceType::Mariadb, SourceType::Cockroachdb, SourceType::Redshift];
+    let binary = KINDS.into_iter().chain(others).map(move |kind| {
+        let mut settings = settings(kind, port);
+        settings.schema_name = (kind == SourceType::Cassandra).then(|| "s".to_owned());
+        settings
+    });
+    over_http(port).chain(binary)
+}
+
+// Each driver would have a way of its own to forget to ask.
+#[tokio::test]
+async fn no_type_of_source_calls_an_address_that_is_closed() {
+    let (came, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let port = serve(move |stream| {
+        let came = came.clone();
+        async move {
+            let _ = came.send(());
+            drop(stream);
+        }
+    })
+    .await;
+    let crossing = types().iter().filter(|info| info.tls().is_some()).count();
+    assert_eq!(over_networks(port).count(), crossing, "every type is asked");
+    let ssh = SshSettings {
+        host: "127.0.0.1".to_owned(),
+        port,
+        username: "u".to_owned(),
+        local_port: None,
+        password: secret("hunter2"),
+        pinned_host_key: None,
+    };
+    for tunnel in [None, Some(ssh)] {
+        for mut settings in over_networks(port) {
+            settings.ssh = tunnel.clone();
+            let kind = settings.kind;
+            let tested = match open(settings, &NetworkPolicy::default()).await {
+                Ok(source) => source.test(None, Duration::from_secs(5)).await.map(drop),
+                Err(error) => Err(error),
+            };
+            let error = tested.expect_err(kind.as_str());
+            let code = if tunnel.is_some() { ErrorCode::SshTunnel } else { ErrorCode::Connection };
+            assert_eq!(error.code, code, "{kind}: {error:?}");
+            assert!(!error.message.contains("127"), "{kind}: {error:?}");
+        }
+    }
+    // The key of a service account names where tokens are fetched.
+    for kind in [SourceType::Bigquery, SourceType::Pubsub, SourceType::Gcs] {
+        let mut settings = over_http(port).find(|settings| settings.kind == kind).unwrap();
+        settings.metadata.insert("endpoint".to_owned(), json!("http://198.51.100.1/"));
+        let key = json!({
+            "type": "service_account", "client_email": "a@example.com", "private_key": crate::servers::rsa_key().0,
+            "token_uri": format!("http://127.0.0.1:{port}/token"), "project_id": "p",
+        });
+        let credentials = &mut settings.credentials;
+        (credentials.username, credentials.password, credentials.oauth_token) = (None, None, None);
+        credentials.api_key = secret(&key.to_string());
+        let tested = match open(settings, &NetworkPolicy::default()).await {
+            Ok(source) => source.test(None, Duration::from_secs(5)).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert_eq!(tested.expect_err(kind.as_str()).code, ErrorCode::Connection, "{kind}");
+    }
+    assert!(heard.try_recv().is_err(), "somebody was called");
+}
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_left_in_time() {
