@@ -24,6 +24,8 @@ const CHUNK: u64 = 8 << 20;
 const LARGEST: u64 = 1 << 30;
 /// How a file compressed with gzip begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Bytes of a page of a list at most: a mark of four bytes costs a hundred while it is read. A page has 5,000 keys at most.
+const LARGEST_PAGE: usize = 16 << 20;
 /// Files that are listed at most.
 pub(super) const MOST_FILES: usize = 100_000;
 /// The headers that requests have: the client knows names by heart only.
@@ -128,6 +130,11 @@ impl Store {
         let mut from: Option<String> = None;
         for _ in 0..pages {
             let body = self.send(self.requests.list(prefix, from.as_deref(), now())).await?;
+            if body.len() > LARGEST_PAGE {
+                return Err(SourceError::query(format!(
+                    "A page of the store's list has more than {LARGEST_PAGE} bytes."
+                )));
+            }
             let text = std::str::from_utf8(&body)
                 .map_err(|_| SourceError::query("The store's answer is not UTF-8."))?;
             let page = self.requests.page(text).map_err(|error| {
