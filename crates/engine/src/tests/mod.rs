@@ -17,6 +17,7 @@ mod plain;
 mod refused;
 mod servers;
 mod shape;
+mod shared;
 mod spill;
 
 use std::sync::Arc;
