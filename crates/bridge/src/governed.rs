@@ -1,7 +1,8 @@
 //! What one person may see of data sources, for the engine.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,7 +20,7 @@ use tidegate_kernel::{Fault, Kernel, Member, Reader};
 use tidegate_policies::Policies;
 use tidegate_policies::evaluations::record::Evaluated;
 use tidegate_policies::governed::governance::{Asker, Governance};
-use tidegate_policies::hooks::KnownRelation;
+use tidegate_policies::hooks::{KnownRelation, SourceRelations};
 use tidegate_policy::{Decision as Access, Limits, Resolved};
 use tidegate_prompts::hooks::place_since;
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
@@ -28,10 +29,25 @@ use tokio::sync::OnceCell;
 
 use crate::queries::fault;
 use crate::references::without_unseen;
+use crate::relations::CatalogRelations;
 use crate::side_doors::known_relation;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// What a query is known by whose decisions are recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorded {
+    /// When it began.
+    pub(crate) began: Timestamp,
+    /// The number of its execution.
+    pub(crate) execution: i64,
+    /// The client's address.
+    pub(crate) ip: Option<IpAddr>,
+}
+
+/// A relation that is denied, with what was decided.
+type Denied = (RelationName, Arc<Resolved>);
 
 /// A discovered relation that the person may see.
 struct Known {
@@ -54,6 +70,8 @@ pub(crate) struct PersonRelations {
     /// When the query began, if it counts against the person's limits.
     began: Option<Timestamp>,
     known: OnceCell<Vec<Known>>,
+    /// What was found to be denied when it was opened, by the columns that it has now.
+    denied_late: Mutex<Vec<Denied>>,
 }
 
 impl PersonRelations {
@@ -93,6 +111,7 @@ impl PersonRelations {
             schemas: Vec::new(),
             began: None,
             known: OnceCell::new(),
+            denied_late: Mutex::new(Vec::new()),
         })
     }
 
@@ -150,11 +169,12 @@ impl PersonRelations {
     }
 
     /// Who keeps what is decided: written by this runtime, whichever the engine's is.
-    pub(crate) fn decisions(&self, policies: &Arc<Policies>) -> Arc<dyn Decisions> {
+    pub(crate) fn decisions(&self, policies: &Arc<Policies>, recorded: Recorded) -> Arc<dyn Decisions> {
         let slugs = self.sources.iter().map(|(slug, source)| (slug.clone(), source.number));
         Arc::new(Recorder {
             policies: Arc::clone(policies),
             who: self.who,
+            recorded,
             sources: slugs.collect(),
             handle: Handle::current(),
         })
@@ -201,6 +221,24 @@ impl PersonRelations {
         }
         let name = RelationName::new(slug, relation.schema.as_deref(), table.name.clone());
         Some(Known { name, relation, table, resolved })
+    }
+
+    /// Discovered relations of that name in the data sources of the query that the person may not see.
+    async fn denied_called(&self, table: &str) -> Result<Vec<Denied>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = CatalogRelations.relations(&mut unit, self.who.organization, table).await?;
+        drop(unit);
+        let denied = found.into_iter().filter_map(|relation| {
+            let (slug, _) = self.sources.iter().find(|(_, source)| source.number == relation.source)?;
+            let schema = relation.schema.as_deref();
+            if !self.schemas.is_empty() && !self.schemas.iter().any(|one| one == schema.unwrap_or_default()) {
+                return None;
+            }
+            let name = RelationName::new(slug, schema, relation.table.clone());
+            let resolved = self.governance.resolve_known(&relation, self.kernel.now());
+            (resolved.decision != Access::Allowed).then(|| (name, Arc::new(resolved)))
+        });
+        Ok(denied.collect())
     }
 
     async fn opened(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
@@ -327,15 +365,29 @@ impl Relations for PersonRelations {
         let KnownRelation { source, workspace, schema: schema_name, table, .. } = &known.relation;
         let relation = describe(*source, schema_name.as_deref(), table, &schema);
         let resolved = self.governance.resolve(&relation, Some(*workspace), self.kernel.now());
+        let resolved = Arc::new(resolved);
         if resolved.decision != Access::Allowed {
+            let mut late = self.denied_late.lock().unwrap_or_else(PoisonError::into_inner);
+            late.push((name.clone(), resolved));
             return Ok(None);
         }
         let governance = Arc::clone(&self.governance);
         Ok(Some(GovernedRelation {
             rows,
-            resolved: Arc::new(resolved),
+            resolved,
             hash: Arc::new(move |value: &[u8]| governance.hash(value)),
         }))
+    }
+
+    async fn denied(&self, table: &str) -> Vec<(RelationName, Arc<Resolved>)> {
+        let late = self.denied_late.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.denied_called(table).await {
+            Ok(denied) => late.into_iter().chain(denied).collect(),
+            Err(error) => {
+                tracing::error!(%error, "what was denied cannot be recorded");
+                late
+            }
+        }
     }
 
     async fn admit(&self, limits: &Limits) -> Result<(), QueryError> {
@@ -360,10 +412,16 @@ fn left_to_source(decision: &Decision) -> Map<String, Value> {
     Map::from_iter([("pushed_down".to_owned(), Value::from(readings))])
 }
 
+/// Whether a query got so far that it could have read a relation.
+fn was_read(decision: &Decision) -> bool {
+    decision.resolved.decision == Access::Allowed && !decision.refused
+}
+
 /// Writes what was decided down.
 struct Recorder {
     policies: Arc<Policies>,
     who: Member,
+    recorded: Recorded,
     /// Numbers of data sources by what they are called in the query.
     sources: HashMap<String, i64>,
     handle: Handle,
@@ -372,6 +430,8 @@ struct Recorder {
 impl Decisions for Recorder {
     fn keep(&self, decisions: Vec<Decision>) {
         let (policies, who, sources) = (Arc::clone(&self.policies), self.who, self.sources.clone());
+        let Recorded { execution, ip, .. } = self.recorded;
+        let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
         self.handle.spawn(async move {
             let relation = |decision: &Decision| tidegate_policy::Relation {
                 source: sources.get(&decision.relation.source).copied().unwrap_or_default(),
@@ -387,12 +447,13 @@ impl Decisions for Recorder {
                 .map(|(decision, relation)| Evaluated {
                     organization: who.organization,
                     user: who.number,
-                    query: None,
+                    query: Some(execution),
                     relation,
                     resolved: &decision.resolved,
-                    rows_returned: Some(decision.rows),
+                    rows_returned: Some(decision.rows).filter(|_| was_read(decision)),
+                    is_refused: decision.refused,
                     rows_filtered: None,
-                    ip: "",
+                    ip: &ip,
                     metadata: left_to_source(decision),
                 })
                 .collect();

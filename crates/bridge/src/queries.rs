@@ -8,7 +8,6 @@ use futures_util::{FutureExt, StreamExt};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::hooks::sources_seen;
 use tidegate_database::Unit;
-use tidegate_domain::Timestamp;
 use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request, Shape};
 use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader};
 use tidegate_policies::Policies;
@@ -17,7 +16,7 @@ use tidegate_prompts::ports::{
     Sources,
 };
 
-use crate::governed::PersonRelations;
+use crate::governed::{PersonRelations, Recorded};
 
 /// Data sources of the catalog.
 pub(crate) struct CatalogSources;
@@ -131,21 +130,21 @@ impl GovernedQueries {
         }
     }
 
-    /// Where `began` is given it counts against limits, as the one that began then.
+    /// What is recorded counts against limits, too, as the one that began then.
     async fn start(
         &self,
         request: &QueryRequest,
-        began: Option<Timestamp>,
+        recorded: Option<Recorded>,
     ) -> Result<QueryAnswer, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = self.person(reader, *workspace, sources, schemas).await?;
-        let relations = match began {
-            Some(began) => relations.counted(began),
+        let relations = match recorded {
+            Some(recorded) => relations.counted(recorded.began),
             None => relations,
         };
         let undiscovered = relations.undiscovered();
         let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
-        let decisions = began.map(|_| relations.decisions(&self.policies));
+        let decisions = recorded.map(|recorded| relations.decisions(&self.policies, recorded));
         let query = Request { decisions, ..self.query(request, relations) };
         let answer = self.engine.query(query).await.map_err(failed)?;
         let schema = Arc::clone(&answer.schema);
@@ -182,11 +181,11 @@ impl Queries for GovernedQueries {
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
-        let began = match request.purpose {
-            Purpose::Answer { began } => Some(began),
+        let recorded = match request.purpose {
+            Purpose::Answer { began, execution, ip } => Some(Recorded { began, execution, ip }),
             Purpose::Lookup | Purpose::Operator => None,
         };
-        self.start(&request, began).await
+        self.start(&request, recorded).await
     }
 
     async fn fingerprint(

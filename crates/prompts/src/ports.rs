@@ -1,6 +1,7 @@
 //! What this feature stands on and does not see: data sources, the engine that governs queries, and the built-in planner.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
@@ -207,6 +208,10 @@ pub enum Purpose {
     Answer {
         /// When it began, which no other query of the person did.
         began: Timestamp,
+        /// The number of its execution.
+        execution: i64,
+        /// The client's address.
+        ip: Option<IpAddr>,
     },
     /// A question is to be understood: values are looked up that the person may see.
     Lookup,

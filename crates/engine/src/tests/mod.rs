@@ -51,6 +51,11 @@ impl Relations for People {
             _ => None,
         })
     }
+
+    async fn denied(&self, table: &str) -> Vec<(RelationName, Arc<tidegate_policy::Resolved>)> {
+        let secret = || (RelationName::new("hr", None, "secret"), Arc::clone(&self.secret.resolved));
+        table.eq_ignore_ascii_case("secret").then(secret).into_iter().collect()
+    }
 }
 
 fn options() -> Options {

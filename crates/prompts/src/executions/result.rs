@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tidegate_domain::Permission;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
-use tidegate_kernel::{Actor, Reader};
+use tidegate_kernel::{Actor, Call, Reader};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -69,6 +69,7 @@ impl Prompts {
     /// [`PromptRefusal::ExecutionNotFound`], [`PromptRefusal::NotCompleted`], [`PromptRefusal::Busy`], [`PromptRefusal::Query`].
     pub async fn execution_result(
         self: &Arc<Self>,
+        call: &Call,
         actor: &Actor,
         number: i64,
         format: ResultFormat,
@@ -89,7 +90,7 @@ impl Prompts {
         unit.prompt_executions().note_download(person, began).await?;
         unit.commit().await?;
         let request = QueryRequest {
-            purpose: Purpose::Answer { began },
+            purpose: Purpose::Answer { began, execution: number, ip: call.ip },
             workspace: Some(execution.workspace_number),
             reader: Reader::Caller(actor.clone()),
             sources: execution.sources,

@@ -217,6 +217,7 @@ impl Prompts {
         let running = Running::begin(self, number, progress);
         let ended = Ended::new(&new.asked);
         let work = Task {
+            number,
             person,
             actor: actor.clone(),
             new,
@@ -225,6 +226,7 @@ impl Prompts {
             // SQL is in none.
             language: None,
             started_at,
+            ip: call.ip,
         };
         let inner = Inner { prompts: Arc::clone(self), running, work, place, ended };
         Ok(Held { begun: Instant::now(), inner: Some(inner) })
