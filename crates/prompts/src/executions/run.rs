@@ -196,7 +196,7 @@ impl Prompts {
         ended.query_status = Some(PartStatus::InProgress);
         let (workspace, sources) = (task.new.workspace, &task.new.sources);
         let before = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
-        let QueryAnswer { schema, mut batches } = self.ports.queries.run(request).await?;
+        let QueryAnswer { schema, mut batches, .. } = self.ports.queries.run(request).await?;
         ended.columns = columns_of(&schema);
         let (mut rows, mut first) = (0_i64, Vec::new());
         while let Some(batch) = batches.next().await {
