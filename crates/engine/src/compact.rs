@@ -86,7 +86,8 @@ mod tests {
         let keys = words.keys().clone();
         let both: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(views.clone()) as ArrayRef));
         let bytes = cast(&views, &DataType::BinaryView).unwrap();
-        for column in [Arc::new(words) as ArrayRef, Arc::new(views), both, bytes] {
+        let all: [ArrayRef; 4] = [Arc::new(words), Arc::new(views), both, bytes];
+        for column in all {
             let kind = column.data_type().clone();
             let left = first_row(column);
             assert!(

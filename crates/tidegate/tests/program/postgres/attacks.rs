@@ -147,14 +147,15 @@ fn parquet() -> Vec<u8> {
         Arc::new(Int64Array::from_iter_values(lines.iter().map(|line| line[at].parse::<i64>().unwrap())))
     };
     // As a data frame writes categories: words of all rows in one place.
-    let notes: DictionaryArray<Int32Type> = lines.iter().map(|line| line[5]).collect();
+    let notes = lines.iter().map(|line| line[5]).collect::<DictionaryArray<Int32Type>>();
+    let notes: ArrayRef = Arc::new(notes);
     let columns = [
         ("id", number(0)),
         ("region", text(1)),
         ("dept", text(2)),
         ("ssn", text(3)),
         ("salary", number(4)),
-        ("note", Arc::new(notes)),
+        ("note", notes),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
