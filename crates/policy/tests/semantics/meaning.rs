@@ -80,7 +80,9 @@ fn one_mask_of_the_highest_priority_then_the_strictest_then_the_lowest_number() 
 fn the_same_is_shown_whichever_policies_say_so() {
     let of = |policies: &[Policy]| answer(&json!({ "region": "EU" }), policies);
     let masked = |id, kind: &str| of(&[mask(id, id, json!({ "column": "ssn", "masking_type": kind }))]);
-    let hidden = |id| of(&[policy(id, 0, vec![rule(id, "deny_access", &json!({ "columns": ["ssn"] }))])]);
+    let hidden = |id| {
+        of(&[policy(id, 0, vec![rule(id, "deny_access", &json!({ "table": "emp", "columns": ["ssn"] }))])])
+    };
     let filtered = of(&[filter(1, "region = 'EU'")]);
     assert!(filtered.shows_as(&of(&[filter(2, "region = current_user_region")])));
     assert!(masked(1, "null").shows_as(&masked(2, "null")) && hidden(1).shows_as(&hidden(2)));
