@@ -46,7 +46,10 @@ fn clickhouse_answers(asked: &Asked) -> Answer<String> {
         }
         text if text.contains("system.columns") && asked.target.contains("param_p1=missing") => String::new(),
         text if text.contains("system.columns") => {
-            assert!(text.contains("NOT startsWith(c.table, '.inner')"), "rows of views have one name: {text}");
+            assert!(
+                text.contains("NOT startsWith(c.table, '.inner')"),
+                "rows of views have one name: {text}"
+            );
             columns()
         }
         text if text.contains("`torn`") => {
