@@ -69,7 +69,7 @@ pub(crate) struct PersonRelations {
     /// What was found to be denied when it was opened, by the columns that it has now.
     denied_late: Mutex<Vec<Denied>>,
     /// What was opened for the query.
-    opened: Mutex<Vec<Opened>>,
+    in_use: Mutex<Vec<Opened>>,
 }
 
 impl PersonRelations {
@@ -111,7 +111,7 @@ impl PersonRelations {
             began: None,
             known: OnceCell::new(),
             denied_late: Mutex::new(Vec::new()),
-            opened: Mutex::new(Vec::new()),
+            in_use: Mutex::new(Vec::new()),
         })
     }
 
@@ -189,7 +189,7 @@ impl PersonRelations {
             Asker { account, organization, workspace: self.workspace, datasets: Vec::new(), query: None };
         let governance = policies.governance(&asker).await.map_err(|error| fault(&error))?;
         let Some(governance) = governance else { return Ok(false) };
-        let (opened, now) = (self.opened.lock().unwrap_or_else(PoisonError::into_inner), self.kernel.now());
+        let (opened, now) = (self.in_use.lock().unwrap_or_else(PoisonError::into_inner), self.kernel.now());
         Ok(opened.iter().all(|Opened { relation, workspace, resolved }| {
             resolved.shows_as(&governance.resolve(relation, Some(*workspace), now))
         }))
@@ -392,7 +392,7 @@ impl Relations for PersonRelations {
             return Ok(None);
         }
         let opened = Opened { relation, workspace: *workspace, resolved: Arc::clone(&resolved) };
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
         let governance = Arc::clone(&self.governance);
         Ok(Some(GovernedRelation {
             rows,
