@@ -32,6 +32,7 @@ use datafusion::physical_plan::{
 use futures_util::{Stream, StreamExt};
 use tidegate_policy::MaskedBy;
 
+use crate::compact;
 use crate::decision::Tally;
 use crate::error::QueryError;
 use crate::mask::{self, Hasher};
@@ -268,8 +269,12 @@ impl SecureBarrierExec {
         let moved = Arc::clone(filter)
             .transform_up(|expr| {
                 let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
-                let place = self.crossing.0.get(column.index()).map(|output| output.inner);
-                match place.and_then(|place| inside.fields().get(place).map(|field| (place, field))) {
+                let found = self.crossing.0.get(column.index()).and_then(|output| {
+                    let field = inside.fields().get(output.inner)?;
+                    // What has another type inside cannot be compared there.
+                    (field.data_type() == output.field.data_type()).then_some((output.inner, field))
+                });
+                match found {
                     Some((place, field)) => {
                         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), place));
                         Ok(Transformed::yes(column))
@@ -351,6 +356,7 @@ impl ExecutionPlan for SecureBarrierExec {
         }
         Ok(Box::pin(Crossed {
             rows: self.inner.execute(partition, context)?,
+            hides: self.predicate.is_some() && !self.settings.without.is(Protection::OwnValues),
             outputs: self.crossing.0.clone(),
             places: self.places.clone(),
             schema: self.schema(),
@@ -422,6 +428,8 @@ impl ExecutionPlan for SecureBarrierExec {
 /// Rows that leave the barrier.
 struct Crossed {
     rows: SendableRecordBatchStream,
+    /// Whether rows were taken away.
+    hides: bool,
     outputs: Vec<Output>,
     places: Vec<usize>,
     schema: SchemaRef,
@@ -444,9 +452,10 @@ impl Crossed {
         let raw = batch.columns().get(place).ok_or_else(QueryError::denied)?;
         let column = match &output.mask {
             Some(masked) => mask::apply(masked, raw, &self.hash)?,
+            None if self.hides => compact::compacted(raw)?,
             None => Arc::clone(raw),
         };
-        // Types differ in metadata of nested fields at most.
+        // Types differ within nested ones at most.
         if column.data_type() == output.field.data_type() {
             return Ok(column);
         }

@@ -26,6 +26,8 @@ pub(crate) enum Protection {
     DynamicUnmasked,
     /// Statistics do not cross.
     Statistics,
+    /// Columns that leave have the values of their own rows alone.
+    OwnValues,
 }
 
 /// Protections that are taken away.

@@ -147,6 +147,8 @@ attack_of_each! {
     DynamicUnmasked besides Checker, checked false, Eu in Parquet:
         "select e.id from (values ('*******7003'), ('103-13-7004')) v(n) join emp e on e.ssn = v.n";
     Statistics besides Checker, checked false, Eu in Memory: "select count(*) from emp";
+    // A dictionary is cast as a whole, with the words of hidden rows.
+    OwnValues besides Checker, checked false, Eu in Dictionary: "select id from emp where cast(note as int) > 0";
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 use std::process::Command;
 
+use serde_json::json;
 use tidegate_testkit::{eventually, on_both_engines};
 
 use super::{people, port, psql, tokens};
-use crate::member::ADA;
+use crate::member::{ADA, post};
 use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
@@ -183,6 +184,25 @@ on_both_engines! {
         let (kind, body) = raw.next();
         assert_eq!((kind, state(&body).as_str()), (b'E', "08P01"));
         assert_eq!(raw.stream.read(&mut [0; 1]).unwrap_or(0), 0);
+        server.stop();
+    }
+
+    async fn a_portal_that_waits_shows_no_row_that_a_policy_hides_by_now(here: Installation) {
+        let server = serve(&here);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let mut raw = Raw::sign_in(port, &token).unwrap();
+        raw.send(&[query("begin")]);
+        raw.answer();
+        raw.send(&[parse("select id from emp order by id"), bind("p"), execute("p", 1), sync()]);
+        assert_eq!(raw.told().0, "12DsZ");
+        // The other row is at hand already.
+        let rule = json!({ "rule_name": "r", "rule_type": "filter_rows", "rule_config": { "table": "emp", "condition": "id < 2" } });
+        let body = json!({ "name": "Later", "type": "row_level_security", "role_ids": [1, 2, 3, 4], "rules": [rule] });
+        post(&server, &session, "policies", &body).await;
+        raw.send(&[execute("p", 0), sync()]);
+        assert_eq!(raw.told(), ("EZ".to_owned(), Some("42501".to_owned())));
         server.stop();
     }
 
