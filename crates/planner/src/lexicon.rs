@@ -68,13 +68,20 @@ impl Lexicon {
         self.units.get(unit).map_or(&[], Vec::as_slice)
     }
 
-    /// The only word of the schema that differs from this one in one letter; of five letters at least.
+    /// Whether a column's name or comment says in which unit it counts.
+    pub(crate) fn has_unit(&self, column: ColumnId) -> bool {
+        self.units.values().any(|columns| columns.contains(&column))
+    }
+
+    /// The only word of the schema that differs from this one in one letter, not the first; of five letters at least.
     pub(crate) fn nearest(&self, word: &str) -> Option<&str> {
         if word.chars().count() < 5 || word.chars().count() > 40 {
             return None;
         }
         let mut near = self.words.iter().filter(|known| {
             known.chars().count() >= 5
+                // "Height" is no slip of "weight".
+                && known.chars().next() == word.chars().next()
                 && known.chars().count().abs_diff(word.chars().count()) <= 1
                 && strsim::osa_distance(known, word) == 1
         });
