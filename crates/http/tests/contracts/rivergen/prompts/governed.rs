@@ -140,6 +140,25 @@ on_both_engines! {
         post(&app, &other, "prompts/execute", &body).await.assert_error(404, "NOT_FOUND");
     }
 
+    async fn names_of_a_glossary_are_understood_as_far_as_they_are_seen(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let glossary = json!({ "staff": "emp", "territory": "public.emp.region", "wages": "payroll.amount" });
+        let body = server.body_with(json!({ "metadata": { "glossary": glossary } }));
+        let source = employees_of(&app, &ada, &server, &body).await;
+        let ask = async |text: &str| {
+            let body = json!({ "prompt_text": text, "selected_data_source_ids": [source] });
+            post(&app, &ada, "prompts/execute", &body).await.assert_status(200).field("data").clone()
+        };
+        let data = ask("How many staff are there?").await;
+        assert_eq!(data["result_preview"], json!([{ "count": 2 }]), "{data}");
+        let data = ask("number of staff per territory").await;
+        assert_eq!(data["result_preview"], json!([{ "region": "EU", "count": 2 }]), "{data}");
+        // What it names is not there, or not theirs to see: a word like any other.
+        let data = ask("How many wages are there?").await;
+        assert_eq!(data["ai_response_metadata"]["not_understood"], json!(["wages"]), "{data}");
+    }
+
     async fn results_that_are_downloaded_count_against_limits_of_queries(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;
