@@ -107,8 +107,12 @@ fn service() -> (Schema, MemoryValues) {
 
 fn ask(question: &str) -> Answer {
     let (schema, values) = service();
+    ask_of(&schema, &values, question)
+}
+
+fn ask_of(schema: &Schema, values: &MemoryValues, question: &str) -> Answer {
     let (today, zone) = (date(2025, 6, 18), TimeZone::UTC);
-    plan(&Request { schema: &schema, values: &values, today, zone: &zone, language: "en", question })
+    plan(&Request { schema, values, today, zone: &zone, language: "en", question })
 }
 
 fn planned(question: &str) -> Plan {
@@ -187,6 +191,21 @@ fn a_date_is_that_of_the_rows_or_of_the_table_that_is_named() {
     refusal.readings.iter().for_each(|reading| {
         planned(reading);
     });
+}
+
+#[test]
+fn periods_are_of_the_date_that_is_named_before_them() {
+    let week = "date_trunc('week', \"tickets\".\"closed_at\")";
+    for question in
+        ["tickets closed per week", "number of tickets closed by week", "tickets closed per week in 2025"]
+    {
+        assert_reads(question, week, "opened_at");
+    }
+    assert_reads("revenue paid per month", "date_trunc('month', \"invoices\".\"paid_on\")", "issued_on");
+    assert_reads("tickets created per week", "date_trunc('week', \"tickets\".\"opened_at\")", "accounts");
+    assert_reads("open tickets per week", "date_trunc('week', \"tickets\".\"opened_at\")", "closed_at");
+    refused("users logged in per month");
+    refused("tickets that were opened and closed in May");
 }
 
 #[test]
@@ -312,4 +331,20 @@ fn groups_with_a_condition_are_counted() {
         plan.reading
     );
     assert_reads("accounts with more than 3 tickets", "ORDER BY 3 DESC", "FROM (");
+}
+
+#[test]
+fn a_comment_gives_names_wherever_it_says_so() {
+    let (mut schema, values) = service();
+    let orders = schema.tables.iter_mut().find(|table| table.name() == "orders");
+    if let Some(method) =
+        orders.and_then(|table| table.columns.iter_mut().find(|each| each.name == "payment_method"))
+    {
+        method.comment =
+            Some("Also called channel. How it is paid. Also known as way of paying; purse".to_owned());
+    }
+    for question in ["orders by channel", "orders by way of paying", "number of orders per purse"] {
+        let Answer::Plan(plan) = ask_of(&schema, &values, question) else { panic!("refused: {question}") };
+        assert!(plan.sql.contains("GROUP BY \"orders\".\"payment_method\""), "{question}: {}", plan.sql);
+    }
 }

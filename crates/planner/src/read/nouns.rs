@@ -24,16 +24,28 @@ impl Reader<'_> {
         if let Some(table) = self.table(item)? {
             return self.entity(at, item, table);
         }
-        let next = self.items.get(at + 1);
-        let dated = matches!(next.and_then(|next| next.mark.as_ref()), Some(Mark::Span(_)))
-            && item.columns.iter().any(|named| {
-                named.weight == NAME && self.kind(named).is_some_and(|column| column.kind.is_time())
-            });
+        let next = self.items.get(at + 1).and_then(|next| next.mark.as_ref());
+        let is_date = self.is_dated(item);
+        // "Opened and closed in May": both in May?
+        if is_date
+            && matches!(next, Some(Mark::And | Mark::Or))
+            && self.items.get(at + 2).is_some_and(|other| other.mark.is_none() && self.is_dated(other))
+        {
+            return Err(Why::Unfit(item.text.clone()));
+        }
+        let dated = is_date && matches!(next, Some(Mark::Span(_) | Mark::Period(_)));
         if !item.values.is_empty() && !dated {
             return self.value(at, item, None, false);
         }
         let slot = Slot { columns: item.columns.clone(), words: item.text.clone() };
         self.column(at + 1, slot, item.denied)
+    }
+
+    /// Whether an item is the name of a date.
+    fn is_dated(&self, item: &Item) -> bool {
+        item.columns
+            .iter()
+            .any(|named| named.weight == NAME && self.kind(named).is_some_and(|column| column.kind.is_time()))
     }
 
     /// Whether a table and a column of it are one phrase: not where the column is a condition of its own ("students grade 7").
@@ -117,12 +129,33 @@ impl Reader<'_> {
         matches!(self.next(next).and_then(|(_, item)| item.mark.as_ref()), Some(Mark::Span(_)))
     }
 
+    /// Whether a unit of time stands right behind a date that is asked for nothing else.
+    fn is_of_period(&self, next: usize, slot: &Slot) -> bool {
+        let follows = matches!(self.items.get(next).map(|item| &item.mark), Some(Some(Mark::Period(_))));
+        let is_measure = self.draft.aggregate.is_some() && self.draft.measure.is_none();
+        follows && !is_measure && self.is_date(slot)
+    }
+
+    /// Only the dates, or else only what holds years.
+    fn time_of(&self, slot: &Slot) -> Slot {
+        let timed = self.only(slot.clone(), Kind::is_time);
+        if timed.columns.is_empty() {
+            return self.years(self.only(slot.clone(), |kind| kind == Kind::Integer));
+        }
+        timed
+    }
+
     /// A column: what follows it decides.
     pub(super) fn column(&mut self, next: usize, slot: Slot, denied: bool) -> Result<usize, Why> {
         let slot = self.of_table_before(next, slot);
         // "Unpaid in May": not paid then, or of May and never paid?
         if denied && self.is_spanned(next) {
             return Err(Why::Unfit(slot.words));
+        }
+        // "Closed per week": the weeks in which they were.
+        if !denied && self.is_of_period(next, &slot) {
+            self.dated(slot)?;
+            return Ok(next);
         }
         let numeric =
             slot.columns.iter().any(|named| self.kind(named).is_some_and(|column| column.kind.is_number()));
@@ -144,16 +177,7 @@ impl Reader<'_> {
                     self.filter(slot, Test::Between(low, high), false);
                     return Ok(place + 1);
                 }
-                let timed = self.only(slot.clone(), |kind| kind.is_time() || kind == Kind::Integer);
-                let timed = if timed
-                    .columns
-                    .iter()
-                    .any(|named| self.kind(named).is_some_and(|column| column.kind.is_time()))
-                {
-                    self.only(timed, Kind::is_time)
-                } else {
-                    self.years(timed)
-                };
+                let timed = self.time_of(&slot);
                 if !timed.columns.is_empty() {
                     self.whole_story(&timed)?;
                     self.draft.spans.push(Span {

@@ -171,7 +171,7 @@ impl Shaper<'_> {
     fn period(&mut self, unit: Unit) -> Result<usize, Why> {
         let of_span = self.draft.spans.first().and_then(|span| span.slot.as_ref());
         let chosen = match self.draft.dated.as_ref().or(of_span) {
-            Some(slot) => self.statement.choose(slot)?,
+            Some(slot) => self.spanned(slot)?,
             None => self.date(unit.name())?,
         };
         if !self.statement.kind(&chosen).is_time() {
