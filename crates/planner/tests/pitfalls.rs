@@ -321,6 +321,14 @@ fn verbs_ask_for_what_people_mean_by_them() {
 }
 
 #[test]
+fn the_row_of_an_extreme_is_asked_for_by_its_name() {
+    assert_reads("highest price product", "ORDER BY \"products\".\"price\" DESC", "max(");
+    assert_reads("lowest priced product in Toys", "ORDER BY \"products\".\"price\" ASC", "min(");
+    assert_reads("highest product price", "max(\"products\".\"price\")", "ORDER BY");
+    assert_reads("highest price of products", "max(\"products\".\"price\")", "ORDER BY");
+}
+
+#[test]
 fn groups_with_a_condition_are_counted() {
     let plan = planned("how many accounts have more than 3 tickets");
     assert!(plan.sql.starts_with("SELECT count(*) AS \"count\"\nFROM (\nSELECT "), "{}", plan.sql);
