@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The fact set with what is expected of it, as one JSON document: for a test that runs it on the engine itself.
 
-    eval/prompts/facts.py SET...        a set is a file here without its ending: questions, held_out, held_out_2
+    eval/prompts/facts.py SET...        a set is a file here without its ending: questions, held_out, held_out_2, pitfalls
 
 Databases come with their rows, each value as a text or null; questions with the rows of their hand-written statement, or null where they have
 to be refused. Needs nothing but Python.

@@ -22,6 +22,7 @@ use tidegate_prompts::hooks::place_since;
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
 use tokio::sync::OnceCell;
 
+use crate::glossary;
 use crate::queries::fault;
 use crate::recorder::{Recorded, Recorder};
 use crate::references::without_unseen;
@@ -165,7 +166,11 @@ impl PersonRelations {
     /// The relations with their columns, those that the person may not see left out.
     pub(crate) async fn described(&self) -> Result<Vec<Relation>, QueryFailure> {
         let known = self.known().await.map_err(|error| fault(&error))?;
-        Ok(without_unseen(known.iter().map(Known::described).collect()))
+        let mut relations: Vec<Relation> = known.iter().map(Known::described).collect();
+        for (slug, source) in &self.sources {
+            glossary::add(slug, &source.metadata, &mut relations);
+        }
+        Ok(without_unseen(relations))
     }
 
     /// Who keeps what is decided: written by this runtime, whichever the engine's is.

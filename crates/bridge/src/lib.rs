@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod facts;
 mod files;
+mod glossary;
 mod governed;
 mod planner;
 mod queries;

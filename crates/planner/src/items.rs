@@ -122,6 +122,14 @@ impl Finder<'_> {
             item.act = did
                 && length == 1
                 && rest.first().is_some_and(|word| self.vocabulary.has("acts", &word.plain));
+            // "What does the kettle cost": the verb asks for the price, though a column may be called cost.
+            if did
+                && let [last] = rest
+                && let Some(other) = self.vocabulary.meaning("last verb", &last.plain)
+                && let Some(names) = self.lexicon.find(other).filter(|names| !names.columns.is_empty())
+            {
+                item.columns.clone_from(&names.columns);
+            }
             items.push(item);
             at += length.max(1);
         }

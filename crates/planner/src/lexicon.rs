@@ -10,6 +10,9 @@ pub(crate) const NAME: u32 = 0;
 pub(crate) const PART: u32 = 1;
 pub(crate) const COMMENT: u32 = 2;
 
+/// Lists of other names that are read of a comment.
+const LISTS: usize = 4;
+
 /// A table that a phrase names, perhaps in a role that one foreign key gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableRef {
@@ -68,13 +71,20 @@ impl Lexicon {
         self.units.get(unit).map_or(&[], Vec::as_slice)
     }
 
-    /// The only word of the schema that differs from this one in one letter; of five letters at least.
+    /// Whether a column's name or comment says in which unit it counts.
+    pub(crate) fn has_unit(&self, column: ColumnId) -> bool {
+        self.units.values().any(|columns| columns.contains(&column))
+    }
+
+    /// The only word of the schema that differs from this one in one letter, not the first; of five letters at least.
     pub(crate) fn nearest(&self, word: &str) -> Option<&str> {
         if word.chars().count() < 5 || word.chars().count() > 40 {
             return None;
         }
         let mut near = self.words.iter().filter(|known| {
             known.chars().count() >= 5
+                // "Height" is no slip of "weight".
+                && known.chars().next() == word.chars().next()
                 && known.chars().count().abs_diff(word.chars().count()) <= 1
                 && strsim::osa_distance(known, word) == 1
         });
@@ -217,20 +227,21 @@ fn lemmas_of(phrase: &str, vocabulary: &Vocabulary) -> Vec<String> {
     words::split(phrase).iter().map(|word| vocabulary.singular(&word.to_lowercase())).collect()
 }
 
-/// The other names that a comment gives, and the rest of the comment.
+/// The other names that a comment gives, wherever it gives some, and the rest of the comment.
 fn synonyms(comment: Option<&str>, vocabulary: &Vocabulary) -> (Vec<String>, String) {
-    let Some(comment) = comment else { return Default::default() };
-    let comment: String = comment.chars().take(1000).collect();
-    // Only ASCII letters change here, so places in one text are places in the other.
-    let lower = comment.to_ascii_lowercase();
-    let found = vocabulary
-        .phrases("also called")
-        .iter()
-        .find_map(|mark| lower.find(mark.as_str()).map(|at| (at, at + mark.len())));
-    let Some((start, end)) = found else { return (Vec::new(), comment) };
-    let (before, after) = (comment.get(..start).unwrap_or(""), comment.get(end..).unwrap_or(""));
-    let (list, tail) = after.split_once('.').unwrap_or((after, ""));
-    let names =
-        list.split([',', ';']).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    (names, format!("{before} {tail}"))
+    let marks = vocabulary.phrases("also called");
+    let mut names = Vec::new();
+    let mut rest: String = comment.unwrap_or_default().chars().take(1000).collect();
+    for _ in 0..LISTS {
+        // Only ASCII letters change here, so places in one text are places in the other.
+        let lower = rest.to_ascii_lowercase();
+        let found = marks.iter().find_map(|mark| lower.find(mark.as_str()).map(|at| (at, at + mark.len())));
+        let Some((start, end)) = found.filter(|(start, end)| start < end) else { break };
+        let (before, after) = (rest.get(..start).unwrap_or(""), rest.get(end..).unwrap_or(""));
+        let (list, tail) = after.split_once('.').unwrap_or((after, ""));
+        let list = list.split([',', ';']).map(|name| name.trim().to_owned());
+        names.extend(list.filter(|name| !name.is_empty()));
+        rest = format!("{before} {tail}");
+    }
+    (names, rest)
 }

@@ -141,6 +141,7 @@ impl Planner<'_> {
             vocabulary: self.vocabulary,
             lexicon: self.lexicon,
             zone: self.request.zone,
+            today: self.request.today,
         };
         shape::shape(context, &draft)
     }

@@ -33,6 +33,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) having: Option<String>,
     pub(crate) order: Vec<String>,
     pub(crate) limit: Option<u32>,
+    /// Only the number of its rows is asked.
+    pub(crate) counted: bool,
     pub(crate) reading: Reading,
     /// What choices so far cost: part names, words of comments, long ways.
     pub(crate) cost: u32,
@@ -55,6 +57,7 @@ impl<'a> Statement<'a> {
             having: None,
             order: Vec::new(),
             limit: None,
+            counted: false,
             reading: Reading::default(),
             cost: 0,
         };
@@ -343,6 +346,9 @@ impl<'a> Statement<'a> {
         }
         if let Some(limit) = self.limit {
             sql.push_str(&format!("\nLIMIT {limit}"));
+        }
+        if self.counted {
+            sql = format!("SELECT count(*) AS \"count\"\nFROM (\n{sql}\n) AS \"groups\"");
         }
         self.reading.assumptions.dedup();
         Plan { sql, parameters: self.parameters, reading: self.reading }

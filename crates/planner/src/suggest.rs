@@ -76,8 +76,15 @@ impl Planner<'_> {
             Some(Mark::Span(_)) if item.text == phrase => Some((place, true)),
             _ => None,
         });
-        let Some((place, is_span)) = found else { return Vec::new() };
         let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+        // "Tickets created last week": the word that is no date of theirs gives way.
+        if let Some(verb) = items.iter().position(|item| item.mark.is_none() && item.text == phrase) {
+            let (before, behind) =
+                (texts.get(..verb).unwrap_or_default(), texts.get(verb + 1..).unwrap_or_default());
+            let with = |name: String| format!("{} {name} {}", before.join(" "), behind.join(" "));
+            return dates.iter().filter_map(|id| self.column_words(*id)).map(with).collect();
+        }
+        let Some((place, is_span)) = found else { return Vec::new() };
         let (of, by) = (self.vocabulary.say("of"), self.vocabulary.say("by"));
         let with = |name: String| {
             let (before, behind) = texts.split_at(place + usize::from(!is_span));

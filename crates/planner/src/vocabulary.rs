@@ -9,11 +9,12 @@ const ENGLISH: &str = include_str!("../vocabulary/english.txt");
 const OTHERS: [(&str, &str); 1] = [("sw", include_str!("../vocabulary/swahili.txt"))];
 /// Sections that speak of names in schemas and comments, which are English in most schemas whatever language a question has. The other
 /// languages have them from English and add to them.
-const OF_SCHEMAS: [&str; 14] = [
+const OF_SCHEMAS: [&str; 15] = [
     "additive",
     "also called",
     "column ending",
     "column unit",
+    "earned",
     "exception date",
     "interval end",
     "irregular",

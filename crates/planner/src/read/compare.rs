@@ -46,7 +46,8 @@ impl Reader<'_> {
         let whole = !number.contains('.');
         if self.draft.having.is_some()
             || !whole
-            || (self.draft.tables.is_empty() && self.draft.free.is_empty())
+            // "Cities of customers with more than 3 orders": whose orders are counted is not said.
+            || self.draft.tables.len() + self.draft.free.len() != 1
             || self.draft.tables.first().is_some_and(|first| first.table == table.table)
         {
             return Err(Why::Unfit(counted.text.clone()));
@@ -195,8 +196,10 @@ impl Reader<'_> {
         );
         let counted = follower
             .is_some_and(|item| item.mark.is_none() && (!item.tables.is_empty() || !item.columns.is_empty()));
+        // "The last 30 minutes" are no thirty rows.
+        let measured = matches!(self.items.get(at + 1).map(|after| &after.mark), Some(Some(Mark::Unit(_))));
         let limit = number.parse().ok().filter(|limit| (1..=100_000).contains(limit));
-        if self.draft.limit.is_some() || !(ranks || top || counted) || limit.is_none() {
+        if measured || self.draft.limit.is_some() || !(ranks || top || counted) || limit.is_none() {
             return Err(unfit());
         }
         self.draft.limit = limit;

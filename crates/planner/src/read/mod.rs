@@ -68,12 +68,13 @@ impl<'a> Reader<'a> {
                 if !item.columns.is_empty() || !item.tables.is_empty() {
                     return self.noun(at, item);
                 }
+                self.bound_share(item)?;
             }
             Mark::New if item.values.is_empty() => self.draft.new = true,
             Mark::Count => return self.count(at),
             Mark::CountAfter => self.count_before(at, item)?,
-            Mark::CountDistinct => self.draft.ask = Ask::Distinct,
-            Mark::Share => self.draft.ask = Ask::Share,
+            Mark::CountDistinct => self.asks(Ask::Distinct, item)?,
+            Mark::Share => self.asks(Ask::Share, item)?,
             Mark::Aggregate(aggregate) => return self.aggregate(at, item, *aggregate),
             Mark::Superlative(direction) => return self.superlative(at, item, *direction),
             Mark::Most(direction) => return self.mosts(at, *direction),
@@ -127,11 +128,38 @@ impl<'a> Reader<'a> {
             self.draft.aggregate.get_or_insert(crate::items::Aggregate::Sum);
             return self.noun(place, item);
         }
-        if self.draft.aggregate.is_some() {
+        if self.draft.aggregate.is_some() || self.draft.ask != Ask::Rows {
             return Err(Why::Unfit("number of".to_owned()));
         }
         self.draft.ask = Ask::Count;
         Ok(at + 1)
+    }
+
+    /// What is asked is said once: "how many in Berlin and how many in Munich" are two questions.
+    fn asks(&mut self, ask: Ask, item: &Item) -> Result<(), Why> {
+        if self.draft.ask != Ask::Rows {
+            return Err(Why::Unfit(item.text.clone()));
+        }
+        self.draft.ask = ask;
+        Ok(())
+    }
+
+    /// "Returned in Germany": what a preposition adds behind the part of a share says of which rows it is the part. Where another table
+    /// stands between ("returned by customers in Germany"), it may as well belong to the part.
+    fn bound_share(&mut self, item: &Item) -> Result<(), Why> {
+        let has_part = self.part && self.draft.filters.iter().any(|filter| filter.part);
+        if self.draft.ask != Ask::Share
+            || !has_part
+            || !self.vocabulary.has("bound", &item.text.to_lowercase())
+        {
+            return Ok(());
+        }
+        let subject = self.draft.tables.first().map(|table| table.table);
+        if self.draft.tables.iter().any(|table| Some(table.table) != subject) {
+            return Err(Why::Ambiguous("share".to_owned()));
+        }
+        self.part = false;
+        Ok(())
     }
 
     /// "How many" behind its noun, where a language has it there: of the only table so far. What comes next is not what is counted.
@@ -208,7 +236,7 @@ impl<'a> Reader<'a> {
         loop {
             let (found, item) = self.next(place).ok_or_else(|| Why::Unfit("by".to_owned()))?;
             let (dimension, next) = self.dimension(found, item)?;
-            if matches!(dimension, Dimension::Table(_)) && self.is_agent(at) {
+            if matches!(dimension, Dimension::Table(_)) && (self.is_agent(at) || self.is_told(item, next)) {
                 return Err(Why::Ambiguous(item.text.clone()));
             }
             self.draft.dimensions.push(dimension);
@@ -237,6 +265,20 @@ impl<'a> Reader<'a> {
             .map(|item| item.text.to_lowercase())
             .unwrap_or_default();
         self.vocabulary.phrases("agent ending").iter().any(|ending| before.ends_with(ending.as_str()))
+    }
+
+    /// "Orders by customers from Italy": those who did it, where what follows says which of them.
+    fn is_told(&self, item: &Item, next: usize) -> bool {
+        let rest = self.items.get(next..).unwrap_or_default();
+        let records = self.draft.aggregate.is_none() && self.draft.measure.is_none();
+        let follower = rest.iter().find(|each| !matches!(each.mark, Some(Mark::Ignore)));
+        records
+            && item.plural
+            && follower.is_some_and(|each| match each.mark {
+                Some(Mark::Which | Mark::Copula | Mark::With) => true,
+                Some(_) => false,
+                None => !each.values.is_empty(),
+            })
     }
 
     fn dimension(&self, at: usize, item: &Item) -> Result<(Dimension, usize), Why> {

@@ -24,16 +24,28 @@ impl Reader<'_> {
         if let Some(table) = self.table(item)? {
             return self.entity(at, item, table);
         }
-        let next = self.items.get(at + 1);
-        let dated = matches!(next.and_then(|next| next.mark.as_ref()), Some(Mark::Span(_)))
-            && item.columns.iter().any(|named| {
-                named.weight == NAME && self.kind(named).is_some_and(|column| column.kind.is_time())
-            });
+        let next = self.items.get(at + 1).and_then(|next| next.mark.as_ref());
+        let is_date = self.is_dated(item);
+        // "Opened and closed in May": both in May?
+        if is_date
+            && matches!(next, Some(Mark::And | Mark::Or))
+            && self.items.get(at + 2).is_some_and(|other| other.mark.is_none() && self.is_dated(other))
+        {
+            return Err(Why::Unfit(item.text.clone()));
+        }
+        let dated = is_date && matches!(next, Some(Mark::Span(_) | Mark::Period(_)));
         if !item.values.is_empty() && !dated {
             return self.value(at, item, None, false);
         }
         let slot = Slot { columns: item.columns.clone(), words: item.text.clone() };
         self.column(at + 1, slot, item.denied)
+    }
+
+    /// Whether an item is the name of a date.
+    fn is_dated(&self, item: &Item) -> bool {
+        item.columns
+            .iter()
+            .any(|named| named.weight == NAME && self.kind(named).is_some_and(|column| column.kind.is_time()))
     }
 
     /// Whether a table and a column of it are one phrase: not where the column is a condition of its own ("students grade 7").
@@ -59,6 +71,10 @@ impl Reader<'_> {
 
     /// A table: what is asked for, what is counted, or one row of it ("patient 42").
     fn entity(&mut self, at: usize, item: &Item, table: TableRef) -> Result<usize, Why> {
+        // "How many orders and customers": one of them would be passed over in silence.
+        if self.is_second(at) {
+            return Err(Why::Unfit(item.text.clone()));
+        }
         if let Some(direction) = self.most.take() {
             self.draft.metric = Some((crate::draft::Metric::CountOf(table), direction));
             return Ok(at + 1);
@@ -81,8 +97,66 @@ impl Reader<'_> {
         Ok(at + 1)
     }
 
+    /// Whether an "and" ties what stands at a place to a table before it.
+    fn is_second(&self, at: usize) -> bool {
+        let mut before = self
+            .items
+            .get(..at)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .filter(|item| !matches!(item.mark, Some(Mark::Ignore)));
+        before.next().is_some_and(|item| matches!(item.mark, Some(Mark::And)))
+            && before.next().is_some_and(|item| item.mark.is_none() && !item.tables.is_empty())
+    }
+
+    /// "Accounts created in May": of the dates of several tables, that of the table named just before.
+    fn of_table_before(&self, next: usize, slot: Slot) -> Slot {
+        let before = next.checked_sub(1).and_then(|at| self.before(at)).filter(|item| item.mark.is_none());
+        let Some(before) = before else { return slot };
+        let is_time = |named: &ColumnRef| self.kind(named).is_some_and(|column| column.kind.is_time());
+        let own: Vec<ColumnRef> = slot
+            .columns
+            .iter()
+            .filter(|named| before.tables.iter().any(|table| table.table == named.column.table))
+            .cloned()
+            .collect();
+        if own.is_empty() || !slot.columns.iter().all(is_time) { slot } else { Slot { columns: own, ..slot } }
+    }
+
+    /// Whether a span of time comes next.
+    fn is_spanned(&self, next: usize) -> bool {
+        matches!(self.next(next).and_then(|(_, item)| item.mark.as_ref()), Some(Mark::Span(_)))
+    }
+
+    /// Whether a unit of time stands right behind a date that is asked for nothing else.
+    fn is_of_period(&self, next: usize, slot: &Slot) -> bool {
+        let follows = matches!(self.items.get(next).map(|item| &item.mark), Some(Some(Mark::Period(_))));
+        let is_measure = self.draft.aggregate.is_some() && self.draft.measure.is_none();
+        follows && !is_measure && self.is_date(slot)
+    }
+
+    /// Only the dates, or else only what holds years.
+    fn time_of(&self, slot: &Slot) -> Slot {
+        let timed = self.only(slot.clone(), Kind::is_time);
+        if timed.columns.is_empty() {
+            return self.years(self.only(slot.clone(), |kind| kind == Kind::Integer));
+        }
+        timed
+    }
+
     /// A column: what follows it decides.
     pub(super) fn column(&mut self, next: usize, slot: Slot, denied: bool) -> Result<usize, Why> {
+        let slot = self.of_table_before(next, slot);
+        // "Unpaid in May": not paid then, or of May and never paid?
+        if denied && self.is_spanned(next) {
+            return Err(Why::Unfit(slot.words));
+        }
+        // "Closed per week": the weeks in which they were.
+        if !denied && self.is_of_period(next, &slot) {
+            self.dated(slot)?;
+            return Ok(next);
+        }
         let numeric =
             slot.columns.iter().any(|named| self.kind(named).is_some_and(|column| column.kind.is_number()));
         let follower = self.next(next);
@@ -103,16 +177,7 @@ impl Reader<'_> {
                     self.filter(slot, Test::Between(low, high), false);
                     return Ok(place + 1);
                 }
-                let timed = self.only(slot.clone(), |kind| kind.is_time() || kind == Kind::Integer);
-                let timed = if timed
-                    .columns
-                    .iter()
-                    .any(|named| self.kind(named).is_some_and(|column| column.kind.is_time()))
-                {
-                    self.only(timed, Kind::is_time)
-                } else {
-                    self.years(timed)
-                };
+                let timed = self.time_of(&slot);
                 if !timed.columns.is_empty() {
                     self.whole_story(&timed)?;
                     self.draft.spans.push(Span {
@@ -284,10 +349,11 @@ impl Reader<'_> {
         Ok(next)
     }
 
+    /// A further value of a list. Other words between two of them are none: "from Germany to France".
     fn further_value(&self, at: usize) -> Option<(usize, &Item)> {
         let first = self.items.get(at)?;
-        let place = at + usize::from(matches!(first.mark, Some(Mark::Or | Mark::And)));
-        let (place, item) = self.next(place)?;
+        let tied = matches!(first.mark, Some(Mark::Or | Mark::And));
+        let (place, item) = if tied { self.next(at + 1)? } else { (at, first) };
         (!item.values.is_empty() && item.mark.is_none() && item.tables.is_empty()).then_some((place, item))
     }
 
@@ -315,6 +381,12 @@ impl Reader<'_> {
             self.draft.without.push(table);
             return self.next(place + 1).map(|(place, _)| place + 1).ok_or_else(unfit);
         }
+        // "Not delivered in May": not then, or of May and never delivered?
+        let timed =
+            denied.columns.iter().any(|named| self.kind(named).is_some_and(|column| column.kind.is_time()));
+        if timed && self.is_spanned(place + 1) {
+            return Err(Why::Unfit(denied.text.clone()));
+        }
         if !denied.values.is_empty() {
             return self.value(place, denied, None, true);
         }
@@ -330,6 +402,12 @@ impl Reader<'_> {
         if !timed.columns.is_empty() {
             // "Never ordered": the rows of the table that has the date.
             if let ([one], true, true) = (timed.columns.as_slice(), elsewhere, subject.is_some()) {
+                // Where rows may lack the date ("never logged in"), no row is one thing and rows without it another.
+                let tells =
+                    self.schema.table(one.column.table).is_some_and(crate::schema::Table::tells_nulls);
+                if tells && self.kind(one).is_some_and(|column| column.nullable) {
+                    return Err(Why::Unfit(slot.words));
+                }
                 self.draft.without.push(TableRef { table: one.column.table, via: None, weight: NAME });
             } else {
                 self.filter(timed, if denied.denied { Test::NotNull } else { Test::Null }, false);

@@ -70,12 +70,12 @@ impl Reader<'_> {
         (self.is_date(&slot) && !spanned).then_some((slot, next))
     }
 
-    fn is_date(&self, slot: &Slot) -> bool {
+    pub(super) fn is_date(&self, slot: &Slot) -> bool {
         !slot.columns.is_empty()
             && slot.columns.iter().all(|named| self.kind(named).is_some_and(|column| column.kind.is_time()))
     }
 
-    fn dated(&mut self, slot: Slot) -> Result<(), Why> {
+    pub(super) fn dated(&mut self, slot: Slot) -> Result<(), Why> {
         self.whole_story(&slot)?;
         match self.draft.dated.replace(slot) {
             Some(other) => Err(Why::Unfit(other.words)),

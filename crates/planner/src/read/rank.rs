@@ -43,6 +43,12 @@ impl Reader<'_> {
                 {
                     return Err(unfit());
                 }
+                // "Highest salary teacher" asks for who has it.
+                let names_row = |after: &Item| after.mark.is_none() && !after.tables.is_empty();
+                if self.draft.metric.is_none() && self.items.get(end).is_some_and(names_row) {
+                    self.draft.metric = Some((Metric::Extreme(slot), direction));
+                    return Ok(end);
+                }
                 self.draft.aggregate =
                     Some(if direction == Direction::Desc { Aggregate::Max } else { Aggregate::Min });
                 self.draft.measure = Some(slot);

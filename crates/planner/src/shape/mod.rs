@@ -5,13 +5,14 @@ mod rank;
 mod without;
 
 use crate::answer::Plan;
-use crate::draft::{Ask, Draft, Metric, Slot, Test, Why};
+use crate::draft::{Ask, Dimension, Draft, Filter, Metric, Slot, Test, Why};
 use crate::items::Aggregate;
 use crate::lexicon::Lexicon;
 use crate::read::is_additive;
 use crate::schema::{Kind, Schema};
 use crate::statement::Statement;
 use crate::vocabulary::Vocabulary;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 /// What shaping needs beside the draft.
@@ -21,6 +22,7 @@ pub(crate) struct Context<'a> {
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) lexicon: &'a Lexicon,
     pub(crate) zone: &'a TimeZone,
+    pub(crate) today: Date,
 }
 
 /// What kind of rows a question asks for.
@@ -41,6 +43,7 @@ enum Shape {
 pub(crate) fn shape(context: Context<'_>, draft: &Draft) -> Result<Plan, Why> {
     let shape = kind(context, draft)?;
     check(draft, &shape)?;
+    one_value_each(draft)?;
     let mut bases = bases(context, draft, &shape)?;
     bases.sort_unstable();
     bases.dedup();
@@ -124,7 +127,26 @@ fn kind(context: Context<'_>, draft: &Draft) -> Result<Shape, Why> {
         });
         return Ok(if rows { Shape::Rows } else { Shape::Lookup });
     }
-    Ok(if draft.dimensions.is_empty() { Shape::Rows } else { Shape::Count })
+    match draft.dimensions.iter().find_map(|each| measured(context, each)) {
+        // "Products by price": in its order, or how many of each price?
+        Some(slot) => Err(Why::Ambiguous(slot.words.clone())),
+        None if draft.dimensions.is_empty() => Ok(Shape::Rows),
+        None => Ok(Shape::Count),
+    }
+}
+
+/// The numbers that rows are to be grouped by, where these measure something: such are seldom the same twice, as grades and stars are.
+fn measured<'d>(context: Context<'_>, dimension: &'d Dimension) -> Option<&'d Slot> {
+    let Dimension::Column(slot) = dimension else { return None };
+    let measures = |id: crate::schema::ColumnId| {
+        context.schema.column(id).is_some_and(|column| {
+            matches!(column.kind, Kind::Decimal | Kind::Double)
+                || column.kind.is_number()
+                    && (context.lexicon.has_unit(id)
+                        || is_additive(context.vocabulary, &crate::words::name(&column.name).join(" ")))
+        })
+    };
+    (!slot.columns.is_empty() && slot.columns.iter().all(|named| measures(named.column))).then_some(slot)
 }
 
 /// Whether something beside the measure is asked, so that a sum is meant and not each value.
@@ -172,12 +194,26 @@ fn adds_up(context: Context<'_>, slot: &Slot) -> bool {
         })
 }
 
+/// Refuses two values that one column would have at once: "from Germany to France", "cancelled tickets that are open".
+fn one_value_each(draft: &Draft) -> Result<(), Why> {
+    let mut asked: Vec<&Filter> = Vec::new();
+    let given =
+        draft.filters.iter().filter(|filter| matches!(filter.test, Test::Values(_)) && !filter.negated);
+    for filter in given {
+        if asked.iter().any(|other| other.slot.columns == filter.slot.columns) {
+            return Err(Why::Unfit(filter.slot.words.clone()));
+        }
+        asked.push(filter);
+    }
+    Ok(())
+}
+
 /// Refuses what does not go together.
 fn check(draft: &Draft, shape: &Shape) -> Result<(), Why> {
     let unfit = |words: &str| Err(Why::Unfit(words.to_owned()));
     if draft.new
         && draft.spans.is_empty()
-        && !draft.dimensions.iter().any(|each| matches!(each, crate::draft::Dimension::Period(_)))
+        && !draft.dimensions.iter().any(|each| matches!(each, Dimension::Period(_)))
     {
         return unfit("new");
     }
@@ -206,8 +242,10 @@ fn check(draft: &Draft, shape: &Shape) -> Result<(), Why> {
     {
         return unfit(&slot.words);
     }
+    // "How many customers have more than 5 orders" counts the groups.
+    let asks_rows = draft.ask == Ask::Rows || *shape == Shape::Having && draft.ask == Ask::Count;
     if matches!(shape, Shape::Ranked | Shape::Having)
-        && (!draft.dimensions.is_empty() || draft.ask != Ask::Rows || draft.aggregate.is_some())
+        && (!draft.dimensions.is_empty() || !asks_rows || draft.aggregate.is_some())
     {
         return unfit("top of groups");
     }
@@ -229,7 +267,11 @@ fn bases(context: Context<'_>, draft: &Draft, shape: &Shape) -> Result<Vec<usize
             .filters
             .iter()
             .find(|filter| {
-                matches!(filter.test, Test::Values(_)) && filter.noun && !filter.negated && !draft.which
+                matches!(filter.test, Test::Values(_))
+                    && filter.noun
+                    && !filter.negated
+                    && !draft.which
+                    && !is_name(context, &filter.slot)
             })
             .map(|filter| of(&filter.slot))
             .ok_or(Why::Nothing),
@@ -257,6 +299,18 @@ fn bases(context: Context<'_>, draft: &Draft, shape: &Shape) -> Result<Vec<usize
         }
         _ => subject(),
     }
+}
+
+/// Whether values may be names of rows that others refer to. "Toys" are then no rows of their own: how many categories are called so is not asked.
+fn is_name(context: Context<'_>, slot: &Slot) -> bool {
+    let schema = context.schema;
+    slot.columns.iter().any(|named| {
+        let table = named.column.table;
+        let names =
+            schema.table(table).map(|found| parts::labels(found, context.vocabulary)).unwrap_or_default();
+        names.contains(&named.column.column)
+            && (0..schema.tables.len()).any(|other| !crate::joins::between(schema, other, table).is_empty())
+    })
 }
 
 /// Builds one statement from one base.
@@ -340,6 +394,9 @@ impl Shaper<'_> {
                 .collect(),
             ..slot.clone()
         };
+        if aggregate == Aggregate::Avg && self.averages_sums(&slot) {
+            return Err(Why::Ambiguous(slot.words));
+        }
         let chosen = self.statement.choose(&slot)?;
         let kind = self.statement.kind(&chosen);
         if kind.is_time() && !matches!(aggregate, Aggregate::Min | Aggregate::Max)
@@ -366,6 +423,27 @@ impl Shaper<'_> {
             groups.words()
         ));
         Ok(())
+    }
+
+    /// "Average revenue per month", "average weight per shipment": of each record, or of what months and shipments have in sum? Not where
+    /// the question names the record ("average order total per month").
+    fn averages_sums(&self, slot: &Slot) -> bool {
+        let draft = self.draft;
+        if draft.tables.iter().any(|table| table.table == self.statement.base) {
+            return false;
+        }
+        let vocabulary = self.context.vocabulary;
+        let earned = crate::words::split(&slot.words)
+            .iter()
+            .any(|word| vocabulary.has("earned", &vocabulary.singular(&word.to_lowercase())));
+        draft.dimensions.iter().any(|dimension| match dimension {
+            Dimension::Period(_) => earned,
+            Dimension::Table(table) => {
+                let found = self.context.schema.table(table.table);
+                earned || found.is_some_and(|found| parts::labels(found, vocabulary).is_empty())
+            }
+            Dimension::Column(_) => false,
+        })
     }
 
     /// Columns of the rows that an id or a name picks.

@@ -2,7 +2,7 @@
 
 use super::Shaper;
 use crate::dates::Unit;
-use crate::draft::{Dimension, Filter, Why};
+use crate::draft::{Dimension, Filter, Slot, Why};
 use crate::items::Aggregate;
 use crate::joins::{self, NoWay};
 use crate::lexicon::TableRef;
@@ -171,7 +171,7 @@ impl Shaper<'_> {
     fn period(&mut self, unit: Unit) -> Result<usize, Why> {
         let of_span = self.draft.spans.first().and_then(|span| span.slot.as_ref());
         let chosen = match self.draft.dated.as_ref().or(of_span) {
-            Some(slot) => self.statement.choose(slot)?,
+            Some(slot) => self.spanned(slot)?,
             None => self.date(unit.name())?,
         };
         if !self.statement.kind(&chosen).is_time() {
@@ -242,7 +242,7 @@ impl Shaper<'_> {
         }
         for span in &draft.spans {
             let chosen = match span.slot.as_ref().or(draft.dated.as_ref()) {
-                Some(slot) => self.statement.choose(slot)?,
+                Some(slot) => self.spanned(slot)?,
                 None => self.date(&span.words)?,
             };
             let (sql, words) =
@@ -255,6 +255,28 @@ impl Shaper<'_> {
             self.id(table, number)?;
         }
         Ok(())
+    }
+
+    /// The date that a span is of by its words. "Tickets created last week" is not about the account that a ticket is of, though accounts alone
+    /// have a date of that name: the date of another table is meant where that is named, or where the rows have none.
+    fn spanned(&mut self, slot: &Slot) -> Result<Chosen, Why> {
+        let chosen = self.statement.choose(slot)?;
+        let (base, table) = (self.statement.base, chosen.id.table);
+        let named = table == base || self.draft.tables.iter().any(|each| each.table == table);
+        let mut dates = if named { Vec::new() } else { self.dates(base) };
+        if dates.is_empty() {
+            return Ok(chosen);
+        }
+        // Whatever was created was so on its own day, by whatever name.
+        if self.context.vocabulary.has("creation", &slot.words.to_lowercase())
+            && let Some(own) = self.own_date(base)
+        {
+            let name = self.context.schema.column(own).map_or("", |column| column.name.as_str());
+            self.assume(format!("\"{}\" is told by {name}", slot.words));
+            return Ok(Chosen { id: own, way: Vec::new() });
+        }
+        dates.push(chosen.id);
+        Err(Why::Undated(slot.words.clone(), dates))
     }
 
     fn mentioned(&mut self, table: &TableRef) -> Result<(), Why> {

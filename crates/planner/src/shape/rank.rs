@@ -1,7 +1,8 @@
 //! Top lists, groups with a condition, and shares.
 
 use super::Shaper;
-use crate::draft::{Dimension, Metric, Slot, Why};
+use crate::dates::Range;
+use crate::draft::{Ask, Dimension, Metric, Slot, Why};
 use crate::items::{Aggregate, Direction};
 use crate::lexicon::TableRef;
 use crate::statement::Chosen;
@@ -16,6 +17,9 @@ impl Shaper<'_> {
         match metric {
             Metric::Named(names) if own => {
                 let chosen = self.named(names)?;
+                if *direction == Direction::Desc && names.iter().any(|name| name == "@date") {
+                    self.until_today(&chosen)?;
+                }
                 self.ordered_rows(&chosen, *direction)
             }
             Metric::By(slot) | Metric::Extreme(slot) if own => {
@@ -47,6 +51,21 @@ impl Shaper<'_> {
             }
             Metric::Named(names) => Err(Why::Unfit(names.join(" "))),
         }
+    }
+
+    /// The last appointment is none of those to come, unless the question says when. What may be no date is not compared.
+    fn until_today(&mut self, chosen: &Chosen) -> Result<(), Why> {
+        let unfit = || Why::Unfit("most recent".to_owned());
+        let untyped = self.context.schema.column(chosen.id).is_some_and(|column| column.untyped);
+        if untyped || !self.draft.spans.is_empty() {
+            return Ok(());
+        }
+        let tomorrow = self.context.today.tomorrow().map_err(|_| unfit())?;
+        let range = Range { start: None, end: Some(tomorrow), year_assumed: false };
+        let (sql, words) = self.statement.within(chosen, &range).ok_or_else(unfit)?;
+        self.statement.conditions.push(sql);
+        self.statement.reading.filters.push(words);
+        Ok(())
     }
 
     /// The column of the base that a superlative means by its own words.
@@ -182,10 +201,16 @@ impl Shaper<'_> {
         let place = self.output(count.clone(), "count");
         let mark = self.statement.bind_number(number);
         self.statement.having = Some(format!("{count} {operator} {mark}"));
-        self.statement.order.push(format!("{place} DESC NULLS LAST"));
-        self.statement.order.extend((1..place).map(|each| format!("{each} ASC NULLS LAST")));
+        let verb = if draft.ask == Ask::Count {
+            self.statement.counted = true;
+            "Counts"
+        } else {
+            self.statement.order.push(format!("{place} DESC NULLS LAST"));
+            self.statement.order.extend((1..place).map(|each| format!("{each} ASC NULLS LAST")));
+            "Lists"
+        };
         let name = self.statement.name_of(base);
-        self.summary(format!("Lists {subject} with a number of {name} {operator} {number}"));
+        self.summary(format!("{verb} {subject} with a number of {name} {operator} {number}"));
         Ok(none_fits)
     }
 

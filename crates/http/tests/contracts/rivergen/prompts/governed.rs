@@ -140,6 +140,58 @@ on_both_engines! {
         post(&app, &other, "prompts/execute", &body).await.assert_error(404, "NOT_FOUND");
     }
 
+    async fn names_of_a_glossary_are_understood_as_far_as_they_are_seen(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let glossary = json!({ "staff": "emp", "territory": "public.emp.region", "wages": "payroll.amount" });
+        let body = server.body_with(json!({ "metadata": { "glossary": glossary } }));
+        let source = employees_of(&app, &ada, &server, &body).await;
+        let ask = async |text: &str| {
+            let body = json!({ "prompt_text": text, "selected_data_source_ids": [source] });
+            post(&app, &ada, "prompts/execute", &body).await.assert_status(200).field("data").clone()
+        };
+        let data = ask("How many staff are there?").await;
+        assert_eq!(data["result_preview"], json!([{ "count": 2 }]), "{data}");
+        let data = ask("number of staff per territory").await;
+        assert_eq!(data["result_preview"], json!([{ "region": "EU", "count": 2 }]), "{data}");
+        // What it names is not there, or not theirs to see: a word like any other.
+        let data = ask("How many wages are there?").await;
+        assert_eq!(data["ai_response_metadata"]["not_understood"], json!(["wages"]), "{data}");
+    }
+
+    async fn a_question_about_what_is_denied_has_the_answer_of_one_about_nothing(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        server.database.sql("create table payroll (id bigint primary key, wage text); insert into payroll values (1, 'monthly')").await;
+        let source = employees(&app, &ada, &server).await;
+        let ask = async |text: &str| {
+            let body = json!({ "prompt_text": text, "selected_data_source_ids": [source] });
+            post(&app, &ada, "prompts/execute", &body).await.assert_status(200).field("data").clone()
+        };
+        assert_eq!(ask("How many payroll are there?").await["result_preview"], json!([{ "count": 1 }]));
+        let denied = json!({
+            "name": "Denied", "type": "access_control", "data_source_ids": [source],
+            "rules": [{ "rule_name": "r", "rule_type": "deny_access", "rule_config": { "table": "payroll" } }],
+        });
+        post(&app, &ada, "policies", &denied).await.assert_status(201);
+        for (question, word) in [
+            ("How many WORD are there?", "payroll"),
+            ("number of emp per WORD", "wage"),
+            ("WORD of emp 1", "wage"),
+            ("emp with WORD notes", "monthly"),
+            ("emp without WORD", "payroll"),
+        ] {
+            let told = async |word: &str| {
+                let data = ask(&question.replace("WORD", word)).await;
+                ["status", "error_code", "error_message", "generated_query_text", "ai_response_metadata"]
+                    .map(|name| data[name].to_string().replace(word, "WORD"))
+            };
+            let (hidden, nothing) = (told(word).await, told("unicorn").await);
+            assert_eq!(hidden, nothing, "{question}");
+            assert!(hidden[2].contains("WORD"), "{question}: {hidden:?}");
+        }
+    }
+
     async fn results_that_are_downloaded_count_against_limits_of_queries(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;

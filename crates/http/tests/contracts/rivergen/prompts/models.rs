@@ -213,6 +213,11 @@ impl Stub {
 
 /// An application whose usual model is the first; the others stand in for it.
 pub(super) fn with(script: &Script, engine: Engine, stubs: &[&Stub]) -> Builder {
+    modelled(script.builder(engine), stubs)
+}
+
+/// The same of any application.
+pub(super) fn modelled(builder: Builder, stubs: &[&Stub]) -> Builder {
     let names: Vec<String> = (0..stubs.len()).map(|place| format!("model-{place}")).collect();
     let change = |prompts: &mut PromptSettings| {
         for (name, stub) in names.iter().zip(stubs) {
@@ -221,7 +226,7 @@ pub(super) fn with(script: &Script, engine: Engine, stubs: &[&Stub]) -> Builder 
         }
         prompts.default_model = names[0].clone();
     };
-    script.builder(engine).prompts(change)
+    builder.prompts(change)
 }
 
 const GOOD: &str = "select n from orders where total > $1";
