@@ -143,13 +143,14 @@ impl GovernedQueries {
             Some(began) => relations.counted(began),
             None => relations,
         };
-        let undiscovered = relations.undiscovered();
+        let (undiscovered, seen_under) = (relations.undiscovered(), relations.fingerprint());
         let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
         let decisions = began.map(|_| relations.decisions(&self.policies));
         let query = Request { decisions, ..self.query(request, relations) };
         let answer = self.engine.query(query).await.map_err(failed)?;
         let schema = Arc::clone(&answer.schema);
-        Ok(QueryAnswer { schema, batches: answer.map(|batch| batch.map_err(failure)).boxed() })
+        let batches = answer.map(|batch| batch.map_err(failure)).boxed();
+        Ok(QueryAnswer { schema, batches, seen_under })
     }
 }
 

@@ -248,6 +248,8 @@ pub struct QueryAnswer {
     pub schema: SchemaRef,
     /// The rows.
     pub batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>,
+    /// What decided which rows these are, as [`Queries::fingerprint`] has it. None: nothing of them may be kept.
+    pub seen_under: Option<String>,
 }
 
 /// Runs queries governed: whoever implements it applies the policies of the person, and there is no other way to rows.

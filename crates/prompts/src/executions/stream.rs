@@ -157,7 +157,8 @@ impl Prompts {
             None => Err(called_off()),
         };
         match started {
-            Ok(QueryAnswer { schema, batches }) => {
+            // Nothing of it is kept.
+            Ok(QueryAnswer { schema, batches, .. }) => {
                 let number = held.inner.as_ref().map_or(0, |inner| inner.running.number);
                 if let Some(inner) = &mut held.inner {
                     inner.ended.columns = columns_of(&schema);
