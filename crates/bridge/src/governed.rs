@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tidegate_catalog::Catalog;
 use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
 use tidegate_catalog::sources::{DataSource, SourceRefusal};
+use tidegate_connect::Source;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{
     Code, Decisions, GovernedRelation, QueryError, RelationName, Relations, Rows, describe, open_rows,
@@ -71,6 +72,8 @@ pub(crate) struct PersonRelations {
     denied_late: Mutex<Vec<Denied>>,
     /// What was opened for the query.
     in_use: Mutex<Vec<Opened>>,
+    /// Its data sources by their numbers, each opened once: a query that joins tables asks no more often for them than one that does not.
+    open: HashMap<i64, OnceCell<Arc<dyn Source>>>,
 }
 
 impl PersonRelations {
@@ -113,6 +116,7 @@ impl PersonRelations {
             known: OnceCell::new(),
             denied_late: Mutex::new(Vec::new()),
             in_use: Mutex::new(Vec::new()),
+            open: HashMap::new(),
         })
     }
 
@@ -132,6 +136,7 @@ impl PersonRelations {
             while self.sources.iter().any(|(taken, _)| *taken == slug) {
                 slug = format!("{slug}_{number}");
             }
+            self.open.insert(source.number, OnceCell::new());
             self.sources.push((slug, source));
         }
         self.schemas = schemas.to_vec();
@@ -223,14 +228,16 @@ impl PersonRelations {
                 if !self.schemas.is_empty() && !self.schemas.contains(&schema.name) {
                     continue;
                 }
-                let mut last = None;
+                let (pages, mut last) = (known.pages(), None);
                 loop {
-                    let tables = known.pages().next(schema, last).await?;
-                    let Some(table) = tables.last() else { break };
-                    last = Some(table.place);
-                    all.extend(
-                        tables.into_iter().filter_map(|table| self.seen(slug, source, &schema.name, table)),
-                    );
+                    let tables = pages.next(schema, last).await?;
+                    last = tables.last().map(|table| table.place);
+                    let is_over = pages.ends(&tables) || last.is_none();
+                    let seen = |table| self.seen(slug, source, &schema.name, table);
+                    all.extend(tables.into_iter().filter_map(seen));
+                    if is_over {
+                        break;
+                    }
                 }
             }
         }
@@ -266,20 +273,24 @@ impl PersonRelations {
         Ok(denied.collect())
     }
 
-    async fn opened(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
-        let unavailable = || QueryError::new(Code::SourceUnavailable, "A data source does not answer.");
-        let KnownRelation { source, schema, table, .. } = &known.relation;
-        let open = match self.catalog.open_data_source(&self.reader, *source).await {
-            Ok(open) => open,
+    async fn opened_source(&self, number: i64) -> Result<Arc<dyn Source>, QueryError> {
+        match self.catalog.open_data_source(&self.reader, number).await {
+            Ok(open) => Ok(open),
             Err(Refused::Rule(SourceRefusal::NotFound)) => {
-                return Err(QueryError::new(Code::UnknownRelation, "A data source does not exist any more."));
+                Err(QueryError::new(Code::UnknownRelation, "A data source does not exist any more."))
             }
-            Err(Refused::Rule(_)) => return Err(unavailable()),
+            Err(Refused::Rule(_)) => Err(unavailable()),
             Err(Refused::Fault(error)) => {
                 tracing::error!(%error, "a data source cannot be opened");
-                return Err(unavailable());
+                Err(unavailable())
             }
-        };
+        }
+    }
+
+    async fn opened(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
+        let KnownRelation { source, schema, table, .. } = &known.relation;
+        let once = self.open.get(source).ok_or_else(unavailable)?;
+        let open = Arc::clone(once.get_or_try_init(|| self.opened_source(*source)).await?);
         let relation = tidegate_connect::Relation { schema: schema.clone(), table: table.clone() };
         let estimate = known.table.row_count.and_then(|count| u64::try_from(count).ok());
         open_rows(open, relation, estimate).await
@@ -322,6 +333,10 @@ impl PersonRelations {
             }
         }
     }
+}
+
+fn unavailable() -> QueryError {
+    QueryError::new(Code::SourceUnavailable, "A data source does not answer.")
 }
 
 /// Who reads, if they may.

@@ -147,7 +147,7 @@ impl GovernedQueries {
             Some(recorded) => relations.counted(recorded.began),
             None => relations,
         });
-        let undiscovered = relations.undiscovered();
+        let (undiscovered, seen_under) = (relations.undiscovered(), relations.fingerprint());
         let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
         let decisions = recorded.map(|recorded| relations.decisions(&self.policies, recorded));
         let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
@@ -156,7 +156,8 @@ impl GovernedQueries {
         let answer = self.engine.query(query).await.map_err(failed)?;
         let schema = Arc::clone(&answer.schema);
         let batches = answer.map(|batch| batch.map_err(failure)).boxed();
-        Ok(QueryAnswer { schema, batches: watched(batches, Arc::clone(&watch)), watch: Some(watch) })
+        let batches = watched(batches, Arc::clone(&watch));
+        Ok(QueryAnswer { schema, batches, watch: Some(watch), seen_under })
     }
 }
 

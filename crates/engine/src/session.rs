@@ -1,6 +1,6 @@
 //! A session for one query, and its plan.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -113,7 +113,8 @@ impl Planning<'_> {
         let (masked, joins) = (masked(&plan), joins::any(&plan));
         let schema = titles.over(&plan.schema());
         let ended = self.memory.ended();
-        Ok(Planned { plan, context: state.task_ctx(), schema, constant, masked, joins, ended })
+        let context = Arc::new(task_context(&state));
+        Ok(Planned { plan, context, schema, constant, masked, joins, ended })
     }
 
     /// The columns of one statement, and the types of its parameters: what a plan has once its types are settled. Nothing is optimized
@@ -193,6 +194,20 @@ impl Planning<'_> {
             .with_object_store_registry(Arc::new(Stores(stores)))
             .build_arc()
     }
+}
+
+/// What a plan runs with. It has its functions in it, so that a list of all there are need not be copied for each query.
+fn task_context(state: &SessionState) -> TaskContext {
+    TaskContext::new(
+        None,
+        String::new(),
+        state.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        Arc::clone(state.runtime_env()),
+    )
 }
 
 /// The stores of the relations of one query, and no other: not even the local disk.

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::Kernel;
 use tidegate_kernel::cache::ReadCache;
-use tidegate_policy::Policy;
 
 use crate::PolicySettings;
-use crate::governed::person::Person;
+use crate::governed::load::Active;
+use crate::governed::person::{OwnWorkspace, Person};
 use crate::hooks::{SimulatedQueries, SourceRelations};
 
 /// The use cases of policies.
@@ -20,9 +20,11 @@ pub struct Policies {
     /// Runs queries of simulations, where something can.
     pub(crate) queries: OnceLock<Arc<dyn SimulatedQueries>>,
     /// Active policies of organizations, read lately.
-    pub(crate) active: ReadCache<OrganizationId, Arc<Vec<Policy>>>,
+    pub(crate) active: ReadCache<OrganizationId, Arc<Active>>,
     /// People, read lately.
     pub(crate) people: ReadCache<(AccountId, OrganizationId), Option<Arc<Person>>>,
+    /// Whether workspaces are people's own, read lately.
+    pub(crate) workspaces: ReadCache<OwnWorkspace, Option<i64>>,
     /// Keys of hashes, which never change.
     pub(crate) hash_keys: ReadCache<OrganizationId, Arc<[u8; 32]>>,
 }

@@ -11,7 +11,7 @@ use crate::{Policies, PolicySettings};
 
 /// Organizations whose policies a node remembers.
 const ORGANIZATIONS: usize = 1_024;
-/// People that it remembers.
+/// People that it remembers, and workspaces of theirs.
 const PEOPLE: usize = 4_096;
 
 impl Policies {
@@ -30,6 +30,7 @@ impl Policies {
             queries: OnceLock::new(),
             active: ReadCache::new(ORGANIZATIONS),
             people: ReadCache::new(PEOPLE),
+            workspaces: ReadCache::new(PEOPLE),
             hash_keys: ReadCache::new(ORGANIZATIONS),
         })
     }

@@ -70,9 +70,13 @@ impl Relation {
         if is_bare {
             return table.rsplit_once('.').is_some_and(|(_, table)| same(table, &self.table));
         }
+        // What follows has a dot in it. Most rules are about another table, and each query asks each rule about each table.
+        if self.schema.is_none() || !table.contains('.') {
+            return false;
+        }
         let full = format!("{own_schema}.{}", self.table);
         let in_source = || table.to_lowercase().ends_with(&format!(".{}", full.to_lowercase()));
-        self.schema.is_some() && (same(table, &full) || (naming == Naming::Broad && in_source()))
+        same(table, &full) || (naming == Naming::Broad && in_source())
     }
 }
 

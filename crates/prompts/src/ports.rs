@@ -264,6 +264,8 @@ pub struct QueryAnswer {
     pub batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>,
     /// Asked before rows are shown that were taken some time ago. Before a batch comes it is asked already.
     pub watch: Option<Arc<dyn Watch>>,
+    /// What decided which rows these are, as [`Queries::fingerprint`] has it. None: nothing of them may be kept.
+    pub seen_under: Option<String>,
 }
 
 /// Runs queries governed: whoever implements it applies the policies of the person, and there is no other way to rows.

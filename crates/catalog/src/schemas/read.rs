@@ -66,7 +66,9 @@ impl Catalog {
         wanted: Wanted,
     ) -> Outcome<KnownSchemas, SourceRefusal> {
         let (unit, grant) = self.read_as(actor, Permission::ReadDataSources).await?;
-        let (source, mut known) = self.known_schemas(unit, Viewer::of(grant), number, wanted).await?;
+        let viewer = Viewer::of(grant);
+        let (source, mut known) = self.known_schemas(unit, viewer, number, wanted).await?;
+        known.counts_rows = !self.governs_for(viewer, &source).await?;
         known.pages.view = self.view(grant, &source).await?;
         if known.hides_tables() {
             // That of a schema of which they see nothing would tell that there is one.
@@ -76,6 +78,7 @@ impl Catalog {
     }
 
     /// The same for a query, whose token may read rows and nothing of how a data source is reached. All tables: the query decides what is seen.
+    /// Whether numbers of rows may be told is not asked: a query tells none.
     ///
     /// # Errors
     /// [`SourceRefusal::NotFound`].
@@ -130,13 +133,11 @@ impl Catalog {
         let source = seen_by(&mut unit, viewer, number).await?;
         let schemas = unit.data_schemas().of(source.id, wanted.schema.as_deref()).await?;
         let newest = schemas.iter().map(|schema| schema.discovered_at).max();
-        drop(unit);
-        let counts_rows = !self.governs_for(viewer, &source).await?;
         let known = KnownSchemas {
             number,
             // One schema may have been discovered by itself, before all of them or after.
             discovered_at: source.schema_discovered_at.max(newest),
-            counts_rows,
+            counts_rows: false,
             schemas,
             pages: Pages { catalog: Arc::clone(self), table: wanted.table, view: None },
         };
@@ -157,6 +158,12 @@ impl KnownSchemas {
 }
 
 impl Pages {
+    /// Whether no more tables follow these, as far as that is known without looking.
+    pub fn ends(&self, tables: &[StoredTable]) -> bool {
+        // Of a full page some may have been left out.
+        self.view.is_none() && i64::try_from(tables.len()).is_ok_and(|count| count < TABLES_AT_ONCE)
+    }
+
     /// The next tables of a schema, those beyond the place of the last one; empty when there are none.
     ///
     /// # Errors

@@ -113,10 +113,7 @@ impl Policies {
         let now = self.kernel.now();
         let expires_at = now.plus(self.settings.keep_evaluations);
         let mut unit = self.kernel.store.begin().await?;
-        for one in evaluated {
-            let rows = evaluations_of(one);
-            unit.policy_evaluations().insert(one, &rows, now, expires_at).await?;
-        }
+        unit.policy_evaluations().insert(evaluated, now, expires_at).await?;
         Ok(unit.commit().await?)
     }
 }

@@ -1,11 +1,16 @@
 //! What policies decided, in the store.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, prune};
+use tidegate_database::{MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, prune, rows};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::AccountId;
 
 use super::find::{EvaluationListing, StoredEvaluation};
-use super::record::{Evaluated, NewEvaluation};
+use super::record::{Evaluated, NewEvaluation, evaluations_of};
+
+/// Up to the values of its rows, each of [`COLUMNS`].
+const INSERT: &str = "insert into policy_evaluations (organization_id, policy_number, policy_version, rule_number, user_id, query_id,
+    data_source_id, relation, result, action, details, ip, metadata, evaluated_at, expires_at) values";
+const COLUMNS: usize = 15;
 
 /// What policies decided, of a unit of work.
 pub struct Evaluations<'u>(pub(crate) &'u mut Unit);
@@ -51,6 +56,23 @@ impl Row {
     }
 }
 
+/// What all rows of a relation say of it.
+struct About {
+    name: String,
+    metadata: String,
+}
+
+impl About {
+    fn of(evaluated: &Evaluated<'_>) -> Self {
+        let relation = evaluated.relation;
+        let name = match &relation.schema {
+            Some(schema) => format!("{schema}.{}", relation.table),
+            None => relation.table.clone(),
+        };
+        Self { name, metadata: serde_json::Value::Object(evaluated.metadata.clone()).to_string() }
+    }
+}
+
 /// `$1` to `$5` are policy, account, query, first and last instant, null for any.
 macro_rules! filtered {
     () => {
@@ -61,41 +83,42 @@ macro_rules! filtered {
 }
 
 impl Evaluations<'_> {
-    /// Adds what was decided of one relation.
+    /// Adds what was decided of the relations of a query. A query under many policies has many rows, and its own end waits for the writer
+    /// behind them: several rows are one statement.
     pub(crate) async fn insert(
         &mut self,
-        evaluated: &Evaluated<'_>,
-        rows: &[NewEvaluation],
+        evaluated: &[Evaluated<'_>],
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<()> {
-        let relation = &evaluated.relation;
-        let name = match &relation.schema {
-            Some(schema) => format!("{schema}.{}", relation.table),
-            None => relation.table.clone(),
-        };
-        let metadata = serde_json::Value::Object(evaluated.metadata.clone()).to_string();
-        for row in rows {
-            execute!(
+        let relations: Vec<About> = evaluated.iter().map(About::of).collect();
+        let mut all: Vec<(&Evaluated<'_>, &About, NewEvaluation)> = Vec::new();
+        for (one, about) in evaluated.iter().zip(&relations) {
+            all.extend(evaluations_of(one).into_iter().map(|row| (one, about, row)));
+        }
+        for few in all.chunks(MOST_ROWS) {
+            execute_rows!(
                 self.0,
-                "insert into policy_evaluations (organization_id, policy_number, policy_version, rule_number, user_id,
-                    query_id, data_source_id, relation, result, action, details, ip, metadata, evaluated_at, expires_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-                evaluated.organization.0,
-                row.policy.map(|policy| policy.id),
-                row.policy.map(|policy| policy.version),
-                row.rule,
-                evaluated.user,
-                evaluated.query,
-                relation.source,
-                name.as_str(),
-                row.outcome.as_str(),
-                row.action.as_str(),
-                serde_json::Value::Object(row.details.clone()).to_string(),
-                evaluated.ip,
-                metadata.as_str(),
-                now.micros(),
-                expires_at.micros(),
+                rows(INSERT, 0, COLUMNS, few.len(), ""),
+                [],
+                few,
+                (evaluated, about, row) => [
+                    evaluated.organization.0,
+                    row.policy.map(|policy| policy.id),
+                    row.policy.map(|policy| policy.version),
+                    row.rule,
+                    evaluated.user,
+                    evaluated.query,
+                    evaluated.relation.source,
+                    about.name.as_str(),
+                    row.outcome.as_str(),
+                    row.action.as_str(),
+                    serde_json::Value::Object(row.details.clone()).to_string(),
+                    evaluated.ip,
+                    about.metadata.as_str(),
+                    now.micros(),
+                    expires_at.micros(),
+                ],
             )?;
         }
         Ok(())

@@ -7,8 +7,9 @@ use tidegate_crypto::digest::ContentDigest;
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::Fault;
-use tidegate_policy::{Attribute, Policy, Relation, Request, Resolved, Rule, RuleKind, Subject, resolve};
+use tidegate_policy::{Attribute, Relation, Request, Resolved, Subject, resolve};
 
+use super::load::Active;
 use super::person::Person;
 use crate::Policies;
 use crate::hooks::KnownRelation;
@@ -33,7 +34,7 @@ pub struct Asker {
 #[derive(Clone)]
 pub struct Governance {
     subject: Subject,
-    policies: Arc<Vec<Policy>>,
+    active: Arc<Active>,
     deny_by_default: bool,
     /// Present where a policy hashes.
     key: Option<MaskKey>,
@@ -65,18 +66,13 @@ impl Policies {
         organization: OrganizationId,
         subject: Subject,
     ) -> Result<Governance, Fault> {
-        let policies = self.active_policies(organization).await?;
-        let hashes = policies.iter().flat_map(|policy| &policy.rules).any(hashes);
-        let key = match hashes {
+        let active = self.active_policies(organization).await?;
+        let key = match active.hashes {
             true => Some(MaskKey::new(self.hash_key(organization).await?.as_ref())),
             false => None,
         };
-        Ok(Governance { subject, policies, deny_by_default: self.settings.deny_by_default, key })
+        Ok(Governance { subject, active, deny_by_default: self.settings.deny_by_default, key })
     }
-}
-
-fn hashes(rule: &Rule) -> bool {
-    matches!(&rule.kind, RuleKind::Mask(mask) if mask.hashes())
 }
 
 /// A person in a workspace.
@@ -104,7 +100,7 @@ impl Governance {
             now_millis: now.micros().div_euclid(1_000),
             deny_by_default: self.deny_by_default,
         };
-        resolve(&request, &self.policies)
+        resolve(&request, &self.active.policies)
     }
 
     /// The same of a relation that is known from its discovery alone: for names that are shown before anything is read.
@@ -115,14 +111,8 @@ impl Governance {
     /// What stands for all that decides what the person sees: it differs whenever an attribute or a policy does. None where that depends
     /// on the time.
     pub fn fingerprint(&self) -> Option<String> {
-        let depends_on_time = |rule: &Rule| match &rule.kind {
-            RuleKind::Allow(access) | RuleKind::Deny(access) => access.window.is_some(),
-            _ => false,
-        };
-        if self.policies.iter().flat_map(|policy| &policy.rules).any(depends_on_time) {
-            return None;
-        }
-        let all = format!("{:?} {:?} {}", self.subject, self.policies, self.deny_by_default);
+        let policies = self.active.digest()?;
+        let all = format!("{:?} {policies} {}", self.subject, self.deny_by_default);
         Some(ContentDigest::of(all.as_bytes()))
     }
 
@@ -137,7 +127,7 @@ impl Governance {
     pub fn concerns_source(&self, source: i64, source_workspace: Option<i64>) -> bool {
         let subject = Subject { source_workspace, ..self.subject.clone() };
         let relation = Relation { source, schema: None, table: String::new(), columns: Vec::new() };
-        self.deny_by_default || self.policies.iter().any(|policy| policy.applies(&subject, &relation))
+        self.deny_by_default || self.active.policies.iter().any(|policy| policy.applies(&subject, &relation))
     }
 
     /// Who it is for.

@@ -2,7 +2,7 @@
 
 pub mod governance;
 mod hash_key;
-mod load;
+pub(crate) mod load;
 pub mod person;
 
 pub use governance::Governance;

@@ -33,6 +33,16 @@ pub struct Person {
     pub attributes: Attributes,
 }
 
+/// Whether a workspace is somebody's, as it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct OwnWorkspace {
+    account: AccountId,
+    organization: OrganizationId,
+    /// Whether the person's role sees all workspaces of the organization.
+    sees_all: bool,
+    number: i64,
+}
+
 /// What is stored of a member.
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -132,7 +142,8 @@ impl Policies {
         claims.iter().map(|claim| (claim.name.clone(), value(&claim.from))).collect()
     }
 
-    /// The number of a workspace, if it is one of the person's.
+    /// The number of a workspace, if it is one of the person's. Remembered as the person is: whatever changes a membership notes a change of
+    /// its account.
     pub(crate) async fn own_workspace(
         &self,
         account: AccountId,
@@ -140,6 +151,11 @@ impl Policies {
         role: Role,
         number: i64,
     ) -> Result<Option<i64>, Fault> {
+        let key = OwnWorkspace { account, organization, sees_all: role.is_admin(), number };
+        let (stamp, now) = (self.kernel.stamp(&[account.0, organization.0]), self.kernel.now());
+        if let Some(known) = self.workspaces.get(&key, stamp, now, MAX_AGE) {
+            return Ok(known);
+        }
         let mut unit = self.kernel.store.read().await?;
         let row = fetch_optional!(
             unit,
@@ -149,10 +165,13 @@ impl Policies {
                  where mw.workspace_id = w.id and m.account_id = $4))",
             organization.0,
             number,
-            role.is_admin(),
+            key.sees_all,
             account.0,
         )?;
-        Ok(row.map(|(number,)| number))
+        drop(unit);
+        let own = row.map(|(number,)| number);
+        self.workspaces.put(key, own, stamp, now);
+        Ok(own)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Sums in the store.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
+use tidegate_database::{Result, Unit, fetch_all, fetch_one};
 use tidegate_domain::Timestamp;
 
-use super::period::{Quarters, quarter_of};
+use super::period::Quarters;
 use crate::executions::ExecutionStatus;
 use crate::work::Person;
 
@@ -117,89 +117,6 @@ macro_rules! sums {
 pub(super) use sums;
 
 impl Usage<'_> {
-    /// Adds an execution that is over, in the order in which everybody does: no two units wait for each other.
-    pub(crate) async fn add(&mut self, run: &Run<'_>) -> Result<()> {
-        let quarter = quarter_of(run.started_at);
-        let succeeded = i64::from(run.status == ExecutionStatus::Completed);
-        let failed = i64::from(run.status == ExecutionStatus::Failed);
-        let (organization, account) = (run.person.organization.0, run.person.account.0);
-        execute!(
-            self.0,
-            "insert into prompt_usage (organization_id, account_id, quarter, prompt_number, executions, succeeded, failed,
-                total_ms, ai_ms, query_ms)
-             values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9)
-             on conflict (organization_id, account_id, quarter, prompt_number) do update set
-                executions = prompt_usage.executions + 1, succeeded = prompt_usage.succeeded + excluded.succeeded,
-                failed = prompt_usage.failed + excluded.failed, total_ms = prompt_usage.total_ms + excluded.total_ms,
-                ai_ms = prompt_usage.ai_ms + excluded.ai_ms, query_ms = prompt_usage.query_ms + excluded.query_ms",
-            organization,
-            account,
-            quarter,
-            run.prompt,
-            succeeded,
-            failed,
-            run.total_ms,
-            run.ai_ms,
-            run.query_ms,
-        )?;
-        self.add_to_organization(run, quarter, (succeeded, failed)).await?;
-        // In the order of their numbers.
-        let mut sources = run.sources.to_vec();
-        sources.sort_unstable();
-        sources.dedup();
-        self.add_sources(run, quarter, &sources, failed).await?;
-        self.add_sources_to_organization(run, quarter, &sources, failed).await?;
-        self.add_question(run, quarter).await?;
-        self.add_question_to_organization(run, quarter).await
-    }
-
-    async fn add_sources(&mut self, run: &Run<'_>, quarter: i64, sources: &[i64], failed: i64) -> Result<()> {
-        let (organization, account) = (run.person.organization.0, run.person.account.0);
-        for source in sources.iter().copied() {
-            execute!(
-                self.0,
-                "insert into prompt_source_usage (organization_id, account_id, quarter, prompt_number, source_number,
-                    executions, failed, query_ms)
-                 values ($1, $2, $3, $4, $5, 1, $6, $7)
-                 on conflict (organization_id, account_id, quarter, prompt_number, source_number) do update set
-                    executions = prompt_source_usage.executions + 1,
-                    failed = prompt_source_usage.failed + excluded.failed,
-                    query_ms = prompt_source_usage.query_ms + excluded.query_ms",
-                organization,
-                account,
-                quarter,
-                run.prompt,
-                source,
-                failed,
-                run.query_ms,
-            )?;
-        }
-        Ok(())
-    }
-
-    async fn add_question(&mut self, run: &Run<'_>, quarter: i64) -> Result<()> {
-        let (organization, account) = (run.person.organization.0, run.person.account.0);
-        execute!(
-            self.0,
-            "insert into prompt_question_usage (organization_id, account_id, quarter, question_key, preview, executions,
-                total_ms, last_run_at)
-             values ($1, $2, $3, $4, $5, 1, $6, $7)
-             on conflict (organization_id, account_id, quarter, question_key) do update set
-                executions = prompt_question_usage.executions + 1,
-                total_ms = prompt_question_usage.total_ms + excluded.total_ms,
-                last_run_at = case when excluded.last_run_at > prompt_question_usage.last_run_at
-                    then excluded.last_run_at else prompt_question_usage.last_run_at end",
-            organization,
-            account,
-            quarter,
-            run.question_key.as_slice(),
-            run.preview.as_str(),
-            run.total_ms,
-            run.started_at.micros(),
-        )?;
-        Ok(())
-    }
-
     /// Sums of a person's period by quarters of an hour.
     pub(super) async fn by_quarter_of_person(
         &mut self,

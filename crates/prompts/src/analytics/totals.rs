@@ -3,87 +3,10 @@
 use tidegate_database::{Result, execute, fetch_all, fetch_one};
 use tidegate_domain::id::AccountId;
 
-use super::period::{Quarters, day_of_utc};
-use super::repository::{QuarterRow, Run, Scope, SourceSums, Sums, Usage, sums};
+use super::period::Quarters;
+use super::repository::{QuarterRow, Scope, SourceSums, Sums, Usage, sums};
 
 impl Usage<'_> {
-    pub(super) async fn add_to_organization(
-        &mut self,
-        run: &Run<'_>,
-        quarter: i64,
-        (succeeded, failed): (i64, i64),
-    ) -> Result<()> {
-        execute!(
-            self.0,
-            "insert into prompt_organization_usage (organization_id, quarter, executions, succeeded, failed, total_ms, ai_ms,
-                query_ms)
-             values ($1, $2, 1, $3, $4, $5, $6, $7)
-             on conflict (organization_id, quarter) do update set
-                executions = prompt_organization_usage.executions + 1,
-                succeeded = prompt_organization_usage.succeeded + excluded.succeeded,
-                failed = prompt_organization_usage.failed + excluded.failed,
-                total_ms = prompt_organization_usage.total_ms + excluded.total_ms,
-                ai_ms = prompt_organization_usage.ai_ms + excluded.ai_ms,
-                query_ms = prompt_organization_usage.query_ms + excluded.query_ms",
-            run.person.organization.0,
-            quarter,
-            succeeded,
-            failed,
-            run.total_ms,
-            run.ai_ms,
-            run.query_ms,
-        )?;
-        Ok(())
-    }
-
-    pub(super) async fn add_sources_to_organization(
-        &mut self,
-        run: &Run<'_>,
-        quarter: i64,
-        sources: &[i64],
-        failed: i64,
-    ) -> Result<()> {
-        for source in sources.iter().copied() {
-            execute!(
-                self.0,
-                "insert into prompt_organization_source_usage (organization_id, quarter, source_number, executions, failed,
-                    query_ms)
-                 values ($1, $2, $3, 1, $4, $5)
-                 on conflict (organization_id, quarter, source_number) do update set
-                    executions = prompt_organization_source_usage.executions + 1,
-                    failed = prompt_organization_source_usage.failed + excluded.failed,
-                    query_ms = prompt_organization_source_usage.query_ms + excluded.query_ms",
-                run.person.organization.0,
-                quarter,
-                source,
-                failed,
-                run.query_ms,
-            )?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn add_question_to_organization(&mut self, run: &Run<'_>, quarter: i64) -> Result<()> {
-        execute!(
-            self.0,
-            "insert into prompt_organization_question_usage (organization_id, day, question_key, preview, executions, total_ms,
-                last_run_at)
-             values ($1, $2, $3, $4, 1, $5, $6)
-             on conflict (organization_id, day, question_key) do update set
-                executions = prompt_organization_question_usage.executions + 1,
-                total_ms = prompt_organization_question_usage.total_ms + excluded.total_ms,
-                last_run_at = case when excluded.last_run_at > prompt_organization_question_usage.last_run_at
-                    then excluded.last_run_at else prompt_organization_question_usage.last_run_at end",
-            run.person.organization.0,
-            day_of_utc(quarter),
-            run.question_key.as_slice(),
-            run.preview.as_str(),
-            run.total_ms,
-            run.started_at.micros(),
-        )?;
-        Ok(())
-    }
-
     /// Sums of a period by quarters of an hour.
     pub(crate) async fn by_quarter(&mut self, scope: Scope, period: Quarters) -> Result<Vec<(i64, Sums)>> {
         let rows = if scope.all {

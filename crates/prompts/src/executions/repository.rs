@@ -37,6 +37,39 @@ pub(super) struct NewRow<'a> {
     pub(super) now: Timestamp,
 }
 
+/// When the last query of a person began; `$1` and `$2` are the organization and the account.
+macro_rules! last_begun {
+    () => {
+        "select coalesce(max(begun.started_at), 0) from (
+             select max(started_at) as started_at from prompt_executions
+                 where organization_id = $1 and account_id = $2
+             union all
+             select max(started_at) from prompt_downloads where organization_id = $1 and account_id = $2
+         ) as begun"
+    };
+}
+
+/// What runs, and who began last.
+pub(super) struct Standing {
+    /// Executions of the organization.
+    pub(super) organization: i64,
+    /// Those of the person among them.
+    pub(super) own: i64,
+    last: i64,
+}
+
+impl Standing {
+    /// When a query of the person begins that begins now.
+    pub(super) fn begins(&self, now: Timestamp) -> Timestamp {
+        after(self.last, now)
+    }
+}
+
+/// Now, but after what was last, whatever the clocks of nodes say.
+fn after(last: i64, now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros().max(last.saturating_add(1)))
+}
+
 /// How far one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -65,22 +98,29 @@ impl Executions<'_> {
         )
     }
 
+    /// The same, with when the last query of the person began: see [`Self::begins`]. One trip: each query asks for both.
+    pub(super) async fn standing(&mut self, person: Person, now: Timestamp) -> Result<Standing> {
+        let (organization, own, last) = fetch_one!(
+            self.0,
+            (i64, i64, i64),
+            concat!(
+                "select count(*), count(case when account_id = $2 then 1 end), (",
+                last_begun!(),
+                ") from prompt_executions
+                 where organization_id = $1 and lease_until is not null and lease_until > $3"
+            ),
+            person.organization.0,
+            person.account.0,
+            now.micros(),
+        )?;
+        Ok(Standing { organization, own, last })
+    }
+
     /// When a query of the person begins that begins now: after all that began before, whatever the clocks of nodes say, so that each
     /// has its place in one order. Under [`Self::lock`].
     pub(super) async fn begins(&mut self, person: Person, now: Timestamp) -> Result<Timestamp> {
-        let (last,) = fetch_one!(
-            self.0,
-            (i64,),
-            "select coalesce(max(started_at), 0) from (
-                 select max(started_at) as started_at from prompt_executions
-                     where organization_id = $1 and account_id = $2
-                 union all
-                 select max(started_at) from prompt_downloads where organization_id = $1 and account_id = $2
-             ) as begun",
-            person.organization.0,
-            person.account.0,
-        )?;
-        Ok(Timestamp::from_micros(now.micros().max(last.saturating_add(1))))
+        let (last,) = fetch_one!(self.0, (i64,), last_begun!(), person.organization.0, person.account.0,)?;
+        Ok(after(last, now))
     }
 
     /// How many queries a person began after `since`, until `began` at the latest: executions, and results that were read in full.

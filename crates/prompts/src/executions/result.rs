@@ -120,13 +120,14 @@ impl Prompts {
 /// The answer with its first rows at hand. A query that fails before them is refused with its reason; later, when a part of the file is
 /// written, its result can only end early. One that takes longer than requests wait goes on without.
 async fn with_first_rows(answer: QueryAnswer, longest: Duration) -> Result<QueryAnswer, QueryFailure> {
-    let QueryAnswer { schema, batches, watch } = answer;
+    let QueryAnswer { schema, batches, watch, seen_under } = answer;
     let mut batches = batches.fuse();
     let first = match timeout(longest, batches.next()).await {
         Ok(first) => first.transpose()?,
         Err(_) => None,
     };
-    Ok(QueryAnswer { schema, batches: stream::iter(first.map(Ok)).chain(batches).boxed(), watch })
+    let batches = stream::iter(first.map(Ok)).chain(batches).boxed();
+    Ok(QueryAnswer { schema, batches, watch, seen_under })
 }
 
 impl Download {
@@ -248,7 +249,7 @@ mod tests {
     }
 
     fn download(live: &Live, batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>) -> Download {
-        let answer = QueryAnswer { schema: batch().schema(), batches, watch: None };
+        let answer = QueryAnswer { schema: batch().schema(), batches, watch: None, seen_under: None };
         let place = live.place().unwrap();
         Download::new(ResultFormat::JsonLines, answer, place, LONGEST).ok().unwrap()
     }

@@ -195,8 +195,7 @@ impl Prompts {
         running.at(70, PartStatus::Completed, Some(PartStatus::InProgress));
         ended.query_status = Some(PartStatus::InProgress);
         let (workspace, sources) = (task.new.workspace, &task.new.sources);
-        let before = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
-        let QueryAnswer { schema, mut batches, .. } = self.ports.queries.run(request).await?;
+        let QueryAnswer { schema, mut batches, seen_under, .. } = self.ports.queries.run(request).await?;
         ended.columns = columns_of(&schema);
         let (mut rows, mut first) = (0_i64, Vec::new());
         while let Some(batch) = batches.next().await {
@@ -207,9 +206,9 @@ impl Prompts {
             }
             rows = rows.saturating_add(i64::try_from(batch.num_rows()).unwrap_or(i64::MAX));
         }
-        // Kept only if the person might see the same all the time.
-        let after = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
-        ended.preview_key = before.filter(|before| after.as_ref() == Some(before));
+        // Kept only if the person still sees what these rows are of.
+        let now = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
+        ended.preview_key = seen_under.filter(|key| now.as_ref() == Some(key));
         let preview = json_rows(&first).map_err(|error| {
             tracing::error!(%error, "rows of a result cannot be written");
             ExecutionError::new("internal", "The rows of the result cannot be written.")

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::execution::{Execution, ExecutionKind, PartStatus};
 use super::live::{Place, Running};
-use super::repository::{NewRow, Progress};
+use super::repository::{NewRow, Progress, Standing};
 use super::run::Task;
 use crate::records::repository::NewPrompt;
 use crate::work::{Acting, Person};
@@ -164,7 +164,7 @@ impl Acting<'_> {
         self.unit.prompt_executions().lock(person.organization).await?;
         let (workspace, workspace_number) = self.workspace(new.workspace).await?;
         self.require_sources(&new.sources).await?;
-        self.require_room(person).await?;
+        let standing = self.require_room(person).await?;
         let account_number = self.grant.session().account_number;
         let prompt = match (&new.save, new.again) {
             (_, Some(again)) => match self.unit.prompts().own(person, again).await? {
@@ -184,7 +184,7 @@ impl Acting<'_> {
             Asked::Sql(sql, parameters) => (Some(sql.as_str()), Value::from(parameters.clone())),
             Asked::Words(_) => (None, Value::Array(Vec::new())),
         };
-        let began = self.unit.prompt_executions().begins(person, now).await?;
+        let began = standing.begins(now);
         let row = NewRow {
             person,
             account_number,
@@ -213,11 +213,11 @@ impl Acting<'_> {
     }
 
     /// Refuses somebody who has as much running as they may.
-    async fn require_room(&mut self, person: Person) -> Outcome<(), PromptRefusal> {
+    async fn require_room(&mut self, person: Person) -> Outcome<Standing, PromptRefusal> {
         let settings = &self.app.settings;
-        let (organization, own) = self.unit.prompt_executions().running(person, self.now).await?;
-        let is_full = organization >= i64::from(settings.at_once_per_organization)
-            || own >= i64::from(settings.at_once_per_person);
-        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(()) }
+        let standing = self.unit.prompt_executions().standing(person, self.now).await?;
+        let is_full = standing.organization >= i64::from(settings.at_once_per_organization)
+            || standing.own >= i64::from(settings.at_once_per_person);
+        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(standing) }
     }
 }

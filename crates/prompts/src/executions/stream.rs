@@ -158,7 +158,8 @@ impl Prompts {
             None => Err(called_off()),
         };
         match started {
-            Ok(QueryAnswer { schema, batches, watch }) => {
+            // Nothing of it is kept.
+            Ok(QueryAnswer { schema, batches, watch, .. }) => {
                 let number = held.inner.as_ref().map_or(0, |inner| inner.running.number);
                 if let Some(inner) = &mut held.inner {
                     inner.ended.columns = columns_of(&schema);

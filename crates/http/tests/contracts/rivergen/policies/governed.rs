@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_domain::Role;
+use tidegate_identity::IdentityTables;
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policy::{Attribute, Column, ColumnType, Decision, Relation, Resolved};
 use tidegate_testkit::{Engine, Node, Person, TestApp, on_both_engines};
@@ -29,6 +31,17 @@ async fn resolved(app: &TestApp, asker: &Asker) -> Resolved {
 async fn resolved_on(node: &Node, app: &TestApp, asker: &Asker) -> Resolved {
     let governance = node.policies.governance(asker).await.unwrap().unwrap();
     governance.resolve(&emp(), None, app.kernel().now())
+}
+
+/// What stands for all that somebody sees, on this node and others; once where it is the same.
+async fn fingerprints(app: &TestApp, others: &[Node], asker: &Asker) -> Vec<String> {
+    let mut all = vec![governance(app, asker).await.fingerprint().unwrap()];
+    for node in others {
+        let there = node.policies.governance(asker).await.unwrap().unwrap();
+        all.push(there.fingerprint().unwrap());
+    }
+    all.dedup();
+    all
 }
 
 /// Has a manager write somebody's metadata.
@@ -166,6 +179,96 @@ on_both_engines! {
         let governance = governance(&app, &asker).await;
         assert!(governance.resolve(&emp(), Some(own), app.kernel().now()).limits.max_rows.is_some());
         assert!(governance.concerns_source(1, Some(own)) && !governance.concerns_source(1, Some(other)));
+    }
+
+    // Whether a workspace is somebody's is remembered, and is another answer for another role, person and workspace.
+    async fn a_workspace_is_the_persons_for_as_long_as_it_is(engine: Engine) {
+        let app = start(engine).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let email = "viewer@example.com";
+        member(&app, &manager, email, "demo_viewer").await;
+        let (owner, viewer) = (asker(&app, ADA).await, asker(&app, email).await);
+        assert_eq!(owner.organization, viewer.organization);
+        let organization = app.database.sql_uuid(viewer.organization.0);
+        app.sql(&format!(
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             values ({}, {organization}, 'Vault', 'vault', (1 = 0), 0)",
+            app.database.sql_uuid(app.kernel().new_uuid()),
+        ))
+        .await;
+        let number = async |which: &str| {
+            app.sql_count(&format!("select number from workspaces where organization_id = {organization} and {which}")).await
+        };
+        let (vault, landing) = (number("slug = 'vault'").await, number("slug <> 'vault'").await);
+        for workspace in [vault, landing] {
+            let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": workspace }));
+            body["workspace_id"] = json!(workspace);
+            created(&app, &ada, &body).await;
+        }
+        // The number of rows tells in which workspace somebody was found to be.
+        let found = async |asker: &Asker, workspace: i64| {
+            let asker = Asker { workspace: Some(workspace), ..asker.clone() };
+            resolved(&app, &asker).await.limits.max_rows.map(|limited| limited.value)
+        };
+        let (in_vault, in_landing) = (u64::try_from(vault).ok(), u64::try_from(landing).ok());
+        for _ in 0..2 {
+            assert_eq!((found(&viewer, vault).await, found(&viewer, landing).await), (None, in_landing));
+            assert_eq!((found(&owner, vault).await, found(&owner, landing).await), (in_vault, in_landing));
+        }
+        let become_a = async |role: Role| {
+            let mut unit = app.kernel().store.begin().await.unwrap();
+            unit.members().set_role(viewer.organization, viewer.account, role).await.unwrap();
+            unit.commit().await.unwrap();
+        };
+        become_a(Role::Admin).await;
+        assert_eq!(found(&viewer, vault).await, in_vault, "at once");
+        become_a(Role::Viewer).await;
+        assert_eq!(found(&viewer, vault).await, None, "at once");
+        let account = app.database.sql_uuid(viewer.account.0);
+        app.sql(&format!(
+            "delete from membership_workspaces where membership_id in (select id from memberships where account_id = {account})"
+        ))
+        .await;
+        app.advance(Duration::from_secs(3));
+        assert_eq!((found(&viewer, landing).await, found(&owner, landing).await), (None, in_landing));
+    }
+
+    async fn a_fingerprint_follows_what_is_seen_on_every_node(engine: Engine) {
+        let app = start(engine).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let email = "viewer@example.com";
+        member(&app, &manager, email, "demo_viewer").await;
+        let others = [app.another_node().await, app.another_node().await];
+        let viewer = asker(&app, email).await;
+        let here = async || governance(&app, &viewer).await.fingerprint().unwrap();
+        let mut seen = fingerprints(&app, &others, &viewer).await;
+        assert_eq!(seen.len(), 1, "the same everywhere");
+        let masks = json!({ "table": "emp", "column": "ssn", "masking_type": "null" });
+        let number = created(&app, &ada, &policy("Masks", "data_masking", "mask_column", masks)).await;
+        let path = format!("/{number}");
+        let other = json!({ "rules": [{ "rule_name": "R", "rule_type": "mask_column",
+            "rule_config": { "table": "emp", "column": "ssn", "masking_type": "hash" } }] });
+        for change in [None, Some(other), Some(json!({ "priority": 7 })), Some(json!({ "is_active": false }))] {
+            if let Some(change) = &change {
+                patch(&app, &ada, &path, change).await.assert_status(200);
+            }
+            let last = seen.last().unwrap().clone();
+            assert_ne!(here().await, last, "at once: {change:?}");
+            app.advance(Duration::from_secs(3));
+            let now = fingerprints(&app, &others, &viewer).await;
+            assert_eq!(now, [here().await], "{change:?}");
+            seen.extend(now);
+        }
+        assert_eq!(seen.first(), seen.last(), "without a policy again");
+        describe(&app, &manager, email, json!({ "region": "EU" })).await;
+        assert_ne!(seen.first(), Some(&here().await), "an attribute, at once");
+        let owner = asker(&app, ADA).await;
+        assert_ne!(governance(&app, &owner).await.fingerprint(), Some(here().await), "another person");
+        let hours = json!({ "table": "emp", "time_window": { "start": "09:00", "end": "17:00" } });
+        created(&app, &ada, &policy("Hours", "access_control", "allow_access", hours)).await;
+        assert_eq!(governance(&app, &viewer).await.fingerprint(), None, "it depends on the time");
     }
 
     async fn hashes_are_of_the_organization_and_stay(engine: Engine) {

@@ -7,9 +7,9 @@ use tidegate_kernel::{Call, Refused};
 use tidegate_prompts::executions::ExecutionKind;
 use tidegate_prompts::executions::start::{Asked, NewExecution};
 use tidegate_prompts::ports::QueryCode;
-use tidegate_testkit::{Engine, Person, TestApp, concurrently, eventually, on_both_engines};
+use tidegate_testkit::{Client, Engine, Person, TestApp, concurrently, eventually, on_both_engines};
 
-use super::script::{get, post};
+use super::script::{delete, get, patch, post};
 use crate::rivergen::data_sources::wire::{
     ADA, Server, builder, created, member, owner, run_jobs, signed_in, start,
 };
@@ -47,6 +47,11 @@ pub(super) async fn employees_of(app: &TestApp, who: &Person, server: &Server, b
 pub(super) async fn run(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
     let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
     post(app, who, "queries/execute", &body).await.assert_status(200).field("data").clone()
+}
+
+/// A server that waits for the end of a query however long it takes.
+async fn patient(engine: Engine) -> TestApp {
+    builder(engine).prompts(|prompts| prompts.answer_within = Duration::from_secs(300)).start().await
 }
 
 on_both_engines! {
@@ -340,5 +345,97 @@ on_both_engines! {
         let question = json!({ "prompt_text": "How many emp are there?", "selected_data_source_ids": [source] });
         let asked = post(&app, &ada, "prompts/execute", &question).await.assert_status(200).field("data").clone();
         assert_eq!(asked["status"], "completed", "{asked}");
+    }
+
+    async fn a_policy_that_changes_holds_for_the_next_query_on_every_node(engine: Engine) {
+        let (app, server) = (patient(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let others = [app.another_node().await, app.another_node().await];
+        let nodes = [app.client(), others[0].client(), others[1].client()];
+        let sql = "select a.id as id, b.note as note from emp a join emp b on b.id = a.id order by a.id";
+        let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
+        let seen = async |node: &Client| {
+            let answer = node.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&body).send().await;
+            answer.assert_status(200).field("data.result_preview").clone()
+        };
+        let row = |id: i64| json!({ "id": id, "note": if id == 2 { "SECRET-2" } else { "fine" } });
+        let (european, american) = (json!([row(1), row(3)]), json!([row(2)]));
+        for node in &nodes {
+            assert_eq!(seen(node).await, european);
+        }
+        let policies = get(&app, &ada, "policies").await;
+        let items = policies.field("data.items").as_array().unwrap();
+        let filter = items.iter().find(|item| item["type"] == "row_level_security").unwrap();
+        let path = format!("policies/{}", filter["id"]);
+        let rule = |condition: &str| json!({ "rules": [{ "rule_name": "r", "rule_type": "filter_rows",
+            "rule_config": { "table": "emp", "condition": condition } }] });
+        let all = json!([row(1), row(2), row(3)]);
+        for (change, expected) in [
+            (rule("region = 'US'"), &american),
+            (json!({ "is_active": false }), &all),
+            (json!({ "is_active": true }), &american),
+            (rule("region = 'EU'"), &european),
+        ] {
+            patch(&app, &ada, &path, &change).await.assert_status(200);
+            assert_eq!(seen(&nodes[0]).await, *expected, "at once where it was changed: {change}");
+            app.advance(Duration::from_secs(3));
+            for node in &nodes {
+                assert_eq!(seen(node).await, *expected, "{change}");
+            }
+        }
+        delete(&app, &ada, &path).await.assert_status(200);
+        assert_eq!(seen(&nodes[0]).await, all);
+    }
+
+    async fn a_query_under_many_policies_leaves_a_record_of_each(engine: Engine) {
+        const FILTERS: i64 = 33;
+        let (app, server) = (patient(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        for number in 0..FILTERS {
+            let body = json!({
+                "name": format!("Filter {number}"), "type": "row_level_security", "data_source_ids": [source],
+                "rules": [{ "rule_name": "r", "rule_type": "filter_rows",
+                    "rule_config": { "table": "emp", "condition": format!("note <> 'x{number}'") } }],
+            });
+            post(&app, &ada, "policies", &body).await.assert_status(201);
+        }
+        let data = run(&app, &ada, source, "select e.id from emp e join people p on p.id = e.id or true").await;
+        assert_eq!((&data["status"], &data["rows_returned"]), (&json!("completed"), &json!(0)), "{data}");
+        // Two that there were, and of the table that none is about a record all the same.
+        let expected = FILTERS + 3;
+        eventually("the records of the query", async || {
+            (app.sql_count("select count(*) from policy_evaluations").await == expected).then_some(())
+        })
+        .await;
+        for (which, count) in [
+            ("policy_number is null and relation = 'public.people' and result = 'allowed'", 1),
+            ("policy_number is null", 1),
+            ("relation = 'public.emp' and action = 'masked_data'", 1),
+            ("relation = 'public.emp' and action = 'filtered_rows'", FILTERS + 1),
+        ] {
+            let found = app.sql_count(&format!("select count(*) from policy_evaluations where {which}")).await;
+            assert_eq!(found, count, "{which}");
+        }
+        let different = "select count(distinct policy_number) from policy_evaluations";
+        assert_eq!(app.sql_count(different).await, FILTERS + 2);
+    }
+
+    async fn tables_are_found_however_many_pages_of_them_there_are(engine: Engine) {
+        let (app, server) = (patient(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        // A hundred are read at a time.
+        let mut expected = Vec::new();
+        for count in [99, 100, 101, 200] {
+            let tables: String = (1..=count).map(|n| format!("create table of_{count}.t{n} (id bigint); ")).collect();
+            server.database.sql(&format!("create schema of_{count}; {tables}")).await;
+            expected.push(json!({ "name": format!("of_{count}"), "n": count }));
+        }
+        let source = created(&app, &ada, &server.body()).await;
+        run_jobs(&app).await;
+        let sql = "select table_schema as name, count(*) as n from information_schema.tables
+            where table_schema like 'of_%' group by table_schema order by n";
+        assert_eq!(run(&app, &ada, source, sql).await["result_preview"], json!(expected));
     }
 }

@@ -169,6 +169,7 @@ impl Queries for Script {
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
+        let seen_under = self.0.key.lock().unwrap().clone();
         judged(&request.sql)?;
         self.0.ran.lock().unwrap().push((request.sql.clone(), request.parameters.clone()));
         let fail = |code, text: &str| Err(QueryFailure::new(code, text));
@@ -192,7 +193,7 @@ impl Queries for Script {
         let none = request.sql.contains("none");
         let schema = batch.schema();
         let batches = if none { Vec::new() } else { vec![Ok(batch)] };
-        Ok(QueryAnswer { schema, batches: stream::iter(batches).boxed(), watch: None })
+        Ok(QueryAnswer { schema, batches: stream::iter(batches).boxed(), watch: None, seen_under })
     }
 
     async fn fingerprint(
