@@ -14,7 +14,7 @@ use crate::gate;
 use crate::network::NetworkPolicy;
 use crate::rows::Unfit;
 use crate::settings::Settings;
-use crate::source::Relation;
+use crate::source::{Order, Relation};
 use crate::wire::Endpoint;
 use crate::wire::server::{Driver, Out, Work};
 
@@ -122,11 +122,15 @@ impl Driver for Mysql {
         filters.iter().map(|filter| plan.evaluates(filter)).collect()
     }
 
+    fn orders(&self, plan: &Plan, order: &[Order]) -> bool {
+        plan.orders(order)
+    }
+
     async fn read(&self, conn: &mut Conn, work: &Work<Plan>, out: &mut Out) -> Result<(), SourceError> {
         let columns = work.plan.columns_of(&work.schema);
         let schema = work.relation.schema.as_deref().unwrap_or(&self.connector.database);
-        let (query, parameters) =
-            work.plan.query(schema, &work.relation.table, &columns, &work.filters, work.limit);
+        let place = (schema, work.relation.table.as_str());
+        let (query, parameters) = work.plan.query(place, &columns, &work.filters, &work.order, work.limit);
         let parameters = if parameters.is_empty() { Params::Empty } else { Params::Positional(parameters) };
         conn.is_busy = true;
         let rows = connect::rows(&mut conn.conn, &query, parameters).await;

@@ -22,7 +22,8 @@ pub(super) async fn read(
     out: &mut Out,
 ) -> Result<(), SourceError> {
     let columns = work.plan.columns_of(&work.schema);
-    let (query, parameters) = work.plan.query(&work.relation, &columns, &work.filters, work.limit);
+    let (query, parameters) =
+        work.plan.query(&work.relation, &columns, &work.filters, &work.order, work.limit);
     let parameters = parameters.iter().map(|text| (text.as_str(), Type::TEXT));
     conn.is_busy = true;
     let rows = conn.client.query_typed_raw(&query, parameters).await;
