@@ -65,6 +65,15 @@ fn shown(value: &Value) -> Option<String> {
     }
 }
 
+/// The number of rows that the server counted.
+fn counted(value: Option<&Value>) -> u64 {
+    match value {
+        Some(Value::Int(count)) => u64::try_from(*count).unwrap_or_default(),
+        Some(Value::UInt(count)) => *count,
+        _ => 0,
+    }
+}
+
 #[async_trait::async_trait]
 impl Driver for Mysql {
     type Conn = Conn;
@@ -137,6 +146,10 @@ impl Driver for Mysql {
         let mut rows = rows.map_err(|error| self.connector.error(&error))?;
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| self.connector.error(&error))?;
+            if columns.is_empty() {
+                out.end_rows(counted(row.as_ref(0))).await?;
+                continue;
+            }
             for (index, (name, column)) in columns.iter().enumerate() {
                 let cell = column.cell(name, row.as_ref(index).unwrap_or(&Value::NULL), self.unfit)?;
                 out.append(index, cell)?;

@@ -110,7 +110,7 @@ impl Plan {
             .all(|key| self.columns.get(&key.column).is_some_and(|column| column.compare.is_ordered()))
     }
 
-    /// The query that reads columns of a relation, and its parameters.
+    /// The query that reads columns of a relation, and its parameters. Rows without columns are counted.
     pub(crate) fn query(
         &self,
         (schema, table): (&str, &str),
@@ -120,7 +120,8 @@ impl Plan {
         limit: Option<usize>,
     ) -> (String, Vec<Value>) {
         let list: Vec<&str> = columns.iter().map(|(_, column)| column.expression.as_str()).collect();
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let counted = list.is_empty();
+        let list = if counted { "1".to_owned() } else { list.join(", ") };
         let mut query = format!("SELECT {list} FROM {}.{}", identifier(schema), identifier(table));
         let mut parameters = Vec::new();
         let parts: Vec<String> =
@@ -136,6 +137,9 @@ impl Plan {
         }
         if let Some(limit) = limit {
             query.push_str(&format!(" LIMIT {limit}"));
+        }
+        if counted {
+            query = format!("SELECT COUNT(*) FROM ({query}) AS `counted`");
         }
         (query, parameters)
     }

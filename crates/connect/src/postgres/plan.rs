@@ -153,7 +153,7 @@ impl Plan {
             .all(|key| known(key).is_some_and(|column| column.faithful && column.compare.is_ordered()))
     }
 
-    /// The query that reads columns of a relation, and its parameters, all of them text.
+    /// The query that reads columns of a relation, and its parameters, all of them text. Rows without columns are counted.
     pub(crate) fn query(
         &self,
         relation: &Relation,
@@ -163,7 +163,8 @@ impl Plan {
         limit: Option<usize>,
     ) -> (String, Vec<String>) {
         let list: Vec<&str> = columns.iter().map(|(_, column)| column.expression.as_str()).collect();
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let counted = list.is_empty();
+        let list = if counted { "1".to_owned() } else { list.join(", ") };
         let schema = relation.schema.as_deref().unwrap_or("public");
         let mut query = format!("SELECT {list} FROM {}.{}", identifier(schema), identifier(&relation.table));
         let mut parameters = Vec::new();
@@ -181,6 +182,9 @@ impl Plan {
         }
         if let Some(limit) = limit {
             query.push_str(&format!(" LIMIT {limit}"));
+        }
+        if counted {
+            query = format!("SELECT count(*) FROM ({query}) AS \"counted\"");
         }
         (query, parameters)
     }

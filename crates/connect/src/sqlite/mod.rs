@@ -252,6 +252,17 @@ impl Reader {
         let mut rows = query.prepared().fetch(connection);
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| failed(&error))?;
+            if self.columns.is_empty() {
+                let count: i64 = row.try_get(0).map_err(|error| failed(&error))?;
+                let mut left = u64::try_from(count).unwrap_or_default();
+                while left > 0 {
+                    left -= self.batch.end_rows(left);
+                    if left > 0 && sender.send(self.batch.take()).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                continue;
+            }
             for (index, (name, column)) in self.columns.iter().enumerate() {
                 column.append(name, &row, index, &mut self.batch)?;
             }

@@ -148,6 +148,7 @@ impl Plan {
         })
     }
 
+    /// The query that reads columns of a relation. Rows without columns are counted.
     pub(crate) fn query(
         &self,
         table: &str,
@@ -157,7 +158,8 @@ impl Plan {
         limit: Option<usize>,
     ) -> Query {
         let list: Vec<String> = columns.iter().map(|(name, _)| identifier(name)).collect();
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let counted = list.is_empty();
+        let list = if counted { "1".to_owned() } else { list.join(", ") };
         let mut text = format!("SELECT {list} FROM main.{}", identifier(table));
         let mut parameters = Vec::new();
         let column = |name: &str, _: bool| match self.columns.get(name) {
@@ -185,6 +187,9 @@ impl Plan {
         }
         if let Some(limit) = limit {
             text.push_str(&format!(" LIMIT {limit}"));
+        }
+        if counted {
+            text = format!("SELECT count(*) FROM ({text})");
         }
         Query { text, parameters }
     }

@@ -103,6 +103,17 @@ impl Out {
         Ok(())
     }
 
+    /// Ends so many rows that have no columns: they were counted, and not sent one by one.
+    pub(crate) async fn end_rows(&mut self, mut count: u64) -> Result<(), SourceError> {
+        while count > 0 {
+            count -= self.batch.end_rows(count);
+            if count > 0 {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn flush(&mut self) -> Result<(), SourceError> {
         let batch = self.batch.take()?;
         if self.sender.send(Ok(batch)).await.is_err() {

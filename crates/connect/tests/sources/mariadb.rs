@@ -210,8 +210,14 @@ async fn first_rows(server: &Mariadb, admin: &mut mysql_async::Conn) {
         assert_eq!(first_two(source.as_ref(), relation(), order, vec![]).await.unwrap(), first, "{order:?}");
     }
     let some = Filter::IsNull { column: "salary".into(), negated: true };
-    let found = first_two(source.as_ref(), relation(), &["salary asc"], vec![some]).await.unwrap();
+    let found = first_two(source.as_ref(), relation(), &["salary asc"], vec![some.clone()]).await.unwrap();
     assert_eq!(found, "4, 1");
+    // Rows without columns are counted.
+    for (limit, count) in [(None, 3), (Some(2), 2)] {
+        let (projection, filters) = (Some(vec![]), vec![some.clone()]);
+        let scan = Scan { projection, filters, limit, ..Scan::all(relation()) };
+        assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap(), vec![vec![]; count]);
+    }
 }
 
 async fn discovery(server: &Mariadb, admin: &mut mysql_async::Conn) {

@@ -168,6 +168,17 @@ async fn filters_and_limits_are_the_servers_work_where_they_mean_the_same() {
     let stream = source.scan(scan).await.unwrap();
     assert!(!stream.limited);
     assert_eq!(rows(stream).await.unwrap().len(), 4);
+
+    // Rows without columns are counted, and not sent.
+    let filters = vec![compare("id", Operator::Gt, Literal::Int(1))];
+    for (limit, count, end) in [(None, 3, ""), (Some(2), 2, " LIMIT 2")] {
+        let (projection, filters) = (Some(vec![]), filters.clone());
+        let scan = Scan { projection, filters, limit, ..Scan::all(relation()) };
+        assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap(), vec![vec![]; count]);
+        let sent: String = admin.query_one(last, &[]).await.unwrap().get(0);
+        let inner = format!("SELECT 1 FROM \"public\".\"emp\" WHERE (\"id\" > $1::int8){end}");
+        assert_eq!(sent, format!("SELECT count(*) FROM ({inner}) AS \"counted\""));
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tidegate_connect::{
     ErrorCode, FileContent, FileSource, Filter, Literal, Operator, Order, Relation, Scan, Settings,
@@ -121,6 +122,34 @@ async fn the_first_rows_are_chosen_where_the_order_is_the_engines() {
     let stream = source.scan(scan).await.unwrap();
     assert_eq!((stream.filtered.as_slice(), stream.limited), (&[true, false][..], false));
     assert_eq!(rows(stream).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn rows_without_columns_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "CREATE TABLE t (id INTEGER PRIMARY KEY);
+         INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n";
+    let source = open(made(&dir.path().join("a"), script).await, &here()).await.unwrap();
+    let none = |filters: Vec<Filter>, limit: Option<usize>| Scan {
+        projection: Some(vec![]),
+        filters,
+        limit,
+        ..Scan::all(Relation::new("main", "t"))
+    };
+    let above =
+        |id: i64| Filter::Compare { column: "id".into(), operator: Operator::Gt, value: Literal::Int(id) };
+    for (scan, count) in [
+        (none(vec![], None), 20_000),
+        (none(vec![], Some(9_000)), 9_000),
+        (none(vec![above(3_616)], None), 16_384),
+        (none(vec![above(20_000)], None), 0),
+        (none(vec![above(19_999)], Some(5)), 1),
+    ] {
+        let batches: Vec<_> = source.scan(scan).await.unwrap().collect().await;
+        let sizes: Vec<usize> = batches.into_iter().map(|batch| batch.unwrap().num_rows()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), count);
+        assert!(sizes.iter().all(|size| (1..=8_192).contains(size)), "{sizes:?}");
+    }
 }
 
 #[tokio::test]
