@@ -1,5 +1,6 @@
 //! The attacks on relations in PostgreSQL and MariaDB, and what the servers' own logs say they were asked: the policy's filter and
-//! comparisons of unmasked columns with values, behind the policy the first rows by unmasked columns, and nothing else. A server is started once for all of it, for that takes seconds.
+//! comparisons of unmasked columns with values, behind the policy the first rows by unmasked columns, and nothing else. A server is started
+//! once for all of it, for that takes seconds.
 
 #[path = "../../../connect/tests/sources/databases.rs"]
 #[expect(clippy::disallowed_methods, reason = "these tests start the servers they ask")]
