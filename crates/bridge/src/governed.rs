@@ -1,37 +1,47 @@
 //! What one person may see of data sources, for the engine.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
 use tidegate_catalog::sources::{DataSource, SourceRefusal};
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{
-    Code, Decision, Decisions, GovernedRelation, Pushed, QueryError, RelationName, Relations, Rows, describe,
-    open_rows,
+    Code, Decisions, GovernedRelation, QueryError, RelationName, Relations, Rows, describe, open_rows,
 };
+use tidegate_kernel::cache::Stamp;
 use tidegate_kernel::fault::Refused;
 use tidegate_kernel::{Fault, Kernel, Member, Reader};
 use tidegate_policies::Policies;
-use tidegate_policies::evaluations::record::Evaluated;
 use tidegate_policies::governed::governance::{Asker, Governance};
-use tidegate_policies::hooks::KnownRelation;
+use tidegate_policies::hooks::{KnownRelation, SourceRelations};
 use tidegate_policy::{Decision as Access, Limits, Resolved};
 use tidegate_prompts::hooks::place_since;
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
-use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::queries::fault;
+use crate::recorder::{Recorded, Recorder};
 use crate::references::without_unseen;
+use crate::relations::CatalogRelations;
 use crate::side_doors::known_relation;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A relation that was opened, as policies look at it, with what is left of it.
+#[derive(Clone)]
+struct Opened {
+    relation: tidegate_policy::Relation,
+    /// The number of the workspace of its data source.
+    workspace: i64,
+    resolved: Arc<Resolved>,
+}
+
+/// A relation that is denied, with what was decided.
+type Denied = (RelationName, Arc<Resolved>);
 
 /// A discovered relation that the person may see.
 struct Known {
@@ -51,9 +61,15 @@ pub(crate) struct PersonRelations {
     /// Each with what it is called in this query.
     sources: Vec<(String, DataSource)>,
     schemas: Vec<String>,
+    /// The number of the workspace in which the query runs.
+    workspace: Option<i64>,
     /// When the query began, if it counts against the person's limits.
     began: Option<Timestamp>,
     known: OnceCell<Vec<Known>>,
+    /// What was found to be denied when it was opened, by the columns that it has now.
+    denied_late: Mutex<Vec<Denied>>,
+    /// What was opened for the query.
+    in_use: Mutex<Vec<Opened>>,
 }
 
 impl PersonRelations {
@@ -72,7 +88,7 @@ impl PersonRelations {
         let Some(governance) = governance else {
             return Err(QueryFailure::new(QueryCode::PolicyDenied, "You are no member of the organization."));
         };
-        Self::under(kernel, catalog, Arc::new(governance), reader)
+        Ok(Self { workspace, ..Self::under(kernel, catalog, Arc::new(governance), reader)? })
     }
 
     /// As somebody else would see them: what is read is what the reader reaches, and what is left of it what `governance` leaves.
@@ -91,8 +107,11 @@ impl PersonRelations {
             who,
             sources: Vec::new(),
             schemas: Vec::new(),
+            workspace: None,
             began: None,
             known: OnceCell::new(),
+            denied_late: Mutex::new(Vec::new()),
+            in_use: Mutex::new(Vec::new()),
         })
     }
 
@@ -150,14 +169,35 @@ impl PersonRelations {
     }
 
     /// Who keeps what is decided: written by this runtime, whichever the engine's is.
-    pub(crate) fn decisions(&self, policies: &Arc<Policies>) -> Arc<dyn Decisions> {
+    pub(crate) fn decisions(&self, policies: &Arc<Policies>, recorded: Recorded) -> Arc<dyn Decisions> {
         let slugs = self.sources.iter().map(|(slug, source)| (slug.clone(), source.number));
-        Arc::new(Recorder {
-            policies: Arc::clone(policies),
-            who: self.who,
-            sources: slugs.collect(),
-            handle: Handle::current(),
-        })
+        Arc::new(Recorder::new(policies, self.who, recorded, slugs.collect()))
+    }
+
+    /// Whether the person would be shown the same rows now of what the query has opened: their token, their place, the data sources and
+    /// the policies are looked at again.
+    pub(crate) async fn shows_the_same(&self, policies: &Policies) -> Result<bool, QueryFailure> {
+        for (_, source) in &self.sources {
+            match self.catalog.data_source_to_query(&self.reader, source.number).await {
+                Ok(_) => {}
+                Err(Refused::Rule(_)) => return Ok(false),
+                Err(Refused::Fault(error)) => return Err(fault(&error)),
+            }
+        }
+        let Member { account, organization, .. } = self.who;
+        let asker =
+            Asker { account, organization, workspace: self.workspace, datasets: Vec::new(), query: None };
+        let governance = policies.governance(&asker).await.map_err(|error| fault(&error))?;
+        let Some(governance) = governance else { return Ok(false) };
+        let (opened, now) = (self.in_use.lock().unwrap_or_else(PoisonError::into_inner), self.kernel.now());
+        Ok(opened.iter().all(|Opened { relation, workspace, resolved }| {
+            resolved.shows_as(&governance.resolve(relation, Some(*workspace), now))
+        }))
+    }
+
+    /// Changes of what decides what the person sees, as far as this node has heard of them.
+    pub(crate) fn changes(&self) -> Stamp {
+        self.kernel.stamp(&[self.who.account.0, self.who.organization.0])
     }
 
     /// All that was discovered and is not denied. Read once for a query.
@@ -201,6 +241,24 @@ impl PersonRelations {
         }
         let name = RelationName::new(slug, relation.schema.as_deref(), table.name.clone());
         Some(Known { name, relation, table, resolved })
+    }
+
+    /// Discovered relations of that name in the data sources of the query that the person may not see.
+    async fn denied_called(&self, table: &str) -> Result<Vec<Denied>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = CatalogRelations.relations(&mut unit, self.who.organization, table).await?;
+        drop(unit);
+        let denied = found.into_iter().filter_map(|relation| {
+            let (slug, _) = self.sources.iter().find(|(_, source)| source.number == relation.source)?;
+            let schema = relation.schema.as_deref();
+            if !self.schemas.is_empty() && !self.schemas.iter().any(|one| one == schema.unwrap_or_default()) {
+                return None;
+            }
+            let name = RelationName::new(slug, schema, relation.table.clone());
+            let resolved = self.governance.resolve_known(&relation, self.kernel.now());
+            (resolved.decision != Access::Allowed).then(|| (name, Arc::new(resolved)))
+        });
+        Ok(denied.collect())
     }
 
     async fn opened(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
@@ -262,7 +320,7 @@ impl PersonRelations {
 }
 
 /// Who reads, if they may.
-fn authorized(reader: &Reader) -> Result<Member, QueryFailure> {
+pub(crate) fn authorized(reader: &Reader) -> Result<Member, QueryFailure> {
     reader.authorize(Permission::QueryData).map_err(|forbidden| fault(&forbidden.into()))
 }
 
@@ -327,15 +385,31 @@ impl Relations for PersonRelations {
         let KnownRelation { source, workspace, schema: schema_name, table, .. } = &known.relation;
         let relation = describe(*source, schema_name.as_deref(), table, &schema);
         let resolved = self.governance.resolve(&relation, Some(*workspace), self.kernel.now());
+        let resolved = Arc::new(resolved);
         if resolved.decision != Access::Allowed {
+            let mut late = self.denied_late.lock().unwrap_or_else(PoisonError::into_inner);
+            late.push((name.clone(), resolved));
             return Ok(None);
         }
+        let opened = Opened { relation, workspace: *workspace, resolved: Arc::clone(&resolved) };
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
         let governance = Arc::clone(&self.governance);
         Ok(Some(GovernedRelation {
             rows,
-            resolved: Arc::new(resolved),
+            resolved,
             hash: Arc::new(move |value: &[u8]| governance.hash(value)),
         }))
+    }
+
+    async fn denied(&self, table: &str) -> Vec<(RelationName, Arc<Resolved>)> {
+        let late = self.denied_late.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.denied_called(table).await {
+            Ok(denied) => late.into_iter().chain(denied).collect(),
+            Err(error) => {
+                tracing::error!(%error, "what was denied cannot be recorded");
+                late
+            }
+        }
     }
 
     async fn admit(&self, limits: &Limits) -> Result<(), QueryError> {
@@ -347,58 +421,5 @@ impl Relations for PersonRelations {
             self.within(began, limited.value, DAY, "24 hours").await?;
         }
         Ok(())
-    }
-}
-
-/// What was left to the source, for the record of what policies decided: administrators read it, and nobody else.
-fn left_to_source(decision: &Decision) -> Map<String, Value> {
-    let readings = decision.pushed.iter().map(|pushed| {
-        let Pushed { columns, filters, order, limit } = pushed;
-        json!({ "columns": columns, "filters": filters, "order": order, "limit": limit })
-    });
-    let readings: Vec<Value> = readings.collect();
-    Map::from_iter([("pushed_down".to_owned(), Value::from(readings))])
-}
-
-/// Writes what was decided down.
-struct Recorder {
-    policies: Arc<Policies>,
-    who: Member,
-    /// Numbers of data sources by what they are called in the query.
-    sources: HashMap<String, i64>,
-    handle: Handle,
-}
-
-impl Decisions for Recorder {
-    fn keep(&self, decisions: Vec<Decision>) {
-        let (policies, who, sources) = (Arc::clone(&self.policies), self.who, self.sources.clone());
-        self.handle.spawn(async move {
-            let relation = |decision: &Decision| tidegate_policy::Relation {
-                source: sources.get(&decision.relation.source).copied().unwrap_or_default(),
-                schema: Some(decision.relation.schema.clone())
-                    .filter(|schema| schema != RelationName::NO_SCHEMA),
-                table: decision.relation.table.clone(),
-                columns: Vec::new(),
-            };
-            let relations: Vec<tidegate_policy::Relation> = decisions.iter().map(relation).collect();
-            let evaluated: Vec<Evaluated<'_>> = decisions
-                .iter()
-                .zip(&relations)
-                .map(|(decision, relation)| Evaluated {
-                    organization: who.organization,
-                    user: who.number,
-                    query: None,
-                    relation,
-                    resolved: &decision.resolved,
-                    rows_returned: Some(decision.rows),
-                    rows_filtered: None,
-                    ip: "",
-                    metadata: left_to_source(decision),
-                })
-                .collect();
-            if let Err(error) = policies.record(&evaluated).await {
-                tracing::error!(%error, "what policies decided cannot be written");
-            }
-        });
     }
 }

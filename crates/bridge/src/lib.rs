@@ -9,11 +9,13 @@ mod files;
 mod governed;
 mod planner;
 mod queries;
+mod recorder;
 mod references;
 mod relations;
 mod side_doors;
 mod simulations;
 mod sources;
+mod watched;
 
 use std::sync::Arc;
 

@@ -8,7 +8,6 @@ use futures_util::{FutureExt, StreamExt};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::hooks::sources_seen;
 use tidegate_database::Unit;
-use tidegate_domain::Timestamp;
 use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request, Shape};
 use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader};
 use tidegate_policies::Policies;
@@ -17,7 +16,9 @@ use tidegate_prompts::ports::{
     Sources,
 };
 
-use crate::governed::PersonRelations;
+use crate::governed::{PersonRelations, authorized};
+use crate::recorder::Recorded;
+use crate::watched::{Watched, watched};
 
 /// Data sources of the catalog.
 pub(crate) struct CatalogSources;
@@ -114,14 +115,14 @@ impl GovernedQueries {
     }
 
     /// What the engine is asked.
-    fn query(&self, request: &QueryRequest, relations: PersonRelations) -> Request {
+    fn query(&self, request: &QueryRequest, relations: Arc<PersonRelations>) -> Request {
         let parameters = match request.parameters.as_slice() {
             [] => Parameters::None,
             values => Parameters::Positional(values.to_vec()),
         };
         Request {
             person: relations.person(),
-            relations: Arc::new(relations),
+            relations,
             sql: request.sql.clone(),
             parameters,
             limits: self.limits,
@@ -131,25 +132,31 @@ impl GovernedQueries {
         }
     }
 
-    /// Where `began` is given it counts against limits, as the one that began then.
+    /// What is recorded counts against limits, too, as the one that began then.
     async fn start(
         &self,
         request: &QueryRequest,
-        began: Option<Timestamp>,
+        recorded: Option<Recorded>,
     ) -> Result<QueryAnswer, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
+        let who = authorized(reader)?;
+        // Before anything is looked at: what changes meanwhile shows.
+        let changes = self.kernel.stamp(&[who.account.0, who.organization.0]);
         let relations = self.person(reader, *workspace, sources, schemas).await?;
-        let relations = match began {
-            Some(began) => relations.counted(began),
+        let relations = Arc::new(match recorded {
+            Some(recorded) => relations.counted(recorded.began),
             None => relations,
-        };
+        });
         let undiscovered = relations.undiscovered();
         let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
-        let decisions = began.map(|_| relations.decisions(&self.policies));
+        let decisions = recorded.map(|recorded| relations.decisions(&self.policies, recorded));
+        let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
+        let watch = Arc::new(watch);
         let query = Request { decisions, ..self.query(request, relations) };
         let answer = self.engine.query(query).await.map_err(failed)?;
         let schema = Arc::clone(&answer.schema);
-        Ok(QueryAnswer { schema, batches: answer.map(|batch| batch.map_err(failure)).boxed() })
+        let batches = answer.map(|batch| batch.map_err(failure)).boxed();
+        Ok(QueryAnswer { schema, batches: watched(batches, Arc::clone(&watch)), watch: Some(watch) })
     }
 }
 
@@ -175,18 +182,18 @@ impl Queries for GovernedQueries {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = self.person(reader, *workspace, sources, schemas).await?;
         let undiscovered = relations.undiscovered();
-        let shape = self.engine.shape(self.query(request, relations)).await;
+        let shape = self.engine.shape(self.query(request, Arc::new(relations))).await;
         let Shape { schema, parameters } =
             shape.map_err(|error| undiscovered_too(failure(error), undiscovered.as_deref()))?;
         Ok(QueryShape { schema, parameters })
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
-        let began = match request.purpose {
-            Purpose::Answer { began } => Some(began),
+        let recorded = match request.purpose {
+            Purpose::Answer { began, execution, ip } => Some(Recorded { began, execution, ip }),
             Purpose::Lookup | Purpose::Operator => None,
         };
-        self.start(&request, began).await
+        self.start(&request, recorded).await
     }
 
     async fn fingerprint(

@@ -89,6 +89,13 @@ pub struct DataSettings {
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(300))]
     pub pool_idle: Duration,
+    /// Bytes of disk that temporary files of data sources may have on a node: copies of files, and rows that are fetched from services without
+    /// columns. They have no names, are below TMPDIR (/tmp), and end with the connections. Have them on a disk, not in memory (tmpfs).
+    #[default(32 << 30)]
+    pub temporary_bytes: u64,
+    /// The same of one organization.
+    #[default(8 << 30)]
+    pub temporary_bytes_per_organization: u64,
     /// Longest time in seconds for which a request waits for a test or a discovery. Keep it below http.deadline. A discovery that
     /// takes longer goes on in the background.
     #[serde(with = "seconds")]

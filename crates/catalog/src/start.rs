@@ -19,7 +19,7 @@ impl Catalog {
         kernel.register_hooks(Arc::new(CatalogHooks));
         PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
         let catalog = Arc::new(Self {
-            pools: Pools::new(settings.connections_per_organization),
+            pools: Pools::new(&settings),
             slots: Slots::new(settings.at_once, settings.at_once_per_organization),
             discovery_turns: Slots::new(discovery_job::AT_ONCE, discovery_job::EACH),
             running: Running::default(),

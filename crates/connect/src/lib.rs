@@ -9,6 +9,7 @@
 mod address;
 mod cassandra;
 mod discovered;
+mod disk;
 mod error;
 mod files;
 mod filter;
@@ -40,6 +41,7 @@ mod wire;
 
 pub use address::mask_password;
 pub use discovered::{Column, Discovered, ForeignKey, Schema, Table, TableKind};
+pub use disk::DiskBudget;
 pub use error::{ErrorCode, SourceError};
 pub use files::ParquetContent;
 pub use filter::{Filter, Literal, Operator};

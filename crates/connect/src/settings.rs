@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
+use crate::disk::DiskBudget;
 use crate::error::{SourceError, quoted};
 use crate::registry::SourceType;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     /// Options of the type, by the names in `docs/sources.md`.
     pub metadata: Map<String, Value>,
     pub credentials: Credentials,
+    /// What its temporary files may have together with those of others.
+    pub disk: DiskBudget,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             pool_size: 5,
             metadata: Map::new(),
             credentials: Credentials::default(),
+            disk: DiskBudget::default(),
         }
     }
 
@@ -157,8 +161,8 @@ impl Credentials {
         self.ssl_key.as_ref().or(self.api_key.as_ref()).map(Secret::expose)
     }
 
-    /// Replaces every secret in a text a driver wrote, also as it stands in a form and in the header of HTTP's Basic scheme: servers repeat
-    /// what they were sent. The user's name stays: operators need it, and it is no secret.
+    /// Replaces every secret in a text a driver wrote, also as it stands in a form, in JSON, and in the header of HTTP's Basic scheme: servers
+    /// repeat what they were sent. The user's name stays: operators need it, and it is no secret.
     pub(crate) fn redact(&self, text: &str) -> String {
         let secrets = [
             &self.password,
@@ -178,6 +182,8 @@ impl Credentials {
             if !plain.is_empty() {
                 let encoded: String = byte_serialize(plain.as_bytes()).collect();
                 clean = clean.replace(plain, "***").replace(&encoded, "***");
+                let written = Zeroizing::new(Value::from(plain).to_string());
+                clean = clean.replace(written.trim_matches('"'), "***");
             }
         }
         clean
@@ -241,6 +247,7 @@ mod tests {
             username: secret("ada"),
             password: secret("pass:w\u{f6}rd"),
             client_secret: secret("a+b/c d"),
+            oauth_token: secret("t\\o\"k\ten"),
             ..Credentials::default()
         };
         let basic = STANDARD.encode("ada:pass:w\u{f6}rd");
@@ -248,12 +255,14 @@ mod tests {
             "pass:w\u{f6}rd".to_owned(),
             "client_id=x&client_secret=a%2Bb%2Fc+d".to_owned(),
             "the secret is a+b/c d".to_owned(),
+            "{\"token\":\"t\\\\o\\\"k\\ten\"}".to_owned(),
             format!("authorization: Basic {basic}"),
         ] {
             let clean = credentials.redact(&text);
             assert!(clean.contains("***"), "{clean}");
             assert!(!clean.contains("w\u{f6}rd") && !clean.contains(&basic), "{clean}");
             assert!(!clean.contains("a+b") && !clean.contains("a%2Bb"), "{clean}");
+            assert!(!clean.contains("ten"), "{clean}");
         }
         assert_eq!(credentials.redact("ada"), "ada");
         assert_eq!(Credentials::default().redact("as it is"), "as it is");

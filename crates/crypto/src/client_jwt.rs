@@ -21,6 +21,8 @@ const MAX_KEYS: usize = 16;
 const MAX_KID: usize = 256;
 /// Shortest and longest modulus of RSA, in bytes (RFC 7518 section 3.3).
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
+/// Longest public exponent, in bytes: 65537 has three. Verifying with a long one costs as much as signing, and strangers may register keys.
+const LONGEST_EXPONENT: usize = 4;
 /// The members of a public key (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2). Only these are kept.
 const PUBLIC: [&str; 9] = ["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"];
 /// The members of a private or secret key.
@@ -237,6 +239,12 @@ fn public(members: &Map<String, Value>) -> Result<Value, ClientKeysError> {
             return Err(ClientKeysError::Unusable);
         }
     }
+    if let Some(exponent) = kept.get("e").and_then(Value::as_str) {
+        let exponent = URL_SAFE_NO_PAD.decode(exponent).map_err(|_| ClientKeysError::Malformed)?;
+        if !(1..=LONGEST_EXPONENT).contains(&exponent.len()) {
+            return Err(ClientKeysError::Unusable);
+        }
+    }
     Ok(Value::Object(kept))
 }
 
@@ -352,9 +360,12 @@ mod tests {
         assert_eq!(with("use", json!("enc")), Err(ClientKeysError::Unusable));
         let short = json!({"kty": "RSA", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode([0xff_u8; 128])});
         let long = json!({"kty": "RSA", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode([0xff_u8; 1025])});
+        let modulus = URL_SAFE_NO_PAD.encode([0xff_u8; 256]);
+        let slow = json!({"kty": "RSA", "e": URL_SAFE_NO_PAD.encode([0xff_u8; 5]), "n": modulus});
         for (set, error) in [
             (json!({ "keys": [short] }), ClientKeysError::Unusable),
             (json!({ "keys": [long] }), ClientKeysError::Unusable),
+            (json!({ "keys": [slow] }), ClientKeysError::Unusable),
             (json!({ "keys": [] }), ClientKeysError::Malformed),
             (json!({ "keys": [1] }), ClientKeysError::Malformed),
             (json!({ "keys": vec![json!({}); MAX_KEYS + 1] }), ClientKeysError::Malformed),

@@ -6,7 +6,11 @@ mod tests;
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, decode, decode_header, encode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tidegate_domain::{AccessClaims, Secret, Timestamp};
 
@@ -33,15 +37,74 @@ struct Keys {
 }
 
 /// Why an access token is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// One of ours, past its end. The client should refresh.
     #[error("the access token has expired")]
-    Expired,
-    /// Anything else: malformed, not signed by a key of this ring, or meant for another audience. The difference would
-    /// help attackers only.
+    Expired {
+        /// Its `exp`.
+        at: Timestamp,
+    },
+    /// Anything else. The client is not told which: the difference would help attackers only. The operator is.
     #[error("the access token is invalid")]
-    Invalid,
+    Invalid(TokenFault),
+}
+
+/// What is wrong with a token, in the words of RFC 7515 and RFC 7519: for the operator's log. Of a token that no key of ours signed nothing
+/// is repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// Nothing of it is read.
+    #[error("malformed: longer than {MAX_TOKEN} bytes")]
+    TooLong,
+    /// No compact JWS, or one with `alg` `none`.
+    #[error("malformed: neither an opaque token nor a JWT with a signature that is supported")]
+    Malformed,
+    /// The header does not name its key.
+    #[error("kid: missing")]
+    NoKey,
+    /// It names one that is not known here, and says that it is from here: the key was revoked, is retired, or is of another database.
+    #[error("kid: unknown, or of a key that was retired or revoked; iss is this server's")]
+    UnknownKey,
+    /// The same, and it does not even say that it is from here.
+    #[error("kid: unknown; iss is not this server's public_url, but another issuer's")]
+    OthersKey,
+    /// RFC 7515 section 4.1.11.
+    #[error("crit: critical extensions are not supported")]
+    Critical,
+    /// An ID token, or another one that is signed with the same keys.
+    #[error("typ: not at+jwt; is it an ID token?")]
+    Type,
+    /// The key decides (RFC 8725 section 3.1).
+    #[error("alg: not that of its key")]
+    Algorithm,
+    /// Changed, cut off, or signed by another key.
+    #[error("signature: wrong")]
+    Signature,
+    /// Signed by a key of ours, and it does not say what an access token says.
+    #[error("claims: not those of an access token")]
+    Claims,
+    /// Signed by a key of ours under another name: `public_url` was changed.
+    #[error("iss: {0}, which is not public_url")]
+    Issuer(String),
+    /// Signed by a key of ours for another API.
+    #[error("aud: {0}, which is not public_url")]
+    Audience(String),
+}
+
+/// Longest part of a signed claim that is repeated, in characters.
+const MAX_REPEATED: usize = 200;
+
+impl TokenFault {
+    /// That a token is for other APIs than this installation.
+    pub fn of_audience(claims: &AccessClaims) -> Self {
+        Self::Audience(shortened(&claims.aud))
+    }
+}
+
+/// The beginning of a claim, in one line.
+fn shortened(claim: &str) -> String {
+    claim.chars().take(MAX_REPEATED).flat_map(char::escape_debug).collect()
 }
 
 /// The signing library refused.
@@ -97,7 +160,11 @@ impl KeyRing {
     /// [`TokenError::Invalid`].
     pub fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenError> {
         let claims = self.verify_for_any_audience(token, issuer, now)?;
-        if claims.is_for(issuer) { Ok(claims) } else { Err(TokenError::Invalid) }
+        if claims.is_for(issuer) {
+            Ok(claims)
+        } else {
+            Err(TokenError::Invalid(TokenFault::of_audience(&claims)))
+        }
     }
 
     /// The same of a token that may be for another API: to say whether it is valid (RFC 7662), never to admit its bearer.
@@ -110,22 +177,30 @@ impl KeyRing {
         issuer: &str,
         now: Timestamp,
     ) -> Result<AccessClaims, TokenError> {
-        if token.len() > MAX_TOKEN {
-            return Err(TokenError::Invalid);
-        }
-        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let key = self.key_for(&header).ok_or(TokenError::Invalid)?;
-        let claims = decode::<AccessClaims>(token, key.decoding(), key.validation())
-            .map_err(|_| TokenError::Invalid)?
-            .claims;
-        if claims.iss != issuer {
-            return Err(TokenError::Invalid);
-        }
+        let claims = self.read(token, issuer).map_err(TokenError::Invalid)?;
+        let at = Timestamp::from_seconds(claims.exp);
         // RFC 7519 section 4.1.4: "on or after".
-        if now >= Timestamp::from_seconds(claims.exp) {
-            return Err(TokenError::Expired);
+        if now >= at { Err(TokenError::Expired { at }) } else { Ok(claims) }
+    }
+
+    /// What `token` says, if this installation issued it, however old it is.
+    fn read(&self, token: &str, issuer: &str) -> Result<AccessClaims, TokenFault> {
+        if token.len() > MAX_TOKEN {
+            return Err(TokenFault::TooLong);
         }
-        Ok(claims)
+        let header = decode_header(token).map_err(|_| TokenFault::Malformed)?;
+        let key = self.key_for(&header).map_err(|fault| match fault {
+            TokenFault::UnknownKey if !says_issuer(token, issuer) => TokenFault::OthersKey,
+            fault => fault,
+        })?;
+        // The signature is looked at before the claims are.
+        let verified = decode::<AccessClaims>(token, key.decoding(), key.validation());
+        let claims = verified.map_err(|error| match error.kind() {
+            ErrorKind::Json(_) | ErrorKind::Utf8(_) => TokenFault::Claims,
+            _ => TokenFault::Signature,
+        })?;
+        let claims = claims.claims;
+        if claims.iss == issuer { Ok(claims) } else { Err(TokenFault::Issuer(shortened(&claims.iss))) }
     }
 
     /// The public keys, as `/.well-known/jwks.json` publishes them, the one that signs first.
@@ -145,15 +220,33 @@ impl KeyRing {
     ///
     /// The key decides the algorithm, never the token (RFC 8725 section 3.1). Keys inside the header (`jwk`, `jku`,
     /// `x5c`) are not looked at. Extensions that must be understood (`crit`) are not (RFC 7515 section 4.1.11).
-    fn key_for(&self, header: &Header) -> Option<&VerificationKey> {
-        let typed = header.typ.as_deref().is_some_and(is_access_token);
-        let kid = header.kid.as_deref()?;
-        self.0
-            .verifying
-            .iter()
-            .find(|key| key.kid() == kid && key.algorithm().jws() == header.alg)
-            .filter(|_| typed && header.crit.is_none())
+    fn key_for(&self, header: &Header) -> Result<&VerificationKey, TokenFault> {
+        let kid = header.kid.as_deref().ok_or(TokenFault::NoKey)?;
+        let is_named = |key: &&VerificationKey| key.kid() == kid;
+        let Some(key) = self.0.verifying.iter().find(is_named) else {
+            // Such a key signs ID tokens alone.
+            let is_of_id_token = self.0.of_id_tokens.iter().any(|key| key.kid() == kid);
+            return Err(if is_of_id_token { TokenFault::Type } else { TokenFault::UnknownKey });
+        };
+        if !header.typ.as_deref().is_some_and(is_access_token) {
+            return Err(TokenFault::Type);
+        }
+        if key.algorithm().jws() != header.alg {
+            return Err(TokenFault::Algorithm);
+        }
+        if header.crit.is_some() { Err(TokenFault::Critical) } else { Ok(key) }
     }
+}
+
+/// Whether a token that nobody here signed says that it is of that issuer. Tells two mistakes apart in the log, and nothing else: anybody can write that.
+fn says_issuer(token: &str, issuer: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Said {
+        iss: String,
+    }
+    let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    let said = payload.and_then(|payload| serde_json::from_slice::<Said>(&payload).ok());
+    said.is_some_and(|said| said.iss == issuer)
 }
 
 /// The header of tokens of type `typ` that `key` signs.

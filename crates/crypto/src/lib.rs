@@ -36,7 +36,7 @@ pub use digest::ContentDigest;
 pub use entropy::SystemEntropy;
 pub use issuer_keys::{AssertionKey, IssuerKeys, IssuerTokenError, pkce_challenge};
 pub use jwt::openid::HintError;
-pub use jwt::{KeyRing, SigningFailed, TokenError};
+pub use jwt::{KeyRing, SigningFailed, TokenError, TokenFault};
 pub use keys::{KeyError, RsaSize, SigningAlgorithm, SigningKey, VerificationKey};
 pub use mask_key::MaskKey;
 pub use master_key::{KeyId, MasterKey, MasterKeyError};

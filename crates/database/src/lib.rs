@@ -8,6 +8,7 @@ mod damage;
 mod denial;
 pub mod engine;
 pub mod error;
+pub mod put_off;
 mod repeats;
 mod statement;
 pub mod unit;

@@ -6,7 +6,8 @@
 /// Runs the statement; answers how many rows it changed.
 #[macro_export]
 macro_rules! execute {
-    ($unit:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+    ($unit:expr, $sql:expr $(, $value:expr)* $(,)?) => {{
+        $unit.run_put_off().await?;
         match $unit.connection($sql)? {
             $crate::engine::Connection::Sqlite(on) => {
                 $crate::sqlx::query($sql)$(.bind($value))*.execute(on).await.map(|done| done.rows_affected())
@@ -17,13 +18,14 @@ macro_rules! execute {
         }
         .map_err(|error| $unit.failed(error))
         .inspect(|_| $unit.succeeded())
-    };
+    }};
 }
 
 /// Runs the statement and reads its rows with the named `sqlx` fetch method.
 #[macro_export]
 macro_rules! fetch {
-    ($method:ident, $unit:expr, $row:ty, $sql:expr $(, $value:expr)* $(,)?) => {
+    ($method:ident, $unit:expr, $row:ty, $sql:expr $(, $value:expr)* $(,)?) => {{
+        $unit.run_put_off().await?;
         match $unit.connection($sql)? {
             $crate::engine::Connection::Sqlite(on) => {
                 $crate::sqlx::query_as::<_, $row>($sql)$(.bind($value))*.$method(on).await
@@ -34,7 +36,7 @@ macro_rules! fetch {
         }
         .map_err(|error| $unit.failed(error))
         .inspect(|_| $unit.succeeded())
-    };
+    }};
 }
 
 /// The one row there must be.
@@ -114,6 +116,38 @@ macro_rules! update_free {
     }};
 }
 
+/// Puts a statement off until the unit's next one that is not, or its commit: those put off are run in one trip, and nobody hears how many
+/// rows they changed. See [`Unit::put_off`](crate::Unit::put_off).
+#[macro_export]
+macro_rules! put_off {
+    ($unit:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        $crate::put_off_rows!($unit, $sql, [$($value),*], [(); 0], () => [])
+    };
+}
+
+/// The same of one statement that writes several rows: see [`execute_rows!`](crate::execute_rows).
+#[macro_export]
+macro_rules! put_off_rows {
+    ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
+        let mut added = Ok(());
+        match $unit.put_off($sql).await? {
+            $crate::put_off::Values::Sqlite(values) => {
+                $(added = added.and($crate::sqlx::Arguments::add(values, $shared));)*
+                for $row in $rows {
+                    $(added = added.and($crate::sqlx::Arguments::add(values, $value));)*
+                }
+            }
+            $crate::put_off::Values::Postgres(values) => {
+                $(added = added.and($crate::sqlx::Arguments::add(values, $shared));)*
+                for $row in $rows {
+                    $(added = added.and($crate::sqlx::Arguments::add(values, $value));)*
+                }
+            }
+        }
+        added.map_err(|error| $unit.cannot_send(error))
+    }};
+}
+
 /// Runs several statements in one trip. None of them reads what another one writes: on PostgreSQL they are one statement and see what was
 /// there before it. Each but the last has a name, which no table has; all share the placeholders. Keys by which their rows refer to one
 /// another are checked when all are written, on SQLite in their order.
@@ -186,6 +220,7 @@ macro_rules! update_and_insert {
 macro_rules! execute_rows {
     ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
         let sql: String = $sql;
+        $unit.run_put_off().await?;
         match $unit.connection(&sql)? {
             $crate::engine::Connection::Sqlite(on) => {
                 let mut query = $crate::sqlx::query($crate::sqlx::AssertSqlSafe(sql))$(.bind($shared))*;
@@ -212,6 +247,7 @@ macro_rules! execute_rows {
 macro_rules! fetch_rows {
     ($unit:expr, $out:ty, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
         let sql: String = $sql;
+        $unit.run_put_off().await?;
         match $unit.connection(&sql)? {
             $crate::engine::Connection::Sqlite(on) => {
                 let mut query =

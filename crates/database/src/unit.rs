@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::damage::Damage;
 use crate::engine::{Change, ChangeListener, Connection, Session};
+use crate::put_off::{PutOff, Values};
 use crate::{Result, StoreError};
 
 /// Most changes sent one by one; with more, the caches drop everything, which is quicker.
@@ -32,6 +33,8 @@ pub struct Unit {
     damage: Damage,
     /// What is to be written before the commit.
     deferred: Vec<Box<dyn Deferred>>,
+    /// Statements that are to be run before the next one.
+    put_off: Option<PutOff>,
     /// Rows that the unit made.
     made: Vec<Uuid>,
     /// Rows that the unit locked.
@@ -47,6 +50,7 @@ impl Unit {
             must_roll_back: false,
             damage,
             deferred: Vec::new(),
+            put_off: None,
             made: Vec::new(),
             locked: Vec::new(),
         }
@@ -78,6 +82,47 @@ impl Unit {
             deferred.write(self).await?;
         }
         Ok(())
+    }
+
+    /// Puts a statement off until the unit's next one that is not, or its commit, and then runs all of them in one trip: for repositories,
+    /// through [`crate::put_off!`], which adds its values. Of two that concern the same table the first is run before.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] as of [`Unit::connection`], and those of the statements that had to be run.
+    pub async fn put_off(&mut self, sql: &str) -> Result<&mut Values> {
+        if !self.session.writes() {
+            return Err(only_reads());
+        }
+        if self.put_off.as_ref().is_some_and(|put_off| put_off.concerns(sql)) {
+            self.run_put_off().await?;
+        }
+        if self.must_roll_back {
+            return Err(must_roll_back());
+        }
+        let is_postgres = self.is_postgres();
+        Ok(self.put_off.get_or_insert_with(|| PutOff::new(is_postgres)).add(sql))
+    }
+
+    /// Notes that a statement that is put off has a value that cannot be sent: the unit cannot be committed.
+    pub fn cannot_send(&mut self, error: sqlx::error::BoxDynError) -> StoreError {
+        self.must_roll_back = true;
+        self.failed(sqlx::Error::Encode(error))
+    }
+
+    /// Runs the statements that were put off.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn run_put_off(&mut self) -> Result<()> {
+        let Some(put_off) = self.put_off.take() else { return Ok(()) };
+        let sql = put_off.sql();
+        match put_off.run(sql.clone(), self.connection(&sql)?).await {
+            Ok(()) => {
+                self.succeeded();
+                Ok(())
+            }
+            Err(error) => Err(self.failed(error)),
+        }
     }
 
     /// Notes that the unit made a row: for repositories. Until it is committed, no other unit refers to it.
@@ -152,6 +197,7 @@ impl Unit {
         // the caches that a session has ended.
         let finishing = tokio::spawn(async move {
             self.write_deferred().await?;
+            self.run_put_off().await?;
             self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
             self.damage.present();
             if let Some(listener) = self.listener {

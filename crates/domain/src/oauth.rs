@@ -231,6 +231,11 @@ impl ClientAuthentication {
         matches!(self, Self::SecretBasic | Self::SecretPost | Self::SecretJwt)
     }
 
+    /// Whether it sends a JWT that it signed (RFC 7523).
+    pub const fn signs(self) -> bool {
+        matches!(self, Self::SecretJwt | Self::PrivateKeyJwt)
+    }
+
     /// Whether it sends its secret.
     pub const fn sends_secret(self) -> bool {
         matches!(self, Self::SecretBasic | Self::SecretPost)
@@ -353,7 +358,7 @@ pub struct OauthRules {
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(90))]
     pub pushed_request_lifetime: Duration,
-    /// Whether keys of applications (`jwks_uri`) and their documents may be on the operator's own network.
+    /// Whether keys (`jwks_uri`) of applications that did not register themselves may be on the operator's own network.
     pub private_network_clients: bool,
     /// Applications that register themselves.
     pub registration: RegistrationRules,

@@ -50,6 +50,8 @@ pub struct RegistrationRules {
     /// Whether the `client_id` may be the https address of a document that describes the application
     /// (draft-ietf-oauth-client-id-metadata-document). Anybody can publish one.
     pub client_id_documents: bool,
+    /// Whether what they publish, and documents of clients, may be on the operator's network. Anybody names the address.
+    pub private_network: bool,
 }
 
 impl RegistrationRules {

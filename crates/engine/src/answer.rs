@@ -296,6 +296,11 @@ impl Records {
     pub(crate) fn new(tables: Vec<Arc<GovernedTable>>, keeper: Option<Arc<dyn Decisions>>) -> Self {
         Self { tables, keeper }
     }
+
+    /// Notes that the query may not run now.
+    pub(crate) fn refuse(&self) {
+        self.tables.iter().for_each(|table| table.tally.refuse());
+    }
 }
 
 impl Drop for Records {

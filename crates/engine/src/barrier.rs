@@ -265,7 +265,9 @@ impl SecureBarrierExec {
         let column = key.expr.downcast_ref::<Column>()?;
         let output = self.crossing.0.get(column.index())?;
         let bare = output.mask.is_none() || self.settings.without.is(Protection::OrderUnmasked);
-        (bare && output.field.name() == column.name()).then(|| Order {
+        let inside = self.leaf.schema();
+        let same = inside.fields().get(output.inner)?.data_type() == output.field.data_type();
+        (bare && same && output.field.name() == column.name()).then(|| Order {
             column: output.field.name().clone(),
             descending: key.options.descending,
             nulls_first: key.options.nulls_first,
@@ -291,8 +293,12 @@ impl SecureBarrierExec {
         let moved = Arc::clone(filter)
             .transform_up(|expr| {
                 let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
-                let place = self.crossing.0.get(column.index()).map(|output| output.inner);
-                match place.and_then(|place| inside.fields().get(place).map(|field| (place, field))) {
+                let found = self.crossing.0.get(column.index()).and_then(|output| {
+                    let field = inside.fields().get(output.inner)?;
+                    // What has another type inside cannot be compared there.
+                    (field.data_type() == output.field.data_type()).then_some((output.inner, field))
+                });
+                match found {
                     Some((place, field)) => {
                         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), place));
                         Ok(Transformed::yes(column))
@@ -374,6 +380,7 @@ impl ExecutionPlan for SecureBarrierExec {
         }
         Ok(Box::pin(Crossed {
             rows: self.inner.execute(partition, context)?,
+            hides: self.predicate.is_some() && !self.settings.without.is(Protection::OwnValues),
             outputs: self.crossing.0.clone(),
             places: self.places.clone(),
             schema: self.schema(),

@@ -63,6 +63,11 @@ pub(crate) fn meaning(reference: &TableReference, visible: &[RelationName]) -> R
     }
 }
 
+/// Whether a relation may be meant by a name of a query, whatever its capitals.
+pub(crate) fn is_called(name: &RelationName, reference: &TableReference) -> bool {
+    is_named(name, reference, &|one, other| one.to_lowercase() == other.to_lowercase())
+}
+
 fn is_named(name: &RelationName, reference: &TableReference, same: &dyn Fn(&str, &str) -> bool) -> bool {
     if !same(&name.table, reference.table()) {
         return false;

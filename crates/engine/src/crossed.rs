@@ -13,6 +13,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use futures_util::{Stream, StreamExt};
 use tidegate_policy::MaskedBy;
 
+use crate::compact;
 use crate::decision::Tally;
 use crate::error::QueryError;
 use crate::mask::{self, Hasher};
@@ -31,6 +32,8 @@ pub(crate) struct Output {
 /// Rows that leave the barrier.
 pub(crate) struct Crossed {
     pub(crate) rows: SendableRecordBatchStream,
+    /// Whether rows were taken away.
+    pub(crate) hides: bool,
     pub(crate) outputs: Vec<Output>,
     pub(crate) places: Vec<usize>,
     pub(crate) schema: SchemaRef,
@@ -53,9 +56,10 @@ impl Crossed {
         let raw = batch.columns().get(place).ok_or_else(QueryError::denied)?;
         let column = match &output.mask {
             Some(masked) => mask::apply(masked, raw, &self.hash)?,
+            None if self.hides => compact::compacted(raw)?,
             None => Arc::clone(raw),
         };
-        // Types differ in metadata of nested fields at most.
+        // Types differ within nested ones at most.
         if column.data_type() == output.field.data_type() {
             return Ok(column);
         }

@@ -1,7 +1,7 @@
 //! What was decided at each relation, and what came of it.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_connect::Order;
@@ -30,9 +30,18 @@ pub struct Decision {
     pub scans: u64,
     /// What was left to the source, for the first readings that were planned. For those who manage policies.
     pub pushed: Vec<Pushed>,
+    /// Whether a number of queries that a policy allows was used up, so that nothing was read.
+    pub refused: bool,
 }
 
-/// Whoever keeps decision records. It is called once for each relation, when the query is over, whatever its end.
+impl Decision {
+    /// That of a relation that a query named and its person may not see.
+    pub(crate) fn denied(relation: RelationName, resolved: Arc<Resolved>) -> Self {
+        Tally::default().decision(relation, resolved)
+    }
+}
+
+/// Whoever keeps decision records. It is called when a query is over, whatever its end, and when one names what is denied its person.
 pub trait Decisions: Send + Sync {
     /// Keeps the records of a query.
     fn keep(&self, decisions: Vec<Decision>);
@@ -49,6 +58,7 @@ pub(crate) struct Tally {
     scans: AtomicU64,
     masked: Mutex<BTreeSet<String>>,
     pushed: Mutex<Vec<Pushed>>,
+    refused: AtomicBool,
 }
 
 impl Tally {
@@ -80,6 +90,11 @@ impl Tally {
         }
     }
 
+    /// Notes that the query may not run now.
+    pub(crate) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn masked(&self) -> Vec<String> {
         self.masked.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -97,6 +112,7 @@ impl Tally {
             masked: self.masked(),
             scans: self.scans.load(Ordering::Relaxed),
             pushed: self.pushed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            refused: self.refused.load(Ordering::Relaxed),
         }
     }
 }

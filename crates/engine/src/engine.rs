@@ -17,7 +17,7 @@ use crate::admission::{Admission, OnProgress, Person, Place, Progress};
 use crate::answer::{self, Again, Answer, Records};
 use crate::cancel::{Cancel, Stop};
 use crate::catalog::{self, Meaning};
-use crate::decision::Decisions;
+use crate::decision::{Decision, Decisions};
 use crate::error::QueryError;
 use crate::functions::Functions;
 use crate::gate;
@@ -145,11 +145,14 @@ impl Engine {
     pub async fn query(&self, request: Request) -> Result<Answer, QueryError> {
         let Begun { started, stop, prepared, policy_limits } = self.begin(request).await?;
         let request = &prepared.request;
-        stop.before(request.relations.admit(&policy_limits)).await??;
         let tables = || prepared.tables.iter().map(|(_, table)| table);
         let names: Vec<RelationName> = tables().map(|table| table.name.clone()).collect();
         let records = Records::new(tables().map(Arc::clone).collect(), request.decisions.clone());
         let records = Arc::new(records);
+        if let Err(error) = stop.before(request.relations.admit(&policy_limits)).await? {
+            records.refuse();
+            return Err(error);
+        }
         let planned = stop.before(prepared.plan(joins(&self.inner.options))).await??;
         report(request, Progress::Running);
         let masked = planned
@@ -243,13 +246,18 @@ impl Engine {
             let meaning = match catalog::meaning(&reference, &visible) {
                 // Rows that are counted up, `range(10)`: the planner asks for them by another way.
                 Err(_) if self.is_function(&reference) => continue,
-                meaning => meaning?,
+                Err(error) => {
+                    keep_denied(request, &reference).await;
+                    return Err(error);
+                }
+                Ok(meaning) => meaning,
             };
             let (name, governed) = match meaning {
                 Meaning::Relation(name) => {
                     let governed = request.relations.open(&name).await?;
                     let governed = governed.filter(|governed| governed.resolved.decision == Access::Allowed);
                     let Some(governed) = governed else {
+                        keep_denied(request, &reference).await;
                         let others: Vec<_> =
                             visible.iter().filter(|other| **other != name).cloned().collect();
                         // As if it were not listed.
@@ -280,6 +288,19 @@ impl Engine {
         let functions = self.inner.started.get().map(|started| &started.functions);
         matches!(reference, TableReference::Bare { .. })
             && functions.is_some_and(|all| all.has_table(reference.table()))
+    }
+}
+
+/// Has it kept that a query named what is denied its person.
+async fn keep_denied(request: &Request, reference: &TableReference) {
+    /// A name may be that of relations of several sources.
+    const MOST: usize = 8;
+    let Some(keeper) = &request.decisions else { return };
+    let denied = request.relations.denied(reference.table()).await;
+    let meant = denied.into_iter().filter(|(name, _)| catalog::is_called(name, reference)).take(MOST);
+    let decisions: Vec<Decision> = meant.map(|(name, resolved)| Decision::denied(name, resolved)).collect();
+    if !decisions.is_empty() {
+        keeper.keep(decisions);
     }
 }
 

@@ -84,7 +84,7 @@ async fn columns(names: &[&RelationName], relations: &dyn Relations) -> Result<R
                 *name,
                 field.name().clone(),
                 place,
-                crate::table::bare(field.data_type()).to_string(),
+                crate::compact::outside(field.data_type()).to_string(),
                 nullable,
             ));
         }

@@ -10,6 +10,7 @@ mod barrier;
 mod cancel;
 mod catalog;
 mod checker;
+mod compact;
 mod cooperate;
 mod crossed;
 mod decision;

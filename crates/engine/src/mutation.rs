@@ -28,6 +28,8 @@ pub(crate) enum Protection {
     OrderUnmasked,
     /// Statistics do not cross.
     Statistics,
+    /// Columns that leave have the values of their own rows alone.
+    OwnValues,
 }
 
 /// Protections that are taken away.

@@ -67,6 +67,13 @@ pub trait Relations: Send + Sync {
     /// Opens one of them, with the policies as they are now. None where it is gone, or denied.
     async fn open(&self, name: &RelationName) -> Result<Option<GovernedRelation>, QueryError>;
 
+    /// Relations of that name that are denied the person, with what was decided: for records, and never for the person, who learns no more
+    /// of them than of what is not there.
+    async fn denied(&self, table: &str) -> Vec<(RelationName, Arc<Resolved>)> {
+        let _ = table;
+        Vec::new()
+    }
+
     /// Called once the relations of a query are open, before it is planned: counts it against the policies' numbers of queries.
     async fn admit(&self, limits: &Limits) -> Result<(), QueryError> {
         let _ = limits;

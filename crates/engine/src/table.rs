@@ -1,6 +1,6 @@
 //! A governed relation for the planner: columns the person may see, and nothing to look behind.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tidegate_policy::Decision;
 
 use crate::barrier::{Crossing, SecureBarrierExec};
+use crate::compact::outside;
 use crate::decision::Tally;
 use crate::error::QueryError;
 use crate::governance;
@@ -69,7 +70,7 @@ impl GovernedTable {
             }
             let nullable = field.is_nullable() || resolved.masks.contains_key(field.name());
             places.push(place);
-            fields.push(Field::new(field.name(), bare(field.data_type()), nullable));
+            fields.push(Field::new(field.name(), outside(field.data_type()), nullable));
         }
         let unknown = resolved.masks.keys().any(|name| source.field_with_name(name).is_err());
         let filter = match &resolved.filter {
@@ -129,27 +130,10 @@ fn has_twins(schema: &Schema) -> bool {
     schema.fields().iter().any(|field| !names.insert(field.name()))
 }
 
-/// A type without the metadata of nested fields.
-pub(crate) fn bare(kind: &DataType) -> DataType {
-    let stripped = |field: &Arc<Field>| {
-        Arc::new(
-            Field::new(field.name(), bare(field.data_type()), field.is_nullable())
-                .with_metadata(HashMap::new()),
-        )
-    };
-    match kind {
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(stripped).collect()),
-        DataType::List(field) => DataType::List(stripped(field)),
-        DataType::LargeList(field) => DataType::LargeList(stripped(field)),
-        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(stripped(field), *size),
-        DataType::Map(field, sorted) => DataType::Map(stripped(field), *sorted),
-        kind => kind.clone(),
-    }
-}
-
 impl Columns for GovernedTable {
     fn unmasked(&self, name: &str) -> Option<&DataType> {
-        self.visible(name).filter(|_| !self.is_masked(name))
+        // Nested types may differ inside and outside, and then cannot be compared.
+        self.visible(name).filter(|kind| !kind.is_nested() && !self.is_masked(name))
     }
 
     fn visible(&self, name: &str) -> Option<&DataType> {

@@ -43,25 +43,19 @@ pub enum Publisher {
 /// Reads and remembers what clients publish.
 #[derive(Debug)]
 pub struct ClientDocuments {
-    reach: Reach,
-    /// Made at the first request: most installations never send one.
-    outgoing: OnceLock<Result<Outgoing, String>>,
     known: Share,
     /// Strangers can publish as much as they like: what they do must neither push out what others published, nor take all turns.
     strangers: Share,
 }
 
-/// What is remembered of one kind of publisher, and may be asked for at a time.
+/// What is remembered of one kind of publisher, where it may be, and what may be asked for at a time.
 #[derive(Debug)]
 struct Share {
+    reach: Reach,
+    /// Made at the first request: most installations never send one.
+    outgoing: OnceLock<Result<Outgoing, String>>,
     documents: Mutex<LruCache<String, Arc<Document>>>,
     under_way: Semaphore,
-}
-
-impl Default for Share {
-    fn default() -> Self {
-        Self { documents: Mutex::new(LruCache::new(REMEMBERED)), under_way: Semaphore::new(AT_ONCE) }
-    }
 }
 
 /// What is known of one address.
@@ -88,23 +82,33 @@ pub struct ClientDocument {
 }
 
 impl ClientDocuments {
-    /// Of clients on the internet; with `is_private` on the operator's own network, too. Connects to nothing yet.
-    pub fn new(is_private: bool) -> Self {
-        Self::within(if is_private { Reach::PrivateNetwork } else { Reach::Internet })
+    /// Of clients on the internet; of those whom `is_private` says so of, on the operator's own network, too. Connects to nothing yet.
+    pub fn new(is_private: impl Fn(Publisher) -> bool) -> Self {
+        Self::within(|of| if is_private(of) { Reach::PrivateNetwork } else { Reach::Internet })
     }
 
     /// Of clients on this machine alone, also without https: for tests.
     pub fn of_this_machine() -> Self {
-        Self::within(Reach::ThisMachine)
+        Self::within(|_| Reach::ThisMachine)
     }
 
-    fn within(reach: Reach) -> Self {
-        Self { reach, outgoing: OnceLock::new(), known: Share::default(), strangers: Share::default() }
+    fn within(reach: impl Fn(Publisher) -> Reach) -> Self {
+        Self {
+            known: Share::within(reach(Publisher::Known)),
+            strangers: Share::within(reach(Publisher::Stranger)),
+        }
     }
 
     /// Whether a client may name that address.
-    pub fn admits(&self, url: &Url) -> bool {
-        self.reach.admits(url)
+    pub fn admits(&self, of: Publisher, url: &Url) -> bool {
+        self.share(of).reach.admits(url)
+    }
+
+    const fn share(&self, of: Publisher) -> &Share {
+        match of {
+            Publisher::Known => &self.known,
+            Publisher::Stranger => &self.strangers,
+        }
     }
 
     /// What is published at `url`: as it was read within the last ten minutes, or read now.
@@ -141,10 +145,7 @@ impl ClientDocuments {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<ClientDocument, FederationError> {
-        let share = match of {
-            Publisher::Known => &self.known,
-            Publisher::Stranger => &self.strangers,
-        };
+        let share = self.share(of);
         let document = share.document(url);
         if let Some(known) = document.read_after(since) {
             return Ok(known);
@@ -157,7 +158,7 @@ impl ClientDocuments {
         // Where there is no turn, nothing was tried: a stranger's slow servers must not keep others' keys away for a minute.
         let turn = if was_tried { None } else { share.under_way.try_acquire().ok() };
         let read = match turn {
-            Some(_permit) => Some(self.ask(url).await),
+            Some(_permit) => Some(share.ask(url).await),
             None => None,
         };
         let mut state = document.lock();
@@ -185,6 +186,17 @@ impl ClientDocuments {
             }
         }
     }
+}
+
+impl Share {
+    fn within(reach: Reach) -> Self {
+        Self {
+            reach,
+            outgoing: OnceLock::new(),
+            documents: Mutex::new(LruCache::new(REMEMBERED)),
+            under_way: Semaphore::new(AT_ONCE),
+        }
+    }
 
     async fn ask(&self, url: &Url) -> Result<Vec<u8>, FederationError> {
         const WHAT: &str = "document of a client";
@@ -196,9 +208,7 @@ impl ClientDocuments {
         }
         Ok(body)
     }
-}
 
-impl Share {
     fn document(&self, url: &Url) -> Arc<Document> {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(documents.get_or_insert(url.as_str().to_owned(), Arc::default))
@@ -314,13 +324,13 @@ mod tests {
     async fn no_address_inside_is_asked() {
         let (url, asked) = server(vec![ok("{}")]).await;
         for (documents, url) in [
-            (ClientDocuments::new(false), url.clone()),
-            (ClientDocuments::new(true), url),
-            (ClientDocuments::new(false), "https://10.0.0.1/jwks".parse().unwrap()),
-            (ClientDocuments::new(true), "https://169.254.169.254/latest".parse().unwrap()),
-            (ClientDocuments::new(false), "https://localhost/jwks".parse().unwrap()),
+            (ClientDocuments::new(|_| false), url.clone()),
+            (ClientDocuments::new(|_| true), url),
+            (ClientDocuments::new(|_| false), "https://10.0.0.1/jwks".parse().unwrap()),
+            (ClientDocuments::new(|_| true), "https://169.254.169.254/latest".parse().unwrap()),
+            (ClientDocuments::new(|_| false), "https://localhost/jwks".parse().unwrap()),
         ] {
-            assert!(!documents.admits(&url), "{url}");
+            assert!(!documents.admits(Publisher::Known, &url), "{url}");
             assert!(
                 matches!(
                     documents.read(Publisher::Known, &url, at(0)).await,
@@ -330,5 +340,15 @@ mod tests {
             );
         }
         assert_eq!(*asked.lock().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn where_others_publish_inside_strangers_do_not() {
+        let documents = ClientDocuments::new(|of| of == Publisher::Known);
+        let url: Url = "https://10.0.0.1/jwks".parse().unwrap();
+        assert!(documents.admits(Publisher::Known, &url));
+        assert!(!documents.admits(Publisher::Stranger, &url));
+        let read = documents.read(Publisher::Stranger, &url, at(0)).await;
+        assert!(matches!(read, Err(FederationError::Misconfigured(_))));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
+use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenFault, TokenHash};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, OrganizationId, SessionId};
 use tidegate_domain::session::Amr;
@@ -11,17 +11,14 @@ use tidegate_domain::{AccessClaims, ContractId, Permission, PermissionSet, Role,
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
-use crate::issue::COOKIE_PREFIX;
+use crate::issue::{COOKIE_PREFIX, REFRESH_PREFIX};
 use crate::node::memory::{KEY_RING, SecretKind};
+use crate::noted::{self, CredentialFault};
 use crate::tables::sessions::SessionRecord;
 use crate::{Actor, Grant, Kernel, KernelTables};
 
 /// How long a verified signature is remembered; it does not change, only the ring may.
 const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
-/// How exactly it is known when a session without refresh tokens was last used.
-const NOTED_EVERY: Duration = Duration::from_secs(600);
-/// How exactly it is known when a browser was last used; where browsers are signed out sooner than in ten minutes, a tenth of that.
-const VISIT_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How exactly it is known when a personal access token was last used.
 const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -42,6 +39,23 @@ pub enum AuthError {
     Fault(#[from] Fault),
 }
 
+/// A credential that does not count: the client learns no more than that, the operator why.
+pub(crate) fn invalid(fault: CredentialFault) -> AuthError {
+    noted::refused(fault);
+    AuthError::Invalid
+}
+
+/// A session that was current when the request began.
+pub(crate) fn ended_meanwhile() -> Fault {
+    noted::refused(CredentialFault::Session("ended, or lost a permission, since the request began"));
+    Fault::SessionEnded
+}
+
+fn expired(term: &'static str, at: Timestamp, now: Timestamp) -> AuthError {
+    noted::refused(CredentialFault::expired(term, at, now));
+    AuthError::Expired
+}
+
 impl Kernel {
     /// Verifies an access token, signed or opaque, and that its session is current; or a personal access token, which stands
     /// for a session.
@@ -53,10 +67,11 @@ impl Kernel {
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
         let actor = self.inspect(bearer).await?;
-        if actor.grant().claims().is_for(&self.settings.public_url) {
+        let claims = actor.grant().claims();
+        if claims.is_for(&self.settings.public_url) {
             Ok(actor)
         } else {
-            Err(AuthError::Invalid)
+            Err(invalid(TokenFault::of_audience(claims).into()))
         }
     }
 
@@ -70,7 +85,10 @@ impl Kernel {
         }
         // A browser's cookie is no token, whatever is remembered of it.
         if bearer.starts_with(COOKIE_PREFIX) {
-            return Err(AuthError::Invalid);
+            return Err(invalid(CredentialFault::Cookie("sent as an access token")));
+        }
+        if bearer.starts_with(REFRESH_PREFIX) {
+            return Err(invalid(CredentialFault::Refresh("sent as an access token")));
         }
         let now = self.now();
         let opaque = SanctumToken::parse(bearer).ok();
@@ -80,14 +98,14 @@ impl Kernel {
         };
         // Neither is one that is written as a token with the number of its session.
         if claims.contract == ContractId::BROWSER {
-            return Err(AuthError::Invalid);
+            return Err(invalid(CredentialFault::Cookie("sent as an access token")));
         }
         if claims.exp <= now.seconds() {
-            return Err(AuthError::Expired);
+            return Err(expired("exp", Timestamp::from_seconds(claims.exp), now));
         }
         let session = self.live_session(&claims).await?;
         if session.expires_at <= now {
-            return Err(AuthError::Expired);
+            return Err(expired("session", session.expires_at, now));
         }
         if opaque.is_some() {
             self.note_use(&session).await;
@@ -102,16 +120,16 @@ impl Kernel {
     /// [`AuthError`].
     pub async fn authenticate_cookie(&self, secret: &str) -> Result<Actor, AuthError> {
         if !secret.starts_with(COOKIE_PREFIX) {
-            return Err(AuthError::Invalid);
+            return Err(invalid(CredentialFault::Cookie("malformed")));
         }
         let hash = TokenHash::of_presented(secret);
         let claims = self.look_up(SecretKind::Cookie, secret, &hash, None, self.now()).await?;
         if claims.contract != ContractId::BROWSER {
-            return Err(AuthError::Invalid);
+            return Err(invalid(CredentialFault::Cookie("unknown")));
         }
         let session = self.live_session(&claims).await?;
         if session.expires_at <= self.now() {
-            return Err(AuthError::Expired);
+            return Err(expired("session", session.expires_at, self.now()));
         }
         self.note_visit(&session).await;
         Ok(Actor::new(self.grant(session, claims)))
@@ -135,9 +153,15 @@ impl Kernel {
         let mut unit = self.store.read().await.map_err(Fault::from)?;
         let found = unit.sessions().find_by_token(hash.as_bytes()).await.map_err(Fault::from)?;
         let found = found.filter(|(_, known)| number.is_none_or(|number| number == *known));
-        let (id, _) = found.ok_or(AuthError::Invalid)?;
+        let unknown = || {
+            invalid(match kind {
+                SecretKind::Cookie => CredentialFault::Cookie("unknown"),
+                SecretKind::Opaque | SecretKind::Signed => CredentialFault::Opaque("unknown"),
+            })
+        };
+        let (id, _) = found.ok_or_else(unknown)?;
         let record = unit.sessions().record(id).await.map_err(Fault::from)?;
-        let record = record.ok_or(AuthError::Invalid)?;
+        let record = record.ok_or_else(unknown)?;
         let claims = Arc::new(self.claims_of(&record, Scopes::Full, now));
         self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
         Ok(claims)
@@ -172,7 +196,8 @@ impl Kernel {
     /// A personal access token: which one it is, is looked up once by its hash; whether it still is one, at most every two
     /// seconds and after each change of it or of its owner. What has a wrong checksum is not looked up.
     async fn authenticate_access_token(&self, bearer: &str) -> Result<Actor, AuthError> {
-        let token = PlainToken::parse_checked(ACCESS_TOKEN_PREFIX, bearer).map_err(|_| AuthError::Invalid)?;
+        let token = PlainToken::parse_checked(ACCESS_TOKEN_PREFIX, bearer)
+            .map_err(|_| invalid(CredentialFault::Personal("its checksum is wrong; was it cut off?")))?;
         let now = self.now();
         let (id, account) = self.access_token_of(&token, now).await?;
         let record = self.live_access_token(id, account).await?;
@@ -196,7 +221,7 @@ impl Kernel {
         }
         let mut unit = self.store.read().await.map_err(Fault::from)?;
         let found = unit.access_tokens().find(hash.as_bytes()).await.map_err(Fault::from)?;
-        let found = found.ok_or(AuthError::Invalid)?;
+        let found = found.ok_or_else(|| invalid(CredentialFault::Personal("unknown, or revoked")))?;
         self.memory.access_tokens.put(*hash.as_bytes(), found, stamp, now);
         Ok(found)
     }
@@ -215,52 +240,18 @@ impl Kernel {
             None => {
                 let mut unit = self.store.read().await.map_err(Fault::from)?;
                 let record = unit.access_tokens().record(id).await.map_err(Fault::from)?;
-                let record = Arc::new(record.ok_or(AuthError::Invalid)?);
+                let unknown = || invalid(CredentialFault::Personal("unknown, or revoked"));
+                let record = Arc::new(record.ok_or_else(unknown)?);
                 self.memory.sessions.put(key, Arc::clone(&record), stamp, now);
                 record
             }
         };
         match record {
-            record if record.ended => Err(AuthError::Invalid),
-            record if record.expires_at <= now => Err(AuthError::Expired),
+            record if record.ended => Err(invalid(CredentialFault::Personal("its account is disabled"))),
+            record if record.expires_at <= now => {
+                Err(expired("personal access token", record.expires_at, now))
+            }
             record => Ok(record),
-        }
-    }
-
-    /// Notes now and then that a session is in use, which is never refreshed.
-    async fn note_use(&self, session: &SessionRecord) {
-        let now = self.now();
-        let before = now.minus(NOTED_EVERY);
-        if session.last_activity_at >= before {
-            return;
-        }
-        let noted = async {
-            let mut unit = self.store.begin().await?;
-            unit.sessions().used(session.id, now, before).await?;
-            unit.commit().await
-        };
-        // Not a reason to refuse the request.
-        if let Err(error) = noted.await {
-            tracing::warn!(%error, "it could not be noted that a session is in use");
-        }
-    }
-
-    /// Notes now and then that a browser is in use, which keeps it signed in.
-    async fn note_visit(&self, session: &SessionRecord) {
-        let now = self.now();
-        let idle = self.settings.browser.session.lifetime;
-        let before = now.minus(VISIT_NOTED_EVERY.min(idle / 10));
-        if session.last_activity_at >= before {
-            return;
-        }
-        let noted = async {
-            let mut unit = self.store.begin().await?;
-            unit.sessions().visited(session.id, now, before, now.plus(idle)).await?;
-            unit.commit().await
-        };
-        // Not a reason to refuse the request.
-        if let Err(error) = noted.await {
-            tracing::warn!(%error, "it could not be noted that a browser is in use");
         }
     }
 
@@ -272,7 +263,7 @@ impl Kernel {
         }
         let verify = || self.key_ring().verify_for_any_audience(bearer, &self.settings.public_url, now);
         let mut verified = verify();
-        if verified == Err(TokenError::Invalid) {
+        if matches!(verified, Err(TokenError::Invalid(_))) {
             // Another node may have signed it with a key that is not known here yet.
             let before = stamp;
             self.look_for_signing_keys().await?;
@@ -282,8 +273,8 @@ impl Kernel {
             }
         }
         let claims = Arc::new(verified.map_err(|error| match error {
-            TokenError::Expired => AuthError::Expired,
-            TokenError::Invalid => AuthError::Invalid,
+            TokenError::Expired { at } => expired("exp", at, now),
+            TokenError::Invalid(fault) => invalid(fault.into()),
         })?);
         self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
         Ok(claims)
@@ -305,15 +296,19 @@ impl Kernel {
                 } else {
                     unit.sessions().record(claims.sid).await.map_err(Fault::from)?
                 };
-                let session = Arc::new(record.ok_or(AuthError::Invalid)?);
+                let unknown = || invalid(CredentialFault::Session("unknown, or removed"));
+                let session = Arc::new(record.ok_or_else(unknown)?);
                 self.memory.sessions.put(claims.sid, Arc::clone(&session), stamp, now);
                 session
             }
         };
         let belongs =
             session.subject.unwrap_or(session.account) == claims.sub && session.organization == claims.org;
-        if session.ended || !belongs {
-            return Err(AuthError::Invalid);
+        if session.ended {
+            return Err(invalid(CredentialFault::Session("ended: signed out, revoked or replaced")));
+        }
+        if !belongs {
+            return Err(invalid(CredentialFault::Session("of another account or organization")));
         }
         self.require_live_epochs(claims).await?;
         Ok(session)
@@ -440,7 +435,7 @@ impl Kernel {
             Err(AuthError::Invalid | AuthError::Expired) => return Err(Fault::SessionEnded),
         };
         let covers = self.grant(session, grant.shared_claims()).covers(grant);
-        if covers { Ok(()) } else { Err(Fault::SessionEnded) }
+        if covers { Ok(()) } else { Err(ended_meanwhile()) }
     }
 
     /// The session of that key as it is in this unit of work. None when it has ended or expired.
@@ -477,9 +472,9 @@ impl Kernel {
             }
             None => self.current_session(unit, known.id).await?,
         };
-        let session = session.ok_or(Fault::SessionEnded)?;
+        let session = session.ok_or_else(ended_meanwhile)?;
         self.require_epochs_in(unit, grant.claims()).await?;
         let now = self.grant(Arc::new(session), grant.shared_claims());
-        if now.covers(grant) { Ok(now) } else { Err(Fault::SessionEnded) }
+        if now.covers(grant) { Ok(now) } else { Err(ended_meanwhile()) }
     }
 }

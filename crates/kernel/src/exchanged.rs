@@ -8,9 +8,10 @@ use tidegate_domain::id::{ApplicationId, SessionId};
 use tidegate_domain::{AccessClaims, Scopes, Secret};
 use uuid::Uuid;
 
-use crate::authenticate::AuthError;
+use crate::authenticate::{AuthError, ended_meanwhile, invalid};
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
+use crate::noted::CredentialFault;
 use crate::{Kernel, KernelTables};
 
 /// A token that an application gets for another one, which it was called with.
@@ -59,6 +60,9 @@ impl Kernel {
 
     /// Refuses a token of which an application has ended that it passed through: that may be known for two seconds.
     pub(crate) async fn require_live_epochs(&self, claims: &AccessClaims) -> Result<(), AuthError> {
+        let ended = || {
+            invalid(CredentialFault::Session("an application that the token was exchanged by has ended it"))
+        };
         for epoch in claims.xep.iter().copied().map(SessionId) {
             let now = self.now();
             let stamp = self.memory.changes.stamp(&[epoch.0]);
@@ -67,13 +71,13 @@ impl Kernel {
                 None => {
                     let mut unit = self.store.read().await.map_err(Fault::from)?;
                     let record = unit.application_records().record(epoch).await.map_err(Fault::from)?;
-                    let record = Arc::new(record.ok_or(AuthError::Invalid)?);
+                    let record = Arc::new(record.ok_or_else(ended)?);
                     self.memory.sessions.put(epoch, Arc::clone(&record), stamp, now);
                     record
                 }
             };
             if record.ended {
-                return Err(AuthError::Invalid);
+                return Err(ended());
             }
         }
         Ok(())
@@ -88,7 +92,7 @@ impl Kernel {
         for epoch in claims.xep.iter().copied().map(SessionId) {
             let record = unit.application_records().record(epoch).await?;
             if record.is_none_or(|record| record.ended) {
-                return Err(Fault::SessionEnded);
+                return Err(ended_meanwhile());
             }
         }
         Ok(())

@@ -274,26 +274,32 @@ impl Work<'_> {
     }
 
     /// The one way into the outbox: what goes through here is counted, deliverable or not.
+    ///
+    /// Counted last, and best as the last thing that the unit does: on PostgreSQL, others of the network wait from then on until
+    /// the unit is committed.
     async fn enqueue(&mut self, queued: Queued<'_>) -> Result<(), Fault> {
         let language = json!({ "language": self.language_for(&queued).await? });
-        // Late: on PostgreSQL, others of the network wait from here on until the unit is committed.
-        self.unit.write_deferred().await?;
-        let is_within = self.count_message(&queued).await?;
         let mut values = queued.values.clone();
         tidegate_domain::text::merge(&mut values, &language);
         let plain = serde_json::to_vec(&values)?;
         let payload = self.kernel.vault.seal(PAYLOAD, &plain, self.kernel.entropy.as_ref())?;
+        let id = self.kernel.entropy.uuid(self.now).into();
         let message = NewMessage {
-            id: self.kernel.entropy.uuid(self.now).into(),
+            id,
             idempotency_key: &format!("{}.{}", queued.template, queued.cause.simple()),
             channel: queued.channel.as_str(),
             template: queued.template,
             recipient: queued.recipient,
             payload: &payload,
-            deliverable: queued.deliverable && is_within,
+            deliverable: queued.deliverable,
             created_at: self.now,
         };
-        Ok(self.unit.outbox().insert(message).await?)
+        self.unit.outbox().insert(message).await?;
+        self.unit.write_deferred().await?;
+        if !self.count_message(&queued).await? {
+            self.unit.outbox().withhold(id).await?;
+        }
+        Ok(())
     }
 
     /// The language of a message: that of the recipient's account, or else of the request that causes it. It is looked up

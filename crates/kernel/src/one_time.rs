@@ -109,7 +109,6 @@ impl Work<'_> {
             response: self.kernel.vault.seal(RESPONSE, &plain, self.kernel.entropy.as_ref())?,
         };
         let expires_at = self.now.plus(REPEATED_FOR);
-        self.unit.idempotency().insert(&action.key_mac, &record, self.now, expires_at).await?;
-        Ok(())
+        Ok(self.unit.idempotency().keep(&action.key_mac, &record, self.now, expires_at).await?)
     }
 }

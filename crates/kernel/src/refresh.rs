@@ -10,6 +10,7 @@ use tidegate_domain::{Scopes, Timestamp};
 
 use crate::fault::{Fault, Outcome, Refused, refuse};
 use crate::issue::{Bearer, REFRESH_PREFIX, TokenSet};
+use crate::noted::{self, CredentialFault};
 use crate::tables::refresh_tokens::{NewRefreshToken, PresentedToken};
 use crate::work::Subject;
 use crate::{Call, Kernel, KernelTables, Work};
@@ -56,6 +57,15 @@ struct Granted<'a> {
 /// How often a lost race is run again. Each time a concurrent request changed the token, so two rounds settle it.
 const ROUNDS: usize = 4;
 
+/// What the log says of a refresh token whose session is over.
+const ENDED: &str = "its session has ended: signed out, revoked or replaced";
+
+/// A refresh token that does not count: the client learns no more than that, the operator why.
+fn invalid(why: &'static str) -> RefreshError {
+    noted::refused(CredentialFault::Refresh(why));
+    RefreshError::Invalid
+}
+
 /// Generations that are followed from a superseded token. What is reached then was superseded later, and is repeated in its turn.
 const GENERATIONS: usize = 64;
 
@@ -96,7 +106,7 @@ impl Kernel {
         admit: impl Fn(&PresentedToken) -> Result<Continued, E>,
     ) -> Outcome<Refreshed, E> {
         if !token.expose().starts_with(REFRESH_PREFIX) {
-            return refuse(RefreshError::Invalid.into());
+            return refuse(invalid("malformed; is it an access token?").into());
         }
         let hash = token.hash();
         for round in 0..ROUNDS {
@@ -105,9 +115,12 @@ impl Kernel {
             let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
             unit.commit().await?;
             // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
-            let Some(found) = found.filter(|found| found.contract == call.profile.contract) else {
-                return refuse(RefreshError::Invalid.into());
+            let Some(found) = found else {
+                return refuse(invalid("unknown, or removed").into());
             };
+            if found.contract != call.profile.contract {
+                return refuse(invalid("of another contract").into());
+            }
             let Continued { scopes, audience } = match admit(&found) {
                 Ok(continued) => continued,
                 Err(refusal) => return refuse(refusal),
@@ -127,15 +140,21 @@ impl Kernel {
                         Err(Refused::Fault(fault)) => Err(fault.into()),
                     };
                 }
-                Verdict::Expired => return refuse(RefreshError::Expired.into()),
-                Verdict::Revoked => return refuse(RefreshError::Invalid.into()),
+                Verdict::Expired => return refuse(self.expired(&found).into()),
+                Verdict::Revoked => return refuse(invalid(ENDED).into()),
                 Verdict::Replayed => {
                     self.end_replayed(call, &found).await?;
-                    return refuse(RefreshError::Invalid.into());
+                    return refuse(invalid("used before, and replaced: its session was ended").into());
                 }
             }
         }
-        refuse(RefreshError::Invalid.into())
+        refuse(invalid("exchanged by other requests at the same time").into())
+    }
+
+    fn expired(&self, found: &PresentedToken) -> RefreshError {
+        let at = found.presented.expires_at;
+        noted::refused(CredentialFault::expired("refresh token", at, self.now()));
+        RefreshError::Expired
     }
 
     /// None when a concurrent request was first.
@@ -199,17 +218,17 @@ impl Kernel {
                     Fault::Internal("a rotated refresh token has no derivable child".to_owned())
                 })?;
             let Some(next) = unit.refresh_tokens().find(child.hash().as_bytes()).await? else {
-                return refuse(RefreshError::Invalid);
+                return refuse(invalid("unknown, or removed"));
             };
             (token, found) = (child, next);
         }
         drop(unit);
         let now = self.now();
         if found.presented.session_revoked {
-            return refuse(RefreshError::Invalid);
+            return refuse(invalid(ENDED));
         }
         if found.presented.expires_at <= now {
-            return refuse(RefreshError::Expired);
+            return refuse(self.expired(&found));
         }
         Ok(self.token_set(&call.profile, bearer(&found, granted, found.times.expires_at), token, now)?)
     }

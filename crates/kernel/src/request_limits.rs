@@ -7,7 +7,7 @@ use tidegate_domain::Role;
 use tidegate_domain::limit::{Limit, LimitStatus};
 
 use crate::fault::Fault;
-use crate::{Actor, Call, Kernel, KernelTables, limit_key};
+use crate::{Actor, Call, Kernel, KernelTables, limit_key, noted};
 
 /// Whose requests those of an application are counted as.
 fn application_of(actor: &Actor) -> Option<String> {
@@ -30,7 +30,7 @@ impl Kernel {
             let caller = format!("{contract} ip {}", network.name);
             let status = self.meter.count(caller, limit.times(network.times), now);
             if status.exceeded {
-                limit_key::note(|| limit_key::of_contract(contract, "anonymous_requests"));
+                noted::limit(|| limit_key::of_contract(contract, "anonymous_requests"));
                 return Some(status);
             }
             narrowest = narrowest.or(Some(status));
@@ -63,7 +63,7 @@ impl Kernel {
                 Some(_) => "requests_by_organization",
                 None => "authenticated_requests",
             };
-            limit_key::note(|| limit_key::of_contract(contract, key));
+            noted::limit(|| limit_key::of_contract(contract, key));
         }
         Some(status)
     }
@@ -72,7 +72,7 @@ impl Kernel {
     pub fn meter(&self, key: &str, caller: String, limit: Limit) -> LimitStatus {
         let status = self.meter.count(caller, limit, self.now());
         if status.exceeded {
-            limit_key::note(|| key.to_owned());
+            noted::limit(|| key.to_owned());
         }
         status
     }

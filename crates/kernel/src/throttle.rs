@@ -12,7 +12,7 @@ use crate::counted_client::CountedClient;
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::tables::limits::Attempts;
-use crate::{Call, Kernel, KernelTables, Work, limit_key};
+use crate::{Call, Kernel, KernelTables, Work, noted};
 
 /// Notes which limit was reached: for the answer, and for the operator where it is shared by all accounts.
 fn note_exceeded(call: &Call, counted: Counted<'_>) {
@@ -25,7 +25,7 @@ fn note_exceeded(call: &Call, counted: Counted<'_>) {
             "codes of devices are being guessed: nobody can type one for now; see [oauth] user_codes"
         );
     }
-    limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
+    noted::limit(|| counted.limit_key(call.profile.contract.as_str()));
 }
 
 /// The first attempt that is over its limit.

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tidegate_federation::ClientDocuments;
+use tidegate_domain::OauthRules;
+use tidegate_federation::{ClientDocuments, Publisher};
 use tidegate_kernel::Kernel;
 
 use crate::Oauth;
@@ -15,8 +16,16 @@ use crate::maintenance::PRUNINGS;
 impl Oauth {
     /// Wires the feature on a kernel.
     pub fn start(kernel: Arc<Kernel>) -> Arc<Self> {
-        let is_private = kernel.settings.oauth.rules.private_network_clients;
-        Self::start_with(kernel, ClientDocuments::new(is_private))
+        let documents = Self::client_documents(&kernel.settings.oauth.rules);
+        Self::start_with(kernel, documents)
+    }
+
+    /// What clients publish, where these rules let it be.
+    pub fn client_documents(rules: &OauthRules) -> ClientDocuments {
+        ClientDocuments::new(|of| match of {
+            Publisher::Known => rules.private_network_clients,
+            Publisher::Stranger => rules.registration.private_network,
+        })
     }
 
     /// The same, where what clients publish is read in another way.

@@ -118,7 +118,7 @@ impl Objects {
     pub async fn publish(&self, staged: Staged, key: &ObjectKey) -> Result<(), ObjectsError> {
         match &self.remote {
             None => self.local.open()?.publish(staged, key).await.map(|_| ()),
-            Some(remote) => send(remote.store(), staged, &key.path()).await,
+            Some(remote) => send(remote, staged, &key.path()).await,
         }
     }
 
@@ -261,10 +261,11 @@ impl Objects {
 }
 
 /// Sends a staged file to a store: at once if it is small, else part by part. A transfer that fails leaves nothing there.
-async fn send(store: &Arc<dyn ObjectStore>, mut staged: Staged, path: &Path) -> Result<(), ObjectsError> {
-    let size = staged.size();
+async fn send(remote: &Remote, mut staged: Staged, path: &Path) -> Result<(), ObjectsError> {
+    let (store, size) = (remote.store(), staged.size());
     let part = u64::try_from(PART).unwrap_or(u64::MAX);
     if size <= part {
+        let _room = remote.piece().await?;
         let content = staged.read(0, PART).await?;
         store.put(path, PutPayload::from_bytes(content)).await?;
         return Ok(());
@@ -273,6 +274,7 @@ async fn send(store: &Arc<dyn ObjectStore>, mut staged: Staged, path: &Path) -> 
     let sent = async {
         let mut offset = 0;
         while offset < size {
+            let _room = remote.piece().await?;
             let content = staged.read(offset, PART).await?;
             upload.put_part(PutPayload::from_bytes(content)).await?;
             offset += part;

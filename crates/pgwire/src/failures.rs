@@ -3,6 +3,7 @@
 //! whoever has a wrong token in a tool must keep nobody from signing in elsewhere.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,17 @@ const MOST_OF_ACCOUNT: u32 = 300;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Networks, or accounts, that are remembered before old ones are looked for.
 const NETWORKS: usize = 10_000;
+
+/// The network that is meant: an IPv4 address, or an IPv6 /48, which is what one customer of a provider has.
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => {
+            let [one, two, three, ..] = ip.segments();
+            Ipv6Addr::new(one, two, three, 0, 0, 0, 0, 0).into()
+        }
+        ip => ip,
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Count {
@@ -82,6 +94,13 @@ mod tests {
         assert!(!failures.are_too_many("192.0.2.1", later));
         failures.count("192.0.2.1".to_owned(), later);
         assert!(!failures.are_too_many("192.0.2.1", later));
+    }
+
+    #[test]
+    fn a_network_is_an_address_or_a_site() {
+        let network = |ip: &str| network(ip.parse().unwrap()).to_string();
+        assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(network("2001:db8:1:2::3"), "2001:db8:1::");
     }
 
     #[test]

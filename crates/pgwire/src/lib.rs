@@ -15,12 +15,10 @@ mod protocol;
 mod seats;
 mod session;
 mod settings;
-mod strangers;
 mod tls;
 mod values;
 mod words;
 
 pub use session::server::{Metrics, Wire};
 pub use settings::PgwireSettings;
-pub use strangers::{Stranger, Strangers};
 pub use tls::{TlsProblem, acceptor_of};

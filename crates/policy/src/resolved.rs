@@ -47,6 +47,18 @@ impl Resolved {
         }
     }
 
+    /// Whether the same rows, columns and masks are shown, whichever policies say so. Limits do not count.
+    pub fn shows_as(&self, other: &Self) -> bool {
+        let mut masks = self.masks.iter().zip(&other.masks);
+        self.decision == other.decision
+            && self.filter == other.filter
+            && self.hidden.keys().eq(other.hidden.keys())
+            && self.masks.len() == other.masks.len()
+            && masks.all(|((column, mask), (name, by))| {
+                column == name && mask.mask == by.mask && mask.kind == by.kind
+            })
+    }
+
     /// Whether the person sees all of the relation as it is. Limits do not count.
     pub fn is_whole(&self) -> bool {
         self.decision == Decision::Allowed

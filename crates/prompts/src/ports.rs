@@ -1,6 +1,8 @@
 //! What this feature stands on and does not see: data sources, the engine that governs queries, and the built-in planner.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
@@ -207,6 +209,10 @@ pub enum Purpose {
     Answer {
         /// When it began, which no other query of the person did.
         began: Timestamp,
+        /// The number of its execution.
+        execution: i64,
+        /// The client's address.
+        ip: Option<IpAddr>,
     },
     /// A question is to be understood: values are looked up that the person may see.
     Lookup,
@@ -242,12 +248,22 @@ pub struct QueryShape {
     pub parameters: Vec<Option<DataType>>,
 }
 
+/// Looks whether rows that were read may still be shown.
+#[async_trait]
+pub trait Watch: Send + Sync + 'static {
+    /// # Errors
+    /// [`QueryFailure`]: the person would see others by now, or none.
+    async fn holds(&self) -> Result<(), QueryFailure>;
+}
+
 /// Rows, as they come. Dropping it cancels the query.
 pub struct QueryAnswer {
     /// The columns.
     pub schema: SchemaRef,
     /// The rows.
     pub batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>,
+    /// Asked before rows are shown that were taken some time ago. Before a batch comes it is asked already.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 /// Runs queries governed: whoever implements it applies the policies of the person, and there is no other way to rows.

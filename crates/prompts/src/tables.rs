@@ -11,7 +11,15 @@ use crate::templates::repository::Templates;
 /// The feature's part of the schema. Only ever appended to.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 25, name: "prompts", text: include_str!("../migrations/0025_prompts.sql") },
-    Migration { version: 26, name: "prompt sums", text: include_str!("../migrations/0026_prompt_sums.sql") },
+    Migration {
+        version: 26,
+        name: "prompt sums",
+        // The order in which the end of an execution writes them. The migration itself takes the first last, and the next one it again.
+        text: concat!(
+            "-- first: prompt_executions, prompt_usage, prompt_source_usage, prompt_question_usage\n",
+            include_str!("../migrations/0026_prompt_sums.sql")
+        ),
+    },
     Migration {
         version: 28,
         name: "prompt sum checks",

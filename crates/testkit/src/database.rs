@@ -39,6 +39,23 @@ enum Place {
 pub struct Held(PgConnection);
 
 impl Held {
+    /// Runs another statement, as what the unit does next.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn run(&mut self, statement: &str) {
+        let statement = AssertSqlSafe(statement.to_owned());
+        sqlx::raw_sql(statement).execute(&mut self.0).await.expect("the test's own SQL");
+    }
+
+    /// Lets go of it, and keeps what it changed.
+    ///
+    /// # Panics
+    /// When the database is gone.
+    pub async fn commit(mut self) {
+        sqlx::raw_sql("commit").execute(&mut self.0).await.expect("the end of the test's own unit");
+    }
+
     /// Lets go of it, and changes nothing.
     ///
     /// # Panics

@@ -17,6 +17,7 @@ use tidegate_delivery::{SmsConfig, SmsProvider, SmsProviders, Templates};
 use tidegate_domain::{Clock, Entropy};
 use tidegate_federation::{ClientDocuments, Federation, SocialConfig};
 use tidegate_kernel::Settings;
+use tidegate_oauth::Oauth;
 use tidegate_objects::{Backend, StorageConfig};
 use tidegate_prompts::PromptSettings;
 use tidegate_prompts::prompts::Ports;
@@ -165,7 +166,7 @@ pub(crate) fn parts(
         federation: Federation::new(&outside.social, clock.clone()).expect("providers"),
         client_documents: match outside.local_clients {
             true => ClientDocuments::of_this_machine(),
-            false => ClientDocuments::new(false),
+            false => Oauth::client_documents(&settings.oauth.rules),
         },
         templates,
         settings: settings.clone(),

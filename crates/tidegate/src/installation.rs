@@ -57,6 +57,19 @@ pub(crate) fn refuse_missing_source(config: &Config) -> Result<(), Failure> {
     Err(Failure::advised("database_missing", what, advice))
 }
 
+/// The same of one that is there and was never migrated: it is not of an earlier version, and to migrate it would only make it look like a
+/// source.
+///
+/// # Errors
+/// Names the database, and how to name another; or those of the database.
+pub(crate) async fn refuse_empty_source(config: &Config, store: &Store) -> Result<(), Failure> {
+    if store.is_begun().await? {
+        return Ok(());
+    }
+    let what = format!("the database {} is empty: it has no tables of Tidegate", config.database_url());
+    Err(Failure::advised("database_missing", what, NAME_THE_SOURCE))
+}
+
 /// How a database's file is not there.
 pub(crate) fn absence(file: &Path) -> Option<&'static str> {
     match fs::metadata(file) {

@@ -77,6 +77,7 @@ impl Catalog {
             connection_timeout: Duration::from_secs(connection.connection_timeout.into()),
             query_timeout: Duration::from_secs(connection.query_timeout.into()),
             pool_size: connection.pool_size,
+            disk: self.pools.disk(source.organization),
             metadata,
             credentials: tidegate_connect::Credentials {
                 username: secret("username"),

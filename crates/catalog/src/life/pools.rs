@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidegate_connect::{Connections, Source, SourceType};
+use tidegate_connect::{Connections, DiskBudget, Source, SourceType};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{DataSourceId, OrganizationId};
 
+use crate::DataSettings;
 use crate::sources::DataSource;
 
 /// Organizations whose lookups are counted; then counting begins anew.
@@ -25,12 +26,16 @@ pub(crate) struct Pools {
     state: Mutex<State>,
     /// Connections that an organization may hold.
     most: u32,
+    /// Disk for temporary files of all, and bytes of it that those of an organization may have.
+    disk: DiskBudget,
+    most_disk: u64,
 }
 
 #[derive(Default)]
 struct State {
     open: HashMap<DataSourceId, Open>,
     lookups: HashMap<OrganizationId, Lookups>,
+    disks: HashMap<OrganizationId, DiskBudget>,
 }
 
 /// How often a source was found open, or was not.
@@ -64,8 +69,24 @@ pub(crate) struct OpenSource {
 pub(crate) struct TooMany;
 
 impl Pools {
-    pub(crate) fn new(most: u32) -> Self {
-        Self { state: Mutex::default(), most }
+    pub(crate) fn new(settings: &DataSettings) -> Self {
+        Self {
+            state: Mutex::default(),
+            most: settings.connections_per_organization,
+            disk: DiskBudget::of(settings.temporary_bytes),
+            most_disk: settings.temporary_bytes_per_organization,
+        }
+    }
+
+    /// Disk for the temporary files of an organization's sources.
+    pub(crate) fn disk(&self, organization: OrganizationId) -> DiskBudget {
+        let mut state = self.state();
+        if state.disks.len() >= MOST_COUNTED {
+            // Who has no file now may have another budget the next time.
+            state.disks.retain(|_, disk| disk.taken() > 0);
+        }
+        let disk = state.disks.entry(organization).or_insert_with(|| self.disk.part(self.most_disk));
+        disk.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

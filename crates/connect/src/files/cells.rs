@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use quick_xml::Reader;
@@ -31,6 +31,12 @@ impl<R: Read> Read for Rationed<R> {
         let read = self.input.read(buffer.get_mut(..most).unwrap_or_default())?;
         self.left.set(left - read);
         Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Rationed<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.input.seek(to)
     }
 }
 

@@ -7,7 +7,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use super::infer::{self, Inferred, Kind};
 use super::spool::{Spooled, broken};
 use super::text::Text;
-use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink};
+use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink, check_names};
 use crate::error::SourceError;
 use crate::rows::Cell;
 use crate::settings::Settings;
@@ -186,6 +186,7 @@ impl Csv {
             return Err(SourceError::query("The file is empty: it has no header."));
         }
         names.resize(columns.len(), String::new());
+        check_names(names.iter().map(String::len).sum())?;
         let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
         let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
         let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };

@@ -7,15 +7,15 @@ use quick_xml::events::Event;
 
 use super::infer::{self, Inferred, Kind};
 use super::spool::{Positioned, Spooled, broken};
-use super::{FileTable, Format, MOST_COLUMNS, Sink};
+use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink, archive, check_names};
 use crate::error::SourceError;
 use crate::rows::Cell;
 use crate::settings::Settings;
 
 /// Bytes that the parts of a workbook may have together when unpacked.
 const UNPACKED: u64 = 512 << 20;
-/// Parts of a workbook at most.
-const PARTS: usize = 20_000;
+/// Columns of all sheets at most.
+const ALL_COLUMNS: usize = 100_000;
 /// Bytes of a workbook whose sheets are read as a whole, and of parts that are: texts, styles, relations.
 pub(super) const WHOLE: u64 = 64 << 20;
 /// Texts that a workbook may announce whatever its size, and bytes that each further one has at least.
@@ -28,6 +28,8 @@ pub(super) struct Excel {
     form: Form,
     header: bool,
     kinds: Vec<Vec<Kind>>,
+    /// Bytes of the names of all columns.
+    names: usize,
     /// The sheets' own names; the tables' may differ.
     sheets: Vec<String>,
     tables: Vec<FileTable>,
@@ -175,10 +177,7 @@ fn examine(file: &Spooled) -> Result<Form, SourceError> {
     if read == 8 && head == [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1] {
         return if file.size <= WHOLE { Ok(Form::Xls) } else { Err(too_large()) };
     }
-    let mut archive = zip::ZipArchive::new(BufReader::new(file.reader()?)).map_err(failed)?;
-    if archive.len() > PARTS {
-        return Err(too_large());
-    }
+    let mut archive = archive::open(file)?;
     let mut form = None;
     let (mut left, mut whole) = (UNPACKED, WHOLE);
     for index in 0..archive.len() {
@@ -259,8 +258,8 @@ impl Excel {
         let form = examine(&file)?;
         let file = if form == Form::Xls { super::xls::repacked(&file)? } else { file };
         let header = settings.flag("header", true)?;
-        let mut excel =
-            Self { file, form, header, kinds: Vec::new(), sheets: Vec::new(), tables: Vec::new() };
+        let (kinds, sheets, tables) = (Vec::new(), Vec::new(), Vec::new());
+        let mut excel = Self { file, form, header, kinds, names: 0, sheets, tables };
         for sheet in excel.sheet_names()? {
             excel.add(sheet)?;
         }
@@ -316,6 +315,11 @@ impl Excel {
         }
         let mut names = names.unwrap_or_default();
         names.resize(columns.len(), String::new());
+        self.names += names.iter().map(String::len).sum::<usize>();
+        check_names(self.names)?;
+        if self.kinds.iter().map(Vec::len).sum::<usize>() + columns.len() > ALL_COLUMNS {
+            return Err(too_large());
+        }
         let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
         let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
         self.tables.push(FileTable { name: sheet.clone(), schema, rows: Some(rows) });
@@ -366,7 +370,7 @@ fn streamed<'a>(
     each: &mut dyn FnMut(&[Value]) -> Result<bool, SourceError>,
 ) -> Result<(), SourceError> {
     let mut row: Vec<Value> = Vec::new();
-    let mut at = None;
+    let (mut at, mut size) = (None, 0);
     while let Some(cell) = next()? {
         let (line, column) = cell.get_position();
         let value = Value::of(cell.get_value().clone());
@@ -381,7 +385,12 @@ fn streamed<'a>(
                 return Ok(());
             }
             row.clear();
-            at = Some(line);
+            (at, size) = (Some(line), 0);
+        }
+        // Cells refer to texts that are in the file once.
+        size += if let Value::Text(text) = &value { text.len() } else { 0 };
+        if size > LONGEST_ROW {
+            return Err(SourceError::query(format!("A row of the sheet has more than {LONGEST_ROW} bytes.")));
         }
         let column = column as usize;
         if column >= MOST_COLUMNS {

@@ -14,7 +14,7 @@ use super::infer::{self, Inferred, Kind};
 use super::known::{Known, Seen};
 use super::spool::{Spooled, broken};
 use super::text::Text;
-use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink};
+use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink, check_names};
 use crate::error::SourceError;
 use crate::rows::Cell;
 
@@ -142,12 +142,15 @@ impl Json {
 fn seen(text: &Text, array: bool) -> Result<(Vec<Seen>, i64), SourceError> {
     let mut columns: Vec<Seen> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut rows = 0;
+    let (mut rows, mut names) = (0, 0);
     each(text, array, |row| {
         for (name, raw) in row.0 {
             let index = match places.get(&name) {
                 Some(index) => *index,
                 None => {
+                    // Each may be as long as a row.
+                    names += name.len();
+                    check_names(names)?;
                     places.insert(name.clone(), columns.len());
                     columns.push(Seen::new(name));
                     columns.len() - 1

@@ -24,6 +24,7 @@ use crate::rows::{BATCH_ROWS, Batch, Cell};
 use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 
+mod archive;
 mod cells;
 mod content;
 mod csv;
@@ -53,6 +54,8 @@ use spool::Spooled;
 pub(crate) const MOST_COLUMNS: usize = 10_000;
 /// Bytes of one row, or one value, at most.
 pub(crate) const LONGEST_ROW: usize = 64 << 20;
+/// Bytes of the names of all columns of a file at most: they are kept for as long as it is.
+const LONGEST_NAMES: usize = 16 << 20;
 /// Bytes of stack of a thread that reads: files may be nested. What is not used is not taken.
 const STACK: usize = 32 << 20;
 
@@ -99,6 +102,15 @@ pub(crate) trait Ranges: Send + Sync {
 /// A Parquet file elsewhere, of which only what is asked for is read. Blocks.
 pub(crate) fn remote_parquet(name: String, ranges: Arc<dyn Ranges>) -> Result<Arc<dyn Format>, SourceError> {
     Ok(Arc::new(parquet::Parquet::remote(name, ranges)?))
+}
+
+/// Refuses names of columns that have more bytes together than are kept.
+fn check_names(bytes: usize) -> Result<(), SourceError> {
+    if bytes <= LONGEST_NAMES {
+        return Ok(());
+    }
+    let text = format!("The names of the columns have more than {LONGEST_NAMES} bytes together.");
+    Err(SourceError::query(text))
 }
 
 /// Where the rows of a read go.

@@ -126,10 +126,12 @@ pub(super) fn measure(content: impl Read) -> Result<(), SourceError> {
     let mut measure = Measure::default();
     loop {
         buffer.clear();
+        // A value may stand in the mark itself, as an attribute: it counts from where that begins.
+        let before = reader.buffer_position();
         let event = reader.read_event_into(&mut buffer).map_err(failed)?;
         let place = reader.buffer_position();
         match event {
-            Event::Start(start) => measure.start(&start, place)?,
+            Event::Start(start) => measure.start(&start, before)?,
             Event::End(end) => measure.end(end.name().0, place)?,
             Event::Eof => return Ok(()),
             _ => {}
@@ -181,7 +183,14 @@ mod tests {
             "<table:table-row><table:table-cell {VALUE}><text:p><text:s text:c=\"9999999999\"/></text:p>\
              </table:table-cell></table:table-row>"
         );
-        for rows in [wide.repeat(500), tall, far, blank] {
+        let attribute = |name: &str| {
+            format!(
+                "<table:table-row><table:table-cell {VALUE} {name}=\"{}\" table:number-columns-repeated=\"16384\"/></table:table-row>",
+                "a".repeat(20_000)
+            )
+        };
+        let [value, formula] = ["office:string-value", "table:formula"].map(attribute);
+        for rows in [wide.repeat(500), tall, far, blank, value, formula] {
             let error = measure(sheet(&rows).as_bytes()).unwrap_err();
             assert!(error.message.contains("too large"), "{}", error.message);
         }

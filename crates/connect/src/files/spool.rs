@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::disk::{self, DiskBudget, ReservedDisk, TemporaryFile};
 use crate::error::{ErrorCode, SourceError};
 use crate::registry::SourceType;
 use crate::settings::{FileContent, Settings};
@@ -27,6 +28,8 @@ pub(crate) struct Spooled {
     pub(crate) is_own: bool,
     /// Whether nobody waits for what is read of it.
     stop: Arc<AtomicBool>,
+    /// What it has of the disk, if it is a copy.
+    reserved: ReservedDisk,
 }
 
 /// Ends all reading of a file when it is dropped, unless it is kept: a thread that reads cannot be stopped otherwise, and one that
@@ -53,37 +56,49 @@ impl Spooled {
         let Some(source) = &settings.file else {
             return Err(SourceError::new(ErrorCode::FileNotFound, "The data source has no file."));
         };
-        let (file, is_own) = match &source.content {
+        let (file, is_own, reserved) = match &source.content {
             FileContent::Local(path) => {
                 // Readers of Parquet look at a file once, and then believe what they saw.
                 let (path, copy) = (path.clone(), settings.kind == SourceType::Parquet);
+                let reserved = settings.disk.reservation();
                 let opened = super::blocking(move || {
                     let file = File::open(path).map_err(not_found)?;
-                    if copy { own_copy(file) } else { Ok((file, false)) }
+                    if copy { own_copy(file, reserved) } else { Ok((file, false, reserved)) }
                 });
                 opened.await?
             }
-            FileContent::Remote(bytes) => (copied(bytes.as_ref()).await?, true),
+            FileContent::Remote(bytes) => {
+                let (file, reserved) = copied(bytes.as_ref(), &settings.disk).await?.into_parts();
+                (file, true, reserved)
+            }
         };
         let metadata = file.metadata().map_err(not_found)?;
         if !metadata.is_file() {
             return Err(SourceError::new(ErrorCode::FileNotFound, "The data source's file is not a file."));
         }
         let checked = Self::checked(file, &source.name, metadata.len())?;
-        Ok(Self { is_own, ..checked })
+        Ok(Self { is_own, reserved, ..checked })
     }
 
     /// A file that was written here.
     pub(crate) fn of(file: File, table: String) -> Result<Self, SourceError> {
         let size = file.metadata().map_err(broken)?.len();
-        Ok(Self { file, table, size, is_own: true, stop: Arc::default() })
+        let reserved = ReservedDisk::default();
+        Ok(Self { file, table, size, is_own: true, stop: Arc::default(), reserved })
+    }
+
+    /// The same of one whose bytes were reserved.
+    pub(crate) fn written(file: TemporaryFile, table: String) -> Result<Self, SourceError> {
+        let (file, reserved) = file.into_parts();
+        Ok(Self { reserved, ..Self::of(file, table)? })
     }
 
     fn checked(file: File, name: &str, size: u64) -> Result<Self, SourceError> {
         if size > LARGEST {
             return Err(SourceError::query(format!("The file is larger than {LARGEST} bytes.")));
         }
-        Ok(Self { file, table: table_name(name), size, is_own: false, stop: Arc::default() })
+        let reserved = ReservedDisk::default();
+        Ok(Self { file, table: table_name(name), size, is_own: false, stop: Arc::default(), reserved })
     }
 
     /// The file again, at its start. Each reader has a handle of its own, whose position is nobody else's.
@@ -97,19 +112,28 @@ impl Spooled {
         StopReading(Arc::clone(&self.stop))
     }
 
+    /// Disk for other bytes of the same table.
+    pub(crate) fn more_disk(&self) -> ReservedDisk {
+        self.reserved.another()
+    }
+
     /// The same table out of other bytes, such as decoded ones.
-    pub(crate) fn replaced(&self, file: File) -> Result<Self, SourceError> {
+    pub(crate) fn replaced(&self, file: File, reserved: ReservedDisk) -> Result<Self, SourceError> {
         let size = file.metadata().map_err(broken)?.len();
-        Ok(Self { file, table: self.table.clone(), size, is_own: true, stop: Arc::clone(&self.stop) })
+        let (table, stop) = (self.table.clone(), Arc::clone(&self.stop));
+        Ok(Self { file, table, size, is_own: true, stop, reserved })
     }
 }
 
-async fn copied(bytes: &dyn crate::settings::FileBytes) -> Result<File, SourceError> {
+async fn copied(
+    bytes: &dyn crate::settings::FileBytes,
+    disk: &DiskBudget,
+) -> Result<TemporaryFile, SourceError> {
     let size = bytes.size().await.map_err(not_found)?;
     if size > LARGEST {
         return Err(SourceError::query(format!("The file is larger than {LARGEST} bytes.")));
     }
-    let mut file = tempfile::tempfile().map_err(broken)?;
+    let mut file = TemporaryFile::new(disk.reservation()).map_err(broken)?;
     let mut at = 0;
     while at < size {
         let end = (at + CHUNK).min(size);
@@ -124,14 +148,15 @@ async fn copied(bytes: &dyn crate::settings::FileBytes) -> Result<File, SourceEr
 }
 
 /// A file as a copy of this process's own. What is refused anyway is not copied.
-fn own_copy(file: File) -> Result<(File, bool), SourceError> {
+fn own_copy(file: File, reserved: ReservedDisk) -> Result<(File, bool, ReservedDisk), SourceError> {
     let metadata = file.metadata().map_err(not_found)?;
     if !metadata.is_file() || metadata.len() > LARGEST {
-        return Ok((file, false));
+        return Ok((file, false, reserved));
     }
-    let mut copy = tempfile::tempfile().map_err(broken)?;
+    let mut copy = TemporaryFile::new(reserved).map_err(broken)?;
     io::copy(&mut file.take(LARGEST), &mut copy).map_err(broken)?;
-    Ok((copy, true))
+    let (copy, reserved) = copy.into_parts();
+    Ok((copy, true, reserved))
 }
 
 fn not_found(error: io::Error) -> SourceError {
@@ -145,7 +170,7 @@ fn not_found(error: io::Error) -> SourceError {
 }
 
 pub(crate) fn broken(error: io::Error) -> SourceError {
-    SourceError::query("The file cannot be read.").with_detail(error)
+    disk::own(&error).unwrap_or_else(|| SourceError::query("The file cannot be read.").with_detail(error))
 }
 
 /// The name without folders and ending.
@@ -159,7 +184,7 @@ fn table_name(name: &str) -> String {
 /// A file that has a path, for libraries that open files themselves.
 pub(crate) enum NamedFile {
     Own(std::path::PathBuf),
-    Copy(tempfile::NamedTempFile),
+    Copy { file: tempfile::NamedTempFile, _reserved: ReservedDisk },
 }
 
 impl NamedFile {
@@ -169,12 +194,14 @@ impl NamedFile {
         match settings.file.as_ref().map(|file| &file.content) {
             Some(FileContent::Local(path)) => Ok(Self::Own(path.clone())),
             _ => {
-                let copied = super::blocking(move || {
-                    let mut copy = tempfile::NamedTempFile::new().map_err(broken)?;
-                    io::copy(&mut spooled.reader()?, &mut copy).map_err(broken)?;
-                    Ok(copy)
-                });
-                Ok(Self::Copy(copied.await?))
+                super::blocking(move || {
+                    let mut reserved = spooled.more_disk();
+                    reserved.grow_to(spooled.size)?;
+                    let mut file = tempfile::NamedTempFile::new().map_err(broken)?;
+                    io::copy(&mut spooled.reader()?, &mut file).map_err(broken)?;
+                    Ok(Self::Copy { file, _reserved: reserved })
+                })
+                .await
             }
         }
     }
@@ -182,7 +209,7 @@ impl NamedFile {
     pub(crate) fn path(&self) -> &std::path::Path {
         match self {
             Self::Own(path) => path,
-            Self::Copy(copy) => copy.path(),
+            Self::Copy { file, .. } => file.path(),
         }
     }
 }
@@ -234,7 +261,7 @@ mod tests {
         let file = spooled();
         let stop = file.stop_reading();
         let mut reader = file.reader().unwrap();
-        let decoded = file.replaced(tempfile::tempfile().unwrap()).unwrap();
+        let decoded = file.replaced(tempfile::tempfile().unwrap(), file.more_disk()).unwrap();
         let mut byte = [0];
         reader.read_exact(&mut byte).unwrap();
         drop(stop);

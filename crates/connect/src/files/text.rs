@@ -5,6 +5,7 @@ use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use encoding_rs::{CoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::spool::{Spooled, broken};
+use crate::disk::TemporaryFile;
 use crate::error::{SourceError, quoted};
 use crate::settings::Settings;
 
@@ -99,7 +100,7 @@ fn is_utf8(file: &Spooled) -> Result<bool, SourceError> {
 fn decode(file: &Spooled, start: u64, encoding: &'static Encoding) -> Result<Spooled, SourceError> {
     let mut reader = file.reader()?;
     reader.seek(SeekFrom::Start(start)).map_err(broken)?;
-    let out = tempfile::tempfile().map_err(broken)?;
+    let out = TemporaryFile::new(file.more_disk()).map_err(broken)?;
     let mut writer = BufWriter::with_capacity(BUFFER, out);
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut input = vec![0; BUFFER];
@@ -126,5 +127,6 @@ fn decode(file: &Spooled, start: u64, encoding: &'static Encoding) -> Result<Spo
         }
     }
     let out = writer.into_inner().map_err(|error| broken(error.into_error()))?;
-    file.replaced(out)
+    let (out, reserved) = out.into_parts();
+    file.replaced(out, reserved)
 }

@@ -18,6 +18,9 @@ const CLAIMED: u64 = 65_536 * 256;
 const SHEETS: usize = 1_000;
 const RECORDS: u64 = 50_000_000;
 
+/// Bytes of the texts and formulas of all cells, each as often as it is referred to.
+const BYTES: u64 = 256 << 20;
+
 const BOF: u16 = 0x0809;
 const EOF: u16 = 0x000a;
 /// The records behind it are encrypted.
@@ -25,6 +28,13 @@ const FILE_PASS: u16 = 0x002f;
 const BOUND_SHEET: u16 = 0x0085;
 const DIMENSIONS: u16 = 0x0200;
 const MUL_RK: u16 = 0x00bd;
+/// Texts that cells refer to, and what does not fit into one record.
+const SHARED: u16 = 0x00fc;
+const CONTINUE: u16 = 0x003c;
+/// A cell that refers to one of them.
+const SHARED_LABEL: u16 = 0x00fd;
+/// A name for a formula.
+const NAME: u16 = 0x0018;
 /// Number, label, text with runs, boolean or error, RK, shared label, formula.
 const CELL: [u16; 7] = [0x0203, 0x0204, 0x00d6, 0x0205, 0x027e, 0x00fd, 0x0006];
 
@@ -36,6 +46,8 @@ pub(super) fn repacked(file: &Spooled) -> Result<Spooled, SourceError> {
     let mut stream = Vec::new();
     book.open_stream(name).map_err(failed)?.take(WHOLE).read_to_end(&mut stream).map_err(failed)?;
     measure(&stream)?;
+    let mut reserved = file.more_disk();
+    reserved.grow_to(stream.len() as u64)?;
     let container = tempfile::tempfile().map_err(broken)?;
     // The version that these workbooks have: the library takes one of version 4 without small streams for empty.
     let mut container =
@@ -44,7 +56,7 @@ pub(super) fn repacked(file: &Spooled) -> Result<Spooled, SourceError> {
     into.write_all(&stream).and_then(|()| into.flush()).map_err(broken)?;
     drop(into);
     container.flush().map_err(broken)?;
-    file.replaced(container.into_inner())
+    file.replaced(container.into_inner(), reserved)
 }
 
 /// A record: what it is, and what it holds.
@@ -78,18 +90,24 @@ fn measure(stream: &[u8]) -> Result<(), SourceError> {
         Ok::<_, SourceError>(record.0)
     };
     let mut sheets = Vec::new();
+    let mut weights = Weights::default();
     for record in records(stream, 0) {
         match counted(&record)? {
             EOF => break,
             FILE_PASS => return Err(failed("it is encrypted")),
-            BOUND_SHEET => sheets.extend(long(record.1, 0)),
+            BOUND_SHEET => {
+                sheets.extend(long(record.1, 0));
+                weights.name(record.1.get(6));
+            }
+            NAME => weights.name(record.1.get(3)),
             _ => {}
         }
     }
     if sheets.len() > SHEETS {
         return Err(too_large());
     }
-    let mut cells = 0;
+    weights.texts = shared_texts(stream)?;
+    let (mut cells, mut bytes) = (0, 0_u64);
     for place in sheets {
         let mut extent = Extent::default();
         // Charts and macros inside of a sheet begin and end as it does.
@@ -101,7 +119,13 @@ fn measure(stream: &[u8]) -> Result<(), SourceError> {
                 EOF if depth == 0 => break,
                 EOF => depth -= 1,
                 _ if depth > 0 => {}
-                _ => extent.take(&record)?,
+                _ => {
+                    extent.take(&record)?;
+                    bytes = bytes.saturating_add(weights.of(&record));
+                }
+            }
+            if bytes > BYTES {
+                return Err(too_large());
             }
         }
         cells += extent.cells();
@@ -110,6 +134,135 @@ fn measure(stream: &[u8]) -> Result<(), SourceError> {
         }
     }
     Ok(())
+}
+
+/// What cells cost that are no more than a reference in the file.
+#[derive(Default)]
+struct Weights {
+    /// Bytes of each text.
+    texts: Vec<u32>,
+    /// Characters of the longest name that a formula may refer to.
+    name: u64,
+}
+
+impl Weights {
+    fn name(&mut self, length: Option<&u8>) {
+        self.name = self.name.max(length.copied().unwrap_or_default().into());
+    }
+
+    /// Bytes that the library makes of a record. It holds those of all sheets at once, and several may share theirs.
+    fn of(&self, (kind, data): &Record<'_>) -> u64 {
+        let length = data.len() as u64;
+        // Room is made for as many characters as are announced.
+        let announced = |at: usize| number(data, at).map_or(length, |count| length.max(count.into()));
+        match *kind {
+            SHARED_LABEL => {
+                let text = long(data, 6).and_then(|index| self.texts.get(usize::try_from(index).ok()?));
+                text.copied().unwrap_or_default().into()
+            }
+            0x0204 | 0x00d6 => announced(6),
+            0x0207 => announced(0),
+            // A reference to a name has five bytes.
+            0x0006 => length * (self.name / 5 + 2),
+            _ => 0,
+        }
+    }
+}
+
+/// How many bytes each of the texts has that cells refer to; of several lists the last holds. Ends where the library refuses the list.
+fn shared_texts(stream: &[u8]) -> Result<Vec<u32>, SourceError> {
+    let mut texts = Vec::new();
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for (kind, data) in records(stream, 0) {
+        match kind {
+            SHARED => parts = vec![data],
+            CONTINUE if !parts.is_empty() => parts.push(data),
+            _ if !parts.is_empty() => {
+                texts = Parts::of(&parts).texts()?;
+                parts.clear();
+            }
+            _ => {}
+        }
+        if kind == EOF {
+            break;
+        }
+    }
+    if parts.is_empty() { Ok(texts) } else { Parts::of(&parts).texts() }
+}
+
+/// A list of texts in several records.
+struct Parts<'a> {
+    data: &'a [u8],
+    rest: std::slice::Iter<'a, &'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(parts: &'a [&'a [u8]]) -> Self {
+        let mut rest = parts.iter();
+        let first = rest.next().copied().unwrap_or_default();
+        // How many there are is not believed.
+        Self { data: first.get(8..).unwrap_or_default(), rest }
+    }
+
+    fn texts(mut self) -> Result<Vec<u32>, SourceError> {
+        let mut texts = Vec::new();
+        while !self.data.is_empty() || self.advance().is_some() {
+            let Some(bytes) = self.text() else { break };
+            texts.push(bytes);
+            if texts.len() as u64 > CELLS {
+                return Err(too_large());
+            }
+        }
+        Ok(texts)
+    }
+
+    fn advance(&mut self) -> Option<()> {
+        self.data = self.rest.next()?;
+        Some(())
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.data.split_at_checked(length)?;
+        self.data = rest;
+        Some(taken)
+    }
+
+    fn skip(&mut self, mut length: usize) -> Option<()> {
+        while length > 0 {
+            if self.data.is_empty() {
+                self.advance()?;
+            }
+            let skipped = length.min(self.data.len());
+            self.take(skipped)?;
+            length -= skipped;
+        }
+        Some(())
+    }
+
+    /// The bytes of the next text (MS-XLS 2.5.293); none where the library refuses it.
+    fn text(&mut self) -> Option<u32> {
+        if self.data.is_empty() {
+            return Some(0);
+        }
+        let head = self.take(3)?;
+        let (mut left, flags) = (usize::from(number(head, 0)?), *head.get(2)?);
+        let runs = if flags & 8 == 0 { 0 } else { usize::from(number(self.take(2)?, 0)?) };
+        let more = if flags & 4 == 0 { 0 } else { usize::try_from(long(self.take(4)?, 0)?).ok()? };
+        let (mut width, mut bytes) = (1 + usize::from(flags & 1), 0);
+        while left > 0 {
+            let here = left.min(self.data.len() / width);
+            self.take(here * width)?;
+            bytes += here * width;
+            left -= here;
+            if left > 0 {
+                self.advance()?;
+                width = 1 + usize::from(self.take(1)?.first()? & 1);
+            }
+        }
+        self.skip(runs * 4)?;
+        self.skip(more)?;
+        u32::try_from(bytes).ok()
+    }
 }
 
 /// The cells that a sheet has values in: the first and last row, and the first and last column.
@@ -193,6 +346,68 @@ mod tests {
         let whole = [0_u16, 0xffff, 0, 256, 0].map(u16::to_le_bytes).concat();
         assert!(measure(&book(&[record(DIMENSIONS, &whole), cell(0, 0)])).is_ok());
         assert!(measure(b"garbage").is_ok(), "the library says why");
+    }
+
+    /// A workbook with texts in records of their own, and sheets that are all in the same place.
+    fn shared(texts: &[Vec<u8>], sheets: usize, cells: &[Vec<u8>]) -> Vec<u8> {
+        let mut head = record(BOF, &[0, 6, 5, 0]);
+        for (at, text) in texts.iter().enumerate() {
+            let kind = if at == 0 { SHARED } else { CONTINUE };
+            head.extend(record(kind, text));
+        }
+        let bound =
+            |place: u32| record(BOUND_SHEET, &[place.to_le_bytes().as_slice(), &[0, 0, 1, 0, b'a']].concat());
+        let length = head.len() + sheets * bound(0).len() + record(EOF, &[]).len();
+        let place = u32::try_from(length).unwrap();
+        let bounds: Vec<u8> = (0..sheets).flat_map(|_| bound(place)).collect();
+        [head, bounds, record(EOF, &[]), record(BOF, &[0, 6, 16, 0]), cells.concat(), record(EOF, &[])]
+            .concat()
+    }
+
+    /// A text of a byte for each character, as the first of a list.
+    fn long_text(characters: u16) -> Vec<u8> {
+        let mut text = vec![0; 8];
+        text.extend(characters.to_le_bytes());
+        text.push(0);
+        text.resize(text.len() + usize::from(characters), b'a');
+        text
+    }
+
+    fn label(row: u16, index: u32) -> Vec<u8> {
+        let data = [&row.to_le_bytes()[..], &[0; 4], &index.to_le_bytes()].concat();
+        record(SHARED_LABEL, &data)
+    }
+
+    #[test]
+    fn texts_are_counted_as_often_as_cells_refer_to_them() {
+        let labels: Vec<Vec<u8>> = (0..10_000).map(|row| label(row, 0)).collect();
+        // 300 megabytes out of 180 kilobytes.
+        let refused = measure(&shared(&[long_text(30_000)], 1, &labels)).unwrap_err();
+        assert!(refused.message.contains("too large"), "{}", refused.message);
+        assert!(measure(&shared(&[long_text(3_000)], 1, &labels)).is_ok());
+        // The same sheet under many names.
+        assert!(measure(&shared(&[long_text(3_000)], 10, &labels)).is_err());
+        // Of which only the first text is long.
+        let mut two = long_text(30_000);
+        two.extend([1, 0, 0, b'b']);
+        let others: Vec<Vec<u8>> = (0..10_000).map(|row| label(row, 1)).collect();
+        assert!(measure(&shared(&[two], 1, &others)).is_ok());
+        let endless: Vec<Vec<u8>> = (0..9_000)
+            .map(|row: u16| record(0x0204, &[&row.to_le_bytes()[..], &[0; 4], &[255, 255, 0]].concat()))
+            .collect();
+        assert!(measure(&shared(&[], 1, &endless)).is_err(), "room is made for what is announced");
+    }
+
+    #[test]
+    fn texts_go_on_in_the_next_record() {
+        let mut first = long_text(3);
+        // Five letters of two bytes, cut behind the second; with a run and something else behind it.
+        first.extend([5, 0, 0b1101, 1, 0, 2, 0, 0, 0, b'a', 0, b'b', 0]);
+        let second = [&[0_u8][..], b"cde", &[0; 4], &[0; 2], &[1, 0, 0, b'x']].concat();
+        let stream = shared(&[first, second], 0, &[]);
+        assert_eq!(shared_texts(&stream).unwrap(), [3, 7, 1]);
+        assert_eq!(shared_texts(b"garbage").unwrap(), [0_u32; 0]);
+        assert_eq!(shared_texts(&shared(&[vec![0; 8], vec![9, 0, 0, b'a']], 0, &[])).unwrap(), [0_u32; 0]);
     }
 
     #[test]

@@ -3,12 +3,16 @@
 //! Documents that declare entities are refused, as are references to any but the five that XML has, and nothing outside of the
 //! file is ever read.
 
+use std::cell::Cell as Ration;
 use std::collections::HashMap;
+use std::io::BufReader;
+use std::rc::Rc;
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
+use super::cells::Rationed;
 use super::infer::{self, Inferred, Kind};
 use super::spool::Spooled;
 use super::text::Text;
@@ -21,6 +25,9 @@ use crate::settings::Settings;
 const DEEPEST: usize = 64;
 /// Different paths of elements that are counted to find the rows.
 const PATHS: usize = 10_000;
+/// Bytes of the names of elements inside one another, and of an attribute of the last, at most. Every name inside is kept with those around it:
+/// a long one that is written once would be held as often as there are others in it.
+const LONGEST_PATH: usize = 2_000;
 
 /// What an element or an attribute costs besides its text, in bytes: an empty one is written with four.
 const OVERHEAD: usize = 64;
@@ -79,15 +86,20 @@ fn walk(
     text: &Text,
     mut visit: impl FnMut(&[String], &Event<'_>) -> Result<bool, SourceError>,
 ) -> Result<(), SourceError> {
-    let mut reader = Reader::from_reader(text.reader()?);
+    // What stands between two marks is held as a whole, before it can be looked at.
+    let left = Rc::new(Ration::new(LONGEST_ROW));
+    let mut reader =
+        Reader::from_reader(BufReader::new(Rationed { input: text.reader()?, left: Rc::clone(&left) }));
     reader.config_mut().expand_empty_elements = true;
     let mut buffer = Vec::new();
     let mut path: Vec<String> = Vec::new();
     loop {
+        left.set(LONGEST_ROW);
         buffer.clear();
-        let event = reader.read_event_into(&mut buffer).map_err(|error| {
-            SourceError::query(format!("The file is no XML at byte {}.", reader.error_position()))
-                .with_detail(error)
+        let event = reader.read_event_into(&mut buffer).map_err(|error| match left.get() {
+            0 => too_long(),
+            _ => SourceError::query(format!("The file is no XML at byte {}.", reader.error_position()))
+                .with_detail(error),
         })?;
         match &event {
             Event::DocType(declaration) if declaration.contains('[') => {
@@ -101,6 +113,9 @@ fn walk(
                     return Err(SourceError::query(format!(
                         "The XML file is nested more than {DEEPEST} deep."
                     )));
+                }
+                if length_of(&path) > LONGEST_PATH {
+                    return Err(long_names());
                 }
             }
             Event::Eof if path.is_empty() => return Ok(()),
@@ -120,35 +135,38 @@ fn walk(
 /// The path of the rows: that of the tag that is named, else the first of those nearest to the root that occurs twice, else
 /// the root's only child, else the root.
 fn rows_at(text: &Text, tag: Option<&str>) -> Result<Vec<String>, SourceError> {
-    let mut counts: HashMap<Vec<String>, usize> = HashMap::new();
-    let mut order: Vec<Vec<String>> = Vec::new();
+    // By path: which one of them it is, and how often it occurs.
+    let mut found: HashMap<Vec<String>, (usize, usize)> = HashMap::new();
     walk(text, |path, event| {
         if matches!(event, Event::Start(_)) {
-            match counts.get_mut(path) {
-                Some(count) => *count += 1,
-                None if order.len() < PATHS => {
-                    order.push(path.to_vec());
-                    counts.insert(path.to_vec(), 1);
+            let place = found.len();
+            match found.get_mut(path) {
+                Some((_, count)) => *count += 1,
+                None if place < PATHS => {
+                    found.insert(path.to_vec(), (place, 1));
                 }
                 None => {}
             }
         }
         Ok(true)
     })?;
+    let mut order: Vec<(Vec<String>, (usize, usize))> = found.into_iter().collect();
+    order.sort_unstable_by_key(|(_, (place, _))| *place);
+    let paths = || order.iter().map(|(path, _)| path);
     if let Some(tag) = tag {
-        let named = order.iter().find(|path| path.last().is_some_and(|name| name == tag));
+        let named = paths().find(|path| path.last().is_some_and(|name| name == tag));
         return named
             .cloned()
             .ok_or_else(|| SourceError::query(format!("The file has no element {}.", quoted(tag))));
     }
-    let repeated = order.iter().filter(|path| counts.get(*path).is_some_and(|count| *count > 1));
+    let repeated = order.iter().filter(|(_, (_, count))| *count > 1).map(|(path, _)| path);
     let nearest = repeated.min_by_key(|path| path.len());
-    let children = || order.iter().filter(|path| path.len() == 2);
+    let children = || paths().filter(|path| path.len() == 2);
     let single =
-        || children().next().filter(|_| children().count() == 1 && order.iter().any(|path| path.len() > 2));
+        || children().next().filter(|_| children().count() == 1 && paths().any(|path| path.len() > 2));
     nearest
         .or_else(single)
-        .or_else(|| order.first())
+        .or_else(|| paths().next())
         .cloned()
         .ok_or_else(|| SourceError::query("The file has no elements: it is no XML."))
 }
@@ -172,7 +190,7 @@ fn each(
             }
             Event::End(_) => {
                 let Some(open) = &mut row else { return Ok(true) };
-                open.close(path.get(rows_at.len()..).unwrap_or_default());
+                open.close(path.get(rows_at.len()..).unwrap_or_default())?;
                 if path.len() == rows_at.len() {
                     return each(row.take().unwrap_or_default().fields);
                 }
@@ -222,22 +240,28 @@ impl Row {
             let value = quick_xml::escape::unescape(&attribute.value)
                 .map_err(|error| unknown_entity(&error))?
                 .into_owned();
+            if length_of(inside) + attribute.key.0.len() > LONGEST_PATH {
+                return Err(long_names());
+            }
             let mut name: Vec<String> = inside.to_vec();
             name.push(attribute.key.0.to_owned());
-            self.grow(value.len() + OVERHEAD)?;
-            self.put(name.join("."), value);
+            let name = name.join(".");
+            self.grow(name.len() + value.len() + OVERHEAD)?;
+            self.put(name, value);
         }
         Ok(())
     }
 
-    fn close(&mut self, inside: &[String]) {
-        let Some((text, parent)) = self.open.pop() else { return };
+    fn close(&mut self, inside: &[String]) -> Result<(), SourceError> {
+        let Some((text, parent)) = self.open.pop() else { return Ok(()) };
         let text = text.trim();
         if text.is_empty() && (parent || inside.is_empty()) {
-            return;
+            return Ok(());
         }
         let name = if inside.is_empty() { "text".to_owned() } else { inside.join(".") };
+        self.grow(name.len())?;
         self.put(name, text.to_owned());
+        Ok(())
     }
 
     fn add(&mut self, event: &Event<'_>) -> Result<(), SourceError> {
@@ -263,13 +287,23 @@ impl Row {
 
     fn grow(&mut self, by: usize) -> Result<(), SourceError> {
         self.size += by;
-        if self.size > LONGEST_ROW {
-            return Err(SourceError::query(format!(
-                "An element of the XML file has more than {LONGEST_ROW} bytes."
-            )));
-        }
-        Ok(())
+        if self.size > LONGEST_ROW { Err(too_long()) } else { Ok(()) }
     }
+}
+
+/// Bytes of all names of a path.
+fn length_of(path: &[String]) -> usize {
+    path.iter().map(String::len).sum()
+}
+
+fn long_names() -> SourceError {
+    SourceError::query(format!(
+        "The names of elements inside one another have more than {LONGEST_PATH} bytes in the XML file."
+    ))
+}
+
+fn too_long() -> SourceError {
+    SourceError::query(format!("An element of the XML file has more than {LONGEST_ROW} bytes."))
 }
 
 fn unknown_entity(detail: &dyn std::fmt::Display) -> SourceError {

@@ -20,6 +20,10 @@ const SCOPE: &str = "https://www.googleapis.com/auth/bigquery";
 const ENDPOINT: &str = "https://bigquery.googleapis.com/";
 /// Rows of a page at most; the server sends fewer where they are large.
 const PAGE: usize = 10_000;
+/// Cells of a page at most: each is an object, which costs hundreds of bytes until it is read.
+const CELLS: usize = 250_000;
+/// Rows of the first page, before it is known how wide they are.
+const FIRST: usize = 25;
 /// Milliseconds that the server waits before it says that a job is not done. Short, so that there is soon a job to be cancelled.
 const WAIT: u64 = 2_000;
 /// Between two questions whether a job is done, besides the time that the server waits.
@@ -44,6 +48,8 @@ pub(crate) struct Running {
     /// An answer that has rows, or says that the job is not done yet.
     answer: Option<Value>,
     token: Option<String>,
+    /// Rows of a page, by how wide they are.
+    page: usize,
 }
 
 impl Bigquery {
@@ -124,7 +130,7 @@ impl Bigquery {
         let mut url = self.url(&["queries", job])?;
         {
             let mut pairs = url.query_pairs_mut();
-            pairs.append_pair("maxResults", &PAGE.to_string());
+            pairs.append_pair("maxResults", &running.page.to_string());
             pairs.append_pair("timeoutMs", &WAIT.to_string());
             pairs.append_pair("formatOptions.useInt64Timestamp", "true");
             if let Some(location) = location {
@@ -287,7 +293,7 @@ impl Warehouse for Bigquery {
             query.push_str(&format!(" LIMIT {limit}"));
         }
         let mut body = json!({
-            "query": query, "useLegacySql": false, "maxResults": PAGE, "timeoutMs": WAIT,
+            "query": query, "useLegacySql": false, "maxResults": FIRST, "timeoutMs": WAIT,
             "formatOptions": { "useInt64Timestamp": true },
         });
         let parameters: Vec<Value> = statement
@@ -310,7 +316,7 @@ impl Warehouse for Bigquery {
         let answer = self.ask(Request::post(self.url(&["queries"])?, &body)).await?;
         let reference = answer.get("jobReference");
         let job = reference.and_then(|job| Some((text(job, "jobId")?, text(job, "location"))));
-        Ok(Running { job, answer: Some(answer), token: None })
+        Ok(Running { job, answer: Some(answer), token: None, page: FIRST })
     }
 
     async fn page(&self, running: &mut Running) -> Result<Option<Vec<Texts>>, SourceError> {
@@ -324,6 +330,9 @@ impl Warehouse for Bigquery {
             answer = self.results(running).await?;
         }
         running.token = text(&answer, "pageToken");
+        if let Some(fields) = answer.pointer("/schema/fields").and_then(Value::as_array) {
+            running.page = (CELLS / fields.len().max(1)).clamp(FIRST, PAGE);
+        }
         Ok(Some(rows(&answer)))
     }
 

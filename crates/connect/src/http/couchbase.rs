@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::client::{self, Client, Request};
-use super::{at_path, elements, json_body, no_json, text_at};
+use super::{at_path, elements, json_body, text_at, tree};
 use crate::error::SourceError;
 use crate::network::NetworkPolicy;
 use crate::registry::TypeInfo;
@@ -38,7 +38,7 @@ impl Couchbase {
         let answer = self.client.send(self.request(statement, parameters)?).await?;
         let body = json_body(&answer.body)?;
         if text_at(body, "status")?.as_deref() != Some("success") {
-            let why = at_path(body, "errors")?.unwrap_or_default().chars().take(500).collect::<String>();
+            let why = self.client.told(at_path(body, "errors")?.unwrap_or_default(), "");
             return Err(SourceError::query("Couchbase refused the query.").with_detail(why));
         }
         Ok(body.to_owned())
@@ -68,7 +68,7 @@ impl Fetcher for Couchbase {
         let body = self.run(query, &[&self.bucket]).await?;
         let mut found = Vec::new();
         for keyspace in elements(at_path(&body, "results")?.unwrap_or("[]"))? {
-            let keyspace: Value = serde_json::from_str(keyspace).map_err(|error| no_json(&error))?;
+            let keyspace = tree(keyspace.as_bytes())?;
             let text = |name: &str| keyspace.get(name).and_then(Value::as_str).map(str::to_owned);
             // The default collection of a bucket is listed under the bucket's own name.
             match (text("scope"), text("name")) {

@@ -11,7 +11,7 @@ use super::client::{self, Client, Request};
 use super::sql::allowance::Allowance;
 use super::sql::plan::{Compare, Found, Kind, Planned};
 use super::sql::{Statement, Texts, Warehouse, date_text, moment_text};
-use super::{json_body, no_json};
+use super::tree;
 use crate::error::{ErrorCode, SourceError};
 use crate::filter::{Literal, decimal_text};
 use crate::network::NetworkPolicy;
@@ -57,7 +57,7 @@ impl Databricks {
 
     async fn ask(&self, request: Request) -> Result<Value, SourceError> {
         let answer = self.client.send(request).await?;
-        serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))
+        tree(&answer.body)
     }
 
     fn statements(&self, below: &[&str]) -> Result<Url, SourceError> {
@@ -79,6 +79,7 @@ impl Databricks {
                 _ => {
                     let why =
                         answer.pointer("/status/error/message").and_then(Value::as_str).unwrap_or_default();
+                    let why = self.client.told(why, "");
                     return Err(SourceError::query("Databricks refused the query.").with_detail(why));
                 }
             }

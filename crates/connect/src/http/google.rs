@@ -10,7 +10,7 @@ use url::Url;
 
 use super::client::{self, Client, Request};
 use super::jwt::{Fresh, SigningKey, now, refused};
-use super::{json_body, no_json};
+use super::tree;
 use crate::error::{ErrorCode, SourceError};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
@@ -85,7 +85,7 @@ impl Google {
         if answer.body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&answer.body).map_err(|error| no_json(&error))
+        tree(&answer.body)
     }
 }
 
@@ -135,8 +135,7 @@ impl Account {
             }
             error
         })?;
-        let answer: Value =
-            serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))?;
+        let answer = tree(&answer.body)?;
         let token = answer.get("access_token").and_then(Value::as_str);
         let token = token.ok_or_else(|| refused("The server gave no access token."))?.to_owned();
         let life = answer.get("expires_in").and_then(Value::as_u64).unwrap_or(300);

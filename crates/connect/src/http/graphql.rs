@@ -69,21 +69,45 @@ impl Graphql {
     }
 }
 
-/// Whether a document defines a mutation or a subscription outside of strings and braces.
+/// Whether a document defines a mutation or a subscription: outside of braces, strings and comments.
 fn has_other_operation(document: &str) -> bool {
     let mut depth = 0_usize;
     let mut outside = String::new();
-    let mut quoted = false;
-    for c in document.chars() {
+    let mut rest = document;
+    while let Some(c) = rest.chars().next() {
+        let after = rest.get(c.len_utf8()..).unwrap_or_default();
+        rest = match c {
+            // A quotation mark in a comment opens no string.
+            '#' => after.find(['\n', '\r']).and_then(|end| after.get(end..)).unwrap_or_default(),
+            '"' => match rest.strip_prefix("\"\"\"") {
+                Some(block) => behind(block, "\"\"\"", "\\\"\"\""),
+                None => behind(after, "\"", "\\\""),
+            },
+            _ => after,
+        };
         match c {
-            '"' => quoted = !quoted,
-            '{' if !quoted => depth += 1,
-            '}' if !quoted => depth = depth.saturating_sub(1),
-            _ if depth == 0 && !quoted => outside.push(c),
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            '#' | '"' => outside.push(' '),
+            _ if depth == 0 => outside.push(c),
             _ => {}
         }
     }
     outside.split(|c: char| !c.is_alphanumeric()).any(|word| matches!(word, "mutation" | "subscription"))
+}
+
+/// What follows the end of a string; nothing if it has none. A backslash before a backslash is none before the end.
+fn behind<'a>(text: &'a str, end: &str, escaped: &str) -> &'a str {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix(end) {
+            return after;
+        }
+        let other =
+            rest.strip_prefix(escaped).or_else(|| rest.strip_prefix("\\\\").filter(|_| end.len() == 1));
+        rest = other.unwrap_or_else(|| rest.get(c.len_utf8()..).unwrap_or_default());
+    }
+    rest
 }
 
 #[async_trait::async_trait]
@@ -144,5 +168,12 @@ mod tests {
         assert!(other("query a { b } mutation c { d }"));
         assert!(other("{ a } subscription { b }"));
         assert!(!other("query mutations($a: String = \"mutation\") { mutation }"));
+        // What is a string, and what only looks like one.
+        assert!(other("query { a } # \"\nmutation c { d }"));
+        assert!(other(r#"query { a(x: "\"") } mutation c { d }"#));
+        assert!(other(r#"query { a(x: "\\") } mutation c { d }"#));
+        assert!(other(r#"query { a(x: """ \""" " """) } mutation c { d }"#));
+        assert!(!other("query { a } # mutation c { d }"));
+        assert!(!other(r#"query q($a: String = """ } mutation """) { a }"#));
     }
 }

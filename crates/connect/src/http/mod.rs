@@ -69,6 +69,11 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
+/// Bytes that the tree of an answer may take, and what its parts take.
+const TREE: usize = 512 << 20;
+const OBJECT: usize = 650;
+const ARRAY: usize = 160;
+const VALUE: usize = 64;
 /// Elements of an array at most: each costs more here than it may be written with.
 const MOST_ELEMENTS: usize = 1_000_000;
 
@@ -109,12 +114,38 @@ pub(crate) fn elements(json: &str) -> Result<Vec<&str>, SourceError> {
 /// A member of a JSON object that is text or a number, as text.
 pub(crate) fn text_at(json: &str, path: &str) -> Result<Option<String>, SourceError> {
     let Some(raw) = at_path(json, path)? else { return Ok(None) };
-    let value: serde_json::Value = serde_json::from_str(raw).map_err(|error| no_json(&error))?;
+    let value = tree(raw.as_bytes())?;
     Ok(match value {
         serde_json::Value::String(text) => Some(text),
         serde_json::Value::Number(number) => Some(number.to_string()),
         _ => None,
     })
+}
+
+/// An answer as a tree of values, if that has an end: an object costs hundreds of bytes, and may be written with seven.
+pub(crate) fn tree(json: &[u8]) -> Result<serde_json::Value, SourceError> {
+    if cost(json) > TREE {
+        return Err(SourceError::query("The answer has more values than can be held."));
+    }
+    serde_json::from_slice(json).map_err(|error| no_json(&error))
+}
+
+/// Bytes that a tree takes besides its texts.
+fn cost(json: &[u8]) -> usize {
+    let (mut cost, mut is_text, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'{' => cost += OBJECT,
+            b'[' => cost += ARRAY,
+            b',' => cost += VALUE,
+            _ => {}
+        }
+    }
+    cost
 }
 
 /// A body as text, checked to be JSON.
@@ -149,6 +180,19 @@ mod tests {
         assert!(json_body(b"{").is_err());
         assert_eq!(at_path(r#"{"a": 1, "b": 2, "a": 3}"#, "a").unwrap(), Some("3"), "the last one holds");
         assert!(at_path(r#"{"a": 1} x"#, "a").is_err());
+    }
+
+    // Eight bytes of an answer would be hundreds here.
+    #[test]
+    fn a_tree_has_an_end() {
+        let objects = |count: usize| format!("[{}]", vec![r#"{"":0}"#; count].join(","));
+        assert!(tree(objects(1_000).as_bytes()).is_ok());
+        let refused = tree(objects(800_000).as_bytes()).unwrap_err();
+        assert!(refused.message.contains("more values"), "{refused}");
+        // What stands in a text is none.
+        let text = format!(r#"["\"{}\\", 1]"#, "{[,".repeat(1_000_000));
+        assert_eq!(cost(text.as_bytes()), ARRAY + VALUE);
+        assert_eq!(tree(text.as_bytes()).unwrap()[1], 1);
     }
 
     // Two bytes of an answer would be sixteen here.

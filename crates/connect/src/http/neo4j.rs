@@ -37,7 +37,7 @@ impl Neo4j {
         if let Some(first) = elements(at_path(body, "errors")?.unwrap_or("[]"))?.first() {
             let code = text_at(first, "code")?.unwrap_or_default();
             let known = if code.contains("Security") { ErrorCode::Authentication } else { ErrorCode::Query };
-            let why = first.chars().take(500).collect::<String>();
+            let why = self.client.told(first, "");
             return Err(SourceError::new(known, "Neo4j refused the statement.").with_detail(why));
         }
         Ok(body.to_owned())

@@ -10,7 +10,7 @@ use url::Url;
 use super::client::{self, Client, Request};
 use super::sql::plan::{Compare, Found, Kind, Planned};
 use super::sql::{Statement, Texts, Warehouse, date_text, moment_text};
-use super::{json_body, no_json};
+use super::tree;
 use crate::error::{ErrorCode, SourceError};
 use crate::filter::{Literal, decimal_text};
 use crate::network::NetworkPolicy;
@@ -71,8 +71,7 @@ impl Oracle {
             body.insert("binds".to_owned(), Value::Array(binds));
         }
         let answer = self.client.send(Request::post(self.address.clone(), &body)).await?;
-        let answer: Value =
-            serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))?;
+        let answer = tree(&answer.body)?;
         let item = answer.pointer("/items/0").cloned().ok_or_else(|| super::nothing_at("items"))?;
         match item.get("errorCode").and_then(Value::as_i64) {
             None | Some(0) => Ok(item),
@@ -86,7 +85,7 @@ impl Oracle {
                     1013 => SourceError::new(ErrorCode::Timeout, "The query was cancelled."),
                     _ => SourceError::query(format!("Oracle refused the query (ORA-{code:05}).")),
                 };
-                Err(error.with_detail(why))
+                Err(error.with_detail(self.client.told(why, "")))
             }
         }
     }

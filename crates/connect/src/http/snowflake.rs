@@ -11,9 +11,9 @@ use url::Url;
 
 use super::client::{self, Client, Request, Response};
 use super::jwt::{Fresh, SigningKey, now};
-use super::no_json;
 use super::sql::plan::{Compare, Found, Kind, Planned};
 use super::sql::{Statement, Texts, Warehouse, date_text, double_quoted, moment_text};
+use super::tree;
 use crate::error::{ErrorCode, SourceError};
 use crate::filter::{Literal, decimal_text};
 use crate::network::NetworkPolicy;
@@ -163,7 +163,7 @@ impl Access {
 }
 
 fn parsed(answer: &Response) -> Result<Value, SourceError> {
-    serde_json::from_slice(&answer.body).map_err(|error| no_json(&error))
+    tree(&answer.body)
 }
 
 /// Rows of an answer: arrays of texts.

@@ -8,6 +8,8 @@ use crate::wire::Bytes;
 
 /// Bytes of an unpacked batch at most.
 const LARGEST: usize = 256 << 20;
+/// Headers of a message at most: each costs many times the two bytes that it may be written with.
+const MOST_HEADERS: i64 = 100_000;
 /// Bytes of a batch up to and with its length, and those after it up to its messages.
 const BEFORE: usize = 12;
 const HEADER: usize = 49;
@@ -30,7 +32,7 @@ impl<'a> Message<'a> {
     /// Names and values of its headers.
     pub(super) fn headers(&self) -> Option<Vec<Header<'a>>> {
         let mut rest = self.headers;
-        let count = variable(&mut rest)?;
+        let count = variable(&mut rest).filter(|count| *count <= MOST_HEADERS)?;
         let mut all = Vec::new();
         for _ in 0..count {
             let name = sized(&mut rest)??;
@@ -312,6 +314,24 @@ mod tests {
         let records = [batch(0x10, 7, 0, &data), batch(0x30, 7, 3, &data), batch(0x10, 7, 6, &data)].concat();
         let offsets: Vec<i64> = read(&records, vec![(7, 0)]).into_iter().map(|(offset, ..)| offset).collect();
         assert_eq!(offsets, [6, 8]);
+    }
+
+    #[test]
+    fn headers_have_an_end() {
+        let message = |count: u64, pairs: usize| {
+            let mut headers = Vec::new();
+            let mut rest = count << 1;
+            while rest > 0x7F {
+                headers.push(u8::try_from(rest & 0x7F).unwrap() | 0x80);
+                rest >>= 7;
+            }
+            headers.push(u8::try_from(rest).unwrap());
+            headers.extend([0, 1].repeat(pairs));
+            Message { offset: 0, timestamp: None, key: None, value: None, headers: Bytes(headers.leak()) }
+        };
+        assert_eq!(message(3, 3).headers().unwrap().len(), 3);
+        assert!(message(200_000, 200_000).headers().is_none());
+        assert!(message(1 << 40, 0).headers().is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use hyper::{HeaderMap, Method};
 use jiff::Timestamp;
 use tidegate_objects::{Backend, ListedFile, PreparedRequest, StoreAddress, StoreKey, StoreRequests};
 
+use crate::disk::{self, DiskBudget, TemporaryFile};
 use crate::error::{ErrorCode, SourceError};
 use crate::files::{self, spool::Spooled};
 use crate::http::client::{self, Client, Request};
@@ -23,6 +24,8 @@ const CHUNK: u64 = 8 << 20;
 const LARGEST: u64 = 1 << 30;
 /// How a file compressed with gzip begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// Bytes of a page of a list at most: a mark of four bytes costs a hundred while it is read. A page has 5,000 keys at most.
+const LARGEST_PAGE: usize = 16 << 20;
 /// Files that are listed at most.
 pub(super) const MOST_FILES: usize = 100_000;
 /// The headers that requests have: the client knows names by heart only.
@@ -44,6 +47,7 @@ pub(super) struct Store {
     pub(super) client: Client,
     requests: StoreRequests,
     access: Access,
+    disk: DiskBudget,
 }
 
 /// What is added to requests that are not signed.
@@ -89,7 +93,7 @@ impl Store {
             .with_detail(wrong)
         })?;
         let client = Client::open(settings, policy, HeaderMap::new()).await?;
-        Ok(Self { client, requests, access })
+        Ok(Self { client, requests, access, disk: settings.disk.clone() })
     }
 
     async fn send(&self, prepared: PreparedRequest) -> Result<Bytes, SourceError> {
@@ -126,6 +130,11 @@ impl Store {
         let mut from: Option<String> = None;
         for _ in 0..pages {
             let body = self.send(self.requests.list(prefix, from.as_deref(), now())).await?;
+            if body.len() > LARGEST_PAGE {
+                return Err(SourceError::query(format!(
+                    "A page of the store's list has more than {LARGEST_PAGE} bytes."
+                )));
+            }
             let text = std::str::from_utf8(&body)
                 .map_err(|_| SourceError::query("The store's answer is not UTF-8."))?;
             let page = self.requests.page(text).map_err(|error| {
@@ -162,7 +171,7 @@ impl Store {
         if file.size > LARGEST {
             return Err(SourceError::query(format!("A file is larger than {LARGEST} bytes.")));
         }
-        let mut copy = tempfile::tempfile().map_err(files::spool::broken)?;
+        let mut copy = TemporaryFile::new(self.disk.reservation()).map_err(files::spool::broken)?;
         let mut at = 0;
         while at < file.size {
             let end = (at + CHUNK).min(file.size);
@@ -172,7 +181,7 @@ impl Store {
                 files::briefly(move || copy.write_all(&chunk).map(|()| copy).map_err(files::spool::broken))
                     .await?;
         }
-        let file = Spooled::of(copy, "data".to_owned())?;
+        let file = Spooled::written(copy, "data".to_owned())?;
         files::blocking(move || unzipped(file)).await
     }
 }
@@ -186,16 +195,22 @@ fn unzipped(file: Spooled) -> Result<Spooled, SourceError> {
     if head != GZIP {
         return Ok(file);
     }
-    let mut plain = tempfile::tempfile().map_err(broken)?;
+    let mut plain = TemporaryFile::new(file.more_disk()).map_err(broken)?;
     let packed = MultiGzDecoder::new(BufReader::new(file.reader()?));
-    let unpacked = std::io::copy(&mut packed.take(LARGEST + 1), &mut plain)
-        .map_err(|error| SourceError::query("A file is compressed, and broken.").with_detail(error))?;
+    let unpacked =
+        std::io::copy(&mut packed.take(LARGEST + 1), &mut plain).map_err(|error| {
+            match disk::own(&error) {
+                Some(ours) => ours,
+                None => SourceError::query("A file is compressed, and broken.").with_detail(error),
+            }
+        })?;
     if unpacked > LARGEST {
         return Err(SourceError::query(format!(
             "A file is larger than {LARGEST} bytes when it is unpacked."
         )));
     }
-    file.replaced(plain)
+    let (plain, reserved) = plain.into_parts();
+    file.replaced(plain, reserved)
 }
 
 /// The key that requests are signed with, or what is sent in its place.

@@ -15,6 +15,8 @@ use crate::wire::json::{self, DEEPEST, uuid_text};
 
 /// Columns at most; what more there is stands in [`OTHER`].
 const MOST: usize = 2_000;
+/// Bytes of the name of a column at most: names are kept for as long as the source is open. Fields with longer ones stand in [`OTHER`], too.
+const LONGEST_NAME: usize = 1_000;
 /// The column of fields that the sample did not show.
 pub(super) const OTHER: &str = "_other";
 
@@ -118,7 +120,7 @@ impl Sample {
             let next = self.fields.len();
             match self.places.get(name.as_str()).and_then(|place| self.fields.get_mut(*place)) {
                 Some((_, known)) => *known = known.or(kind),
-                None if next < MOST && name.as_str() != OTHER => {
+                None if next < MOST && name.as_str() != OTHER && name.as_str().len() <= LONGEST_NAME => {
                     self.places.insert(name.as_str().to_owned(), next);
                     self.fields.push((name.as_str().to_owned(), kind));
                 }
@@ -328,6 +330,17 @@ mod tests {
             Ok(())
         })
         .unwrap();
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_no_columns() {
+        let mut sample = Sample::default();
+        let mut document = doc! { "a": 1 };
+        document.insert("n".repeat(1_001), 1);
+        sample.add(&raw(&document)).unwrap();
+        let plan = sample.plan(Unfit::Refuse);
+        let names: Vec<&str> = plan.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["a", OTHER]);
     }
 
     #[test]

@@ -38,13 +38,7 @@ impl NetworkPolicy {
 
     /// Looks a name up once and gives the allowed addresses, to which the connection is then made.
     pub(crate) async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, SourceError> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if bare.is_empty()
-            || bare.len() > 255
-            || bare.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
-        {
-            return Err(SourceError::connection("The host is not a name or an address."));
-        }
+        let bare = bare_host(host)?;
         let found: Vec<SocketAddr> = match tokio::net::lookup_host((bare, port)).await {
             Ok(found) => found.collect(),
             Err(error) => return Err(self.out_of_bounds(format!("{bare} was not found: {error}"))),
@@ -93,6 +87,17 @@ impl NetworkPolicy {
     }
 }
 
+/// A host without the brackets of an address in a URL. What is no name and no address is refused: resolvers read what stands before a
+/// blank as an address, and what follows a `%` as a part of one.
+pub(crate) fn bare_host(host: &str) -> Result<&str, SourceError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '%');
+    if bare.is_empty() || bare.len() > 255 || bare.contains(is_odd) {
+        return Err(SourceError::connection("The host is not a name or an address."));
+    }
+    Ok(bare)
+}
+
 /// What the operator is told of a host that is where no source may be.
 fn refused(host: &str, found: &[SocketAddr]) -> String {
     let Some(address) = found.first().map(|address| canonical(address.ip())) else {
@@ -106,8 +111,8 @@ fn refused(host: &str, found: &[SocketAddr]) -> String {
     match kind(address) {
         // Whoever opens this one opens the credentials of the machine: nothing that is advised.
         Kind::Closed => format!(
-            "{place} link-local, or the metadata address of a cloud, where data sources may not be unless data.allowed_networks \
-             names it"
+            "{place} link-local, the metadata address of a cloud, or one with another inside, where data sources may not be unless \
+             data.allowed_networks names it"
         ),
         Kind::Public | Kind::Private => format!(
             "{place} in a network that data sources may not be in; add \"{network}\" to data.allowed_networks, and restart"
@@ -155,16 +160,18 @@ fn kind_of_v6(address: Ipv6Addr) -> Kind {
         0xfe80..=0xffff => Kind::Closed,
         0xfc00..=0xfdff => Kind::Private,
         _ if address.is_loopback() => Kind::Private,
-        // Local NAT64, documentation, Teredo: nothing a source is reached at from here.
-        0x64 if second == 0xff9b && third == 1 => Kind::Private,
-        0x2001 if second == 0xdb8 || second == 0 => Kind::Private,
+        // NAT64 of a network's own and Teredo: an IPv4 address is inside, and where in it only that network knows. It may be a closed one.
+        0x64 if second == 0xff9b && third == 1 => Kind::Closed,
+        0x2001 if second == 0 => Kind::Closed,
+        // Documentation: nothing a source is reached at from here.
+        0x2001 if second == 0xdb8 => Kind::Private,
         // Outside of 2000::/3 nothing is assigned.
         0x2000..=0x3fff => Kind::Public,
         _ => Kind::Private,
     }
 }
 
-/// The IPv4 address inside an IPv6 one that leads to it: mapped, NAT64, 6to4.
+/// The IPv4 address inside an IPv6 one that leads to it: mapped, translated (RFC 2765), NAT64, 6to4.
 fn canonical(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     if let Some(v4) = v6.to_ipv4_mapped() {
@@ -173,7 +180,7 @@ fn canonical(address: IpAddr) -> IpAddr {
     let [a, b, c, d, e, f, g, h] = v6.segments();
     let v4 = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match (a, b, c, d, e, f) {
-        (0x64, 0xff9b, 0, 0, 0, 0) => v4(g, h),
+        (0x64, 0xff9b, 0, 0, 0, 0) | (0, 0, 0, 0, 0xffff, 0) => v4(g, h),
         (0x2002, high, low, ..) => v4(high, low),
         // Deprecated "compatible" form; :: and ::1 are not of it.
         (0, 0, 0, 0, 0, 0) if g != 0 => v4(g, h),
@@ -243,6 +250,13 @@ mod tests {
             "192.0.0.192",
             "fe80::1",
             "0.0.0.0",
+            // The same inside of addresses that translators take.
+            "::ffff:0:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1::169.254.169.254",
+            "2001:0:a9fe:a9fe::1",
+            "2002:a9fe:a9fe::1",
         ] {
             assert!(!policy.allows(address.parse().unwrap()), "{address}");
         }
@@ -267,7 +281,7 @@ mod tests {
         assert_eq!((inside.code, inside.message), (nowhere.code, nowhere.message));
         assert!(inside.detail.contains("127.0.0.1") || inside.detail.contains("::1"), "{}", inside.detail);
         assert!(nowhere.detail.contains("was not found"), "{}", nowhere.detail);
-        for host in ["", "a b", "a/b", "a\nb"] {
+        for host in ["", "a b", "a/b", "a\nb", "127.0.0.1 x", "fe80::1%1", "::ffff:127.0.0.1%1"] {
             assert!(policy.resolve(host, 1).await.is_err());
         }
     }

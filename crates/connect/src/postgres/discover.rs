@@ -11,6 +11,8 @@ use crate::discovered::{Column, Discovered, ForeignKey, Room, Schema, Table, Tab
 use crate::error::SourceError;
 use crate::registry::SourceType;
 
+/// A partition has rows of its table under another name, and a policy about the table would say nothing of it. So it is none of its own where its
+/// table may be read.
 const RELATIONS: &str = "SELECT n.nspname::text, r.relname::text, r.relkind::text, r.reltuples::float8, \
     rd.description::text, r.oid::int8, a.attname::text, a.attnum::int4, format_type(a.atttypid, a.atttypmod)::text, \
     a.attnotnull, pg_get_expr(ad.adbin, ad.adrelid)::text, cd.description::text \
@@ -23,7 +25,9 @@ const RELATIONS: &str = "SELECT n.nspname::text, r.relname::text, r.relkind::tex
     LEFT JOIN pg_catalog.pg_description cd ON cd.objoid = r.oid AND cd.objsubid = a.attnum \
       AND cd.classoid = 'pg_catalog.pg_class'::regclass \
     WHERE r.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname !~ '^pg_' \
-    AND n.nspname NOT IN ('information_schema', 'crdb_internal') AND ($1 = '' OR n.nspname = $1) \
+    AND n.nspname NOT IN ('information_schema', 'crdb_internal', '_timescaledb_internal') AND ($1 = '' OR n.nspname = $1) \
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent \
+      WHERE i.inhrelid = r.oid AND p.relkind = 'p' AND has_table_privilege(p.oid, 'SELECT')) \
     AND has_schema_privilege(n.oid, 'USAGE') AND (a.attnum IS NOT NULL OR has_table_privilege(r.oid, 'SELECT')) \
     ORDER BY n.nspname, r.relname, r.oid, a.attnum";
 

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
+use crate::disk::{DiskBudget, TemporaryFile};
 use crate::error::{ErrorCode, SourceError, within};
 use crate::files::{self, Format, Known, spool::Spooled};
 use crate::filter::Filter;
@@ -111,14 +112,14 @@ impl Job {
 
 /// Rows, written one JSON value after the other.
 pub(crate) struct Lines {
-    file: BufWriter<std::fs::File>,
+    file: BufWriter<TemporaryFile>,
     bytes: u64,
     pub(crate) rows: usize,
 }
 
 impl Lines {
-    fn new() -> Result<Self, SourceError> {
-        let file = tempfile::tempfile().map_err(files::spool::broken)?;
+    fn new(disk: &DiskBudget) -> Result<Self, SourceError> {
+        let file = TemporaryFile::new(disk.reservation()).map_err(files::spool::broken)?;
         Ok(Self { file: BufWriter::with_capacity(256 << 10, file), bytes: 0, rows: 0 })
     }
 
@@ -160,7 +161,7 @@ impl Lines {
 
     fn spooled(self, table: String) -> Result<Spooled, SourceError> {
         let file = self.file.into_inner().map_err(|error| files::spool::broken(error.into_error()))?;
-        Spooled::of(file, table)
+        Spooled::written(file, table)
     }
 }
 
@@ -206,6 +207,7 @@ pub(crate) struct Snapshots<F> {
     places: Semaphore,
     life: Duration,
     limit: Duration,
+    disk: DiskBudget,
     /// So many rows tell the columns; all if absent.
     sample: Option<usize>,
     default_schema: String,
@@ -236,6 +238,7 @@ impl<F: Fetcher + 'static> Snapshots<F> {
             places: Semaphore::new(settings.pool_size.clamp(1, 1_000) as usize),
             life: Duration::from_secs(life),
             limit: settings.query_timeout,
+            disk: settings.disk.clone(),
             sample,
             default_schema: default_schema.to_owned(),
         })
@@ -297,9 +300,10 @@ impl<F: Fetcher + 'static> Snapshots<F> {
         let closed = |_| SourceError::connection("The data source was closed.");
         let _place = self.places.acquire().await.map_err(closed)?;
         let (fetcher, limit, runtime) = (Arc::clone(&self.fetcher), self.limit, Handle::current());
+        let disk = self.disk.clone();
         let (waiting, nobody_waits) = oneshot::channel::<()>();
         let lines = files::blocking(move || {
-            let mut lines = Lines::new()?;
+            let mut lines = Lines::new(&disk)?;
             let narrowed = runtime.block_on(async {
                 let rows = job.run(fetcher.as_ref(), &mut lines);
                 match within(limit, "Fetching the rows", select(rows, nobody_waits).map(Ok)).await? {

@@ -9,8 +9,8 @@ use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCerti
 use russh::{Disconnect, MethodKind};
 
 use crate::error::{ErrorCode, SourceError, within};
-use crate::network::NetworkPolicy;
 use crate::network::dial::Wire;
+use crate::network::{NetworkPolicy, bare_host};
 use crate::settings::{Credentials, SshSettings};
 
 mod forward;
@@ -130,7 +130,7 @@ impl Tunnel {
         port: u16,
         limit: Duration,
     ) -> Result<Box<dyn Wire>, SourceError> {
-        let bare = self.allowed(host)?;
+        let bare = allowed_behind(host, &self.policy)?;
         within(limit, "Connecting through the tunnel", async {
             let channel = forward::channel(&self.session, bare, port).await?;
             Ok(Box::new(channel.into_stream()) as Box<dyn Wire>)
@@ -140,7 +140,7 @@ impl Tunnel {
 
     /// The near end of the tunnel to a server: a port of this machine, open while the tunnel is.
     pub(crate) async fn listen(&self, host: &str, port: u16) -> Result<SocketAddr, SourceError> {
-        let bare = self.allowed(host)?;
+        let bare = allowed_behind(host, &self.policy)?;
         let mut listeners = self.listeners.lock().await;
         if let Some(listener) = listeners.iter().find(|listener| listener.leads_to(bare, port)) {
             return Ok(listener.address);
@@ -151,21 +151,6 @@ impl Tunnel {
         let address = listener.address;
         listeners.push(listener);
         Ok(address)
-    }
-
-    /// The SSH server's own network is open, that is what a tunnel is for; the address of its metadata is not.
-    fn allowed<'a>(&self, host: &'a str) -> Result<&'a str, SourceError> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if is_other_number(bare) {
-            return Err(SourceError::connection("The host is not a name or an address."));
-        }
-        if let Ok(address) = bare.parse() {
-            let behind = NetworkPolicy { allow_private: true, ..self.policy.clone() };
-            if !behind.allows(address) {
-                return Err(self.policy.out_of_bounds(format!("{address} behind the tunnel is closed")));
-            }
-        }
-        Ok(bare)
     }
 
     /// The server's key, to be pinned.
@@ -179,10 +164,25 @@ impl Tunnel {
     }
 }
 
-/// Whether a text is an address in a form that servers take and that is not read here: `2852039166`, `0xa9fea9fe`, `169.254.43518`.
+/// A host that the SSH server may be asked for. Its own network is open, that is what a tunnel is for; the address of its metadata is not.
+fn allowed_behind<'a>(host: &'a str, policy: &NetworkPolicy) -> Result<&'a str, SourceError> {
+    let bare = bare_host(host)?;
+    if is_other_number(bare) {
+        return Err(SourceError::connection("The host is not a name or an address."));
+    }
+    if let Ok(address) = bare.parse() {
+        let behind = NetworkPolicy { allow_private: true, ..policy.clone() };
+        if !behind.allows(address) {
+            return Err(policy.out_of_bounds(format!("{address} behind the tunnel is closed")));
+        }
+    }
+    Ok(bare)
+}
+
+/// Whether a text is an address in a form that servers take and that is not read here: `2852039166`, `0xa9fea9fe`, `169.254.43518`,
+/// `169.254.169.254.`.
 fn is_other_number(host: &str) -> bool {
-    let host = host.trim_end_matches('.');
-    let last = host.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let is_number = match last.strip_prefix("0x") {
         Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
         None => !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()),
@@ -256,10 +256,42 @@ mod tests {
         assert_eq!(near_port(None, &open), None);
     }
 
+    // `getaddrinfo` of the SSH server takes these for the metadata address: nothing of them is left to it.
+    #[test]
+    fn metadata_is_closed_behind_a_tunnel_however_it_is_written() {
+        let policy = NetworkPolicy::default();
+        for host in [
+            "169.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "::ffff:169.254.169.254%1",
+            "fd00:ec2::254%1",
+            "fe80::1%eth0",
+            "169.254.169.254 x",
+            " 169.254.169.254",
+            "169.254.169.254\n",
+            "169.254.169.254.",
+            "2852039166",
+            "64:ff9b::a9fe:a9fe",
+            "",
+        ] {
+            assert_eq!(allowed_behind(host, &policy).unwrap_err().code, ErrorCode::Connection, "{host:?}");
+        }
+        for host in ["10.0.0.1", "[::1]", "localhost", "db.internal."] {
+            assert!(allowed_behind(host, &policy).is_ok(), "{host}");
+        }
+    }
+
     #[test]
     fn addresses_have_one_form_behind_a_tunnel() {
-        for host in ["2852039166", "0xa9fea9fe", "169.254.43518", "0251.0376.0251.0376", "a.0x1", "1.2.3.4.5"]
-        {
+        for host in [
+            "2852039166",
+            "0xa9fea9fe",
+            "169.254.43518",
+            "169.254.169.254.",
+            "0251.0376.0251.0376",
+            "a.0x1",
+            "1.2.3.4.5",
+        ] {
             assert!(is_other_number(host), "{host}");
         }
         for host in [

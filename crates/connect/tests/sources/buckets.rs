@@ -377,3 +377,16 @@ async fn tls_is_verified_and_a_file_that_changes_ends_its_read() {
         open(at(SourceType::S3, port, &json!({ "endpoint": endpoint })), &here()).await.unwrap();
     assert_eq!(distrusting.test(None, Duration::from_secs(2)).await.unwrap_err().code, ErrorCode::Connection);
 }
+
+// Marks without an end, of which each costs many times what it is written with.
+#[tokio::test]
+async fn a_page_of_a_list_has_an_end() {
+    let (port, _) = serve_bytes(None, |_: &Asked| {
+        (200, vec![], format!("<ListBucketResult>{}", "<a/>".repeat(5 << 20)).into_bytes())
+    })
+    .await;
+    let source = open(at(SourceType::S3, port, &json!({})), &here()).await.unwrap();
+    let error = source.test(None, Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Query);
+    assert!(error.message.contains("more than"), "{error}");
+}

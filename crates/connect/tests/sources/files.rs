@@ -206,6 +206,36 @@ async fn xml_has_rows_and_no_entities() {
     }
 }
 
+// A name of kilobytes around thousands of others would be held with each of them, and what does not end would be held as a whole.
+#[tokio::test]
+async fn xml_is_held_no_more_often_than_it_is_written() {
+    let inside: String = (0..20_000).map(|at| format!("<c{at}/>")).collect();
+    let name = "n".repeat(3_000);
+    let around = format!("<r><{name}>{inside}</{name}><{name}/></r>");
+    assert!(refused(SourceType::Xml, around).await.contains("names"));
+    let attribute = format!("<r><a {name}='1'/><a/></r>");
+    assert!(refused(SourceType::Xml, attribute).await.contains("names"));
+    let long = "x".repeat(70_000_000);
+    for text in [
+        format!("<r><a>{long}</a><a/></r>"),
+        format!("<r><!--{long}--><a/></r>"),
+        format!("<r><a b='{long}'/></r>"),
+        format!("<r><a>{long}"),
+    ] {
+        let refused = refused(SourceType::Xml, text).await;
+        assert!(refused.contains("more than"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn names_of_columns_have_an_end_together() {
+    let name = |letter: &str| letter.repeat(6_000_000);
+    let lines: String = ["a", "b", "c"].map(|letter| format!("{{\"{}\": 1}}\n", name(letter))).concat();
+    assert!(refused(SourceType::Json, lines).await.contains("names"));
+    let header = format!("{},{},{}\n1,2,3\n", name("a"), name("b"), name("c"));
+    assert!(refused(SourceType::Csv, header).await.contains("names"));
+}
+
 #[tokio::test]
 async fn broken_binary_files_are_refused_with_a_reason() {
     for kind in [SourceType::Parquet, SourceType::Excel] {

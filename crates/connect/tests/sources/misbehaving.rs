@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidegate_connect::{ConnectionString, ErrorCode, Settings, SourceError, SourceType, open};
+use tidegate_connect::{
+    ConnectionString, ErrorCode, NetworkPolicy, Settings, SourceError, SourceType, SshSettings, open, types,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -107,6 +109,73 @@ const KINDS: [SourceType; 8] = [
     SourceType::Cassandra,
     SourceType::Kafka,
 ];
+
+/// Every type that may cross a network, at a port of this machine.
+fn over_networks(port: u16) -> impl Iterator<Item = Settings> {
+    let others = [SourceType::Mariadb, SourceType::Cockroachdb, SourceType::Redshift];
+    let binary = KINDS.into_iter().chain(others).map(move |kind| {
+        let mut settings = settings(kind, port);
+        settings.schema_name = (kind == SourceType::Cassandra).then(|| "s".to_owned());
+        settings
+    });
+    over_http(port).chain(binary)
+}
+
+// Each driver would have a way of its own to forget to ask.
+#[tokio::test]
+async fn no_type_of_source_calls_an_address_that_is_closed() {
+    let (came, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let port = serve(move |stream| {
+        let came = came.clone();
+        async move {
+            let _ = came.send(());
+            drop(stream);
+        }
+    })
+    .await;
+    let crossing = types().iter().filter(|info| info.tls().is_some()).count();
+    assert_eq!(over_networks(port).count(), crossing, "every type is asked");
+    let ssh = SshSettings {
+        host: "127.0.0.1".to_owned(),
+        port,
+        username: "u".to_owned(),
+        local_port: None,
+        password: secret("hunter2"),
+        pinned_host_key: None,
+    };
+    for tunnel in [None, Some(ssh)] {
+        for mut settings in over_networks(port) {
+            settings.ssh = tunnel.clone();
+            let kind = settings.kind;
+            let tested = match open(settings, &NetworkPolicy::default()).await {
+                Ok(source) => source.test(None, Duration::from_secs(5)).await.map(drop),
+                Err(error) => Err(error),
+            };
+            let error = tested.expect_err(kind.as_str());
+            let code = if tunnel.is_some() { ErrorCode::SshTunnel } else { ErrorCode::Connection };
+            assert_eq!(error.code, code, "{kind}: {error:?}");
+            assert!(!error.message.contains("127"), "{kind}: {error:?}");
+        }
+    }
+    // The key of a service account names where tokens are fetched.
+    for kind in [SourceType::Bigquery, SourceType::Pubsub, SourceType::Gcs] {
+        let mut settings = over_http(port).find(|settings| settings.kind == kind).unwrap();
+        settings.metadata.insert("endpoint".to_owned(), json!("http://198.51.100.1/"));
+        let key = json!({
+            "type": "service_account", "client_email": "a@example.com", "private_key": crate::servers::rsa_key().0,
+            "token_uri": format!("http://127.0.0.1:{port}/token"), "project_id": "p",
+        });
+        let credentials = &mut settings.credentials;
+        (credentials.username, credentials.password, credentials.oauth_token) = (None, None, None);
+        credentials.api_key = secret(&key.to_string());
+        let tested = match open(settings, &NetworkPolicy::default()).await {
+            Ok(source) => source.test(None, Duration::from_secs(5)).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert_eq!(tested.expect_err(kind.as_str()).code, ErrorCode::Connection, "{kind}");
+    }
+    assert!(heard.try_recv().is_err(), "somebody was called");
+}
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_left_in_time() {
@@ -250,6 +319,88 @@ async fn a_web_server_that_answers_garbage_or_breaks_off_is_an_error() {
                 "{kind} {start}: {error:?}"
             );
         }
+    }
+}
+
+/// Answers every request with a status and a body.
+async fn answering(status: &str, body: &str) -> u16 {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    serve(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            let _ = stream.read(&mut [0; 16_384]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn credentials_that_a_web_server_refuses_are_told_as_such_and_by_no_secret() {
+    let port = answering("401 Unauthorized", "hunter2 is not the password").await;
+    for settings in over_http(port) {
+        let kind = settings.kind;
+        let error = failure(settings).await;
+        assert_eq!(error.code, ErrorCode::Authentication, "{kind}: {error:?}");
+    }
+}
+
+// Some interfaces answer 200 and an error, and servers repeat what they were sent.
+#[tokio::test]
+async fn an_error_in_an_answer_that_says_success_has_no_secret() {
+    let answers = [
+        (
+            SourceType::Neo4j,
+            json!({ "errors": [{ "code": "Neo.ClientError.Statement", "message": "hunter2" }] }),
+        ),
+        (
+            SourceType::Couchbase,
+            json!({ "status": "fatal", "errors": [{ "code": 3_000, "msg": "hunter2" }] }),
+        ),
+        (SourceType::Oracle, json!({ "items": [{ "errorCode": 942, "errorDetails": "hunter2" }] })),
+        (
+            SourceType::Databricks,
+            json!({ "statement_id": "1", "status": { "state": "FAILED", "error": { "message": "hunter2" } } }),
+        ),
+    ];
+    for (kind, answer) in answers {
+        let port = answering("200 OK", &answer.to_string()).await;
+        let settings = over_http(port).find(|settings| settings.kind == kind).unwrap();
+        let error = failure(settings).await;
+        assert!(error.detail.contains("***"), "{kind}: {error:?}");
+    }
+}
+
+// A request that nobody waits for is none at the server, either.
+#[tokio::test]
+async fn a_web_server_is_left_when_nobody_waits_for_its_answer() {
+    for index in 0..over_http(1).count() {
+        let (asked, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let port = serve(move |mut stream| {
+            let asked = asked.clone();
+            async move {
+                let mut buffer = [0; 16_384];
+                let _ = stream.read(&mut buffer).await;
+                let _ = asked.send("asked");
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                let _ = asked.send("left");
+            }
+        })
+        .await;
+        let mut settings = over_http(port).nth(index).unwrap();
+        let kind = settings.kind;
+        settings.connection_timeout = Duration::from_secs(600);
+        settings.query_timeout = Duration::from_secs(600);
+        let waiting = tokio::spawn(async move {
+            let source = open(settings, &here()).await?;
+            source.test(None, Duration::from_secs(600)).await.map(drop)
+        });
+        assert_eq!(heard.recv().await, Some("asked"), "{kind}");
+        waiting.abort();
+        // Where queries are cancelled by another request, that may be heard first.
+        while heard.recv().await.expect("a server") != "left" {}
     }
 }
 

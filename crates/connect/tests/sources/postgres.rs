@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use futures_util::StreamExt;
 use serde_json::json;
 use tidegate_connect::{
-    ConnectionString, ErrorCode, Filter, Literal, Operator, Order, Relation, Scan, TableKind, open,
+    ConnectionString, ErrorCode, Filter, Literal, Operator, Order, Relation, Scan, Source, TableKind, open,
 };
 
 use crate::cells::{first_two, read, row, rows, select};
@@ -347,6 +347,45 @@ async fn discovery_finds_what_may_be_read_with_keys_and_comments() {
     let refused = read(source.as_ref(), Relation::new("public", "secret")).await.unwrap_err();
     let absent = read(source.as_ref(), Relation::new("public", "absent")).await.unwrap_err();
     assert_eq!(refused.message.replace("secret", "absent"), absent.message);
+}
+
+/// Schemas and names of all relations.
+async fn found(source: &dyn Source, schema: Option<&str>) -> Vec<String> {
+    let found = source.discover(schema).await.unwrap();
+    let mut names = Vec::new();
+    for schema in &found.schemas {
+        names.extend(schema.tables.iter().map(|table| format!("{}.{}", schema.name, table.name)));
+    }
+    names
+}
+
+// Who is under a policy about a table would read its rows under the names of its parts.
+#[tokio::test]
+async fn partitions_are_read_by_their_table() {
+    let server = Postgres::start(&[]);
+    let admin = server.admin("postgres").await;
+    admin
+        .batch_execute(
+            "CREATE TABLE orders (id int, year int) PARTITION BY LIST (year); CREATE SCHEMA parts;
+             CREATE TABLE parts.orders_2024 PARTITION OF orders FOR VALUES IN (2024) PARTITION BY RANGE (id);
+             CREATE TABLE parts.orders_2024_a PARTITION OF parts.orders_2024 FOR VALUES FROM (0) TO (100);
+             CREATE TABLE orders_2025 PARTITION OF orders FOR VALUES IN (2025);
+             INSERT INTO orders VALUES (1, 2024), (2, 2025); CREATE TABLE parts.others (id int);
+             CREATE ROLE reader LOGIN PASSWORD 'p'; GRANT USAGE ON SCHEMA parts TO reader; GRANT SELECT ON orders_2025 TO reader;",
+        )
+        .await
+        .unwrap();
+    let source = open(server.settings("postgres"), &here()).await.unwrap();
+    assert_eq!(found(source.as_ref(), None).await, ["parts.others", "public.orders"]);
+    assert_eq!(found(source.as_ref(), Some("parts")).await, ["parts.others"]);
+    let all = read(source.as_ref(), Relation::new("public", "orders")).await.unwrap();
+    assert_eq!(all.len(), 2, "rows of all partitions");
+
+    // Where the table is not to be read, a partition is all that there is.
+    let mut settings = server.settings("postgres");
+    (settings.credentials.username, settings.credentials.password) = (secret("reader"), secret("p"));
+    let source = open(settings, &here()).await.unwrap();
+    assert_eq!(found(source.as_ref(), None).await, ["public.orders_2025"]);
 }
 
 #[tokio::test]

@@ -145,6 +145,38 @@ async fn every_sheet_is_a_table_and_a_merged_cell_has_its_value_once() {
     assert_eq!(found[1].2, [row(["NULL", "y", "z"])]);
 }
 
+/// A workbook of one sheet, whose first rows have so many cells that refer to the same text of a megabyte.
+fn referring(rows: &[usize]) -> Vec<u8> {
+    let rows: Vec<String> = rows.iter().map(|cells| "<c t=\"s\"><v>0</v></c>".repeat(*cells)).collect();
+    let book = workbook(false, &[("S", sheet(&rows, "").as_str())]);
+    let mut archive = zip::ZipWriter::new_append(Cursor::new(book)).unwrap();
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    archive.start_file("xl/sharedStrings.xml", options).unwrap();
+    let text = "x".repeat(1_000_000);
+    write!(archive, "<sst uniqueCount=\"1\"><si><t>{text}</t></si></sst>").unwrap();
+    archive.finish().unwrap().into_inner()
+}
+
+// Gigabytes out of a few kilobytes.
+#[tokio::test]
+async fn a_text_is_held_as_often_as_cells_refer_to_it_which_has_an_end() {
+    let found = tables(referring(&[1, 1])).await;
+    assert_eq!(found[0].2[0][0].as_ref().map(String::len), Some(1_000_000));
+    assert!(refused(SourceType::Excel, referring(&[1, 9_000])).await.contains("row of the sheet"));
+    assert!(refused(SourceType::Excel, referring(&[9_000])).await.contains("row of the sheet"));
+    assert!(refused(SourceType::Excel, referring(&[30])).await.contains("names"));
+}
+
+#[tokio::test]
+async fn sheets_have_so_many_columns_together() {
+    let wide = sheet(&[text("A1", "a") + &text("NTP1", "z")], "");
+    let names: Vec<String> = (0..11).map(|at| format!("S{at}")).collect();
+    let sheets: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), wide.as_str())).collect();
+    assert_eq!(tables(workbook(false, &sheets[..2])).await.len(), 2);
+    assert!(refused(SourceType::Excel, workbook(false, &sheets)).await.contains("too large"));
+}
+
 // A text of ten letters, five to the fourth times, and a file of this machine.
 #[tokio::test]
 async fn entities_in_the_parts_of_a_workbook_are_not_resolved() {

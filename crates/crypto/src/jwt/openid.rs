@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
     use crate::testing::Seeded;
-    use crate::{SigningKey, TokenError};
+    use crate::{SigningKey, TokenError, TokenFault};
 
     const ISSUER: &str = "https://id.example.com";
 
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(read(&ring, logout.expose()), Err(HintError::Invalid));
         assert_eq!(
             ring.verify(logout.expose(), ISSUER, Timestamp::from_seconds(0)),
-            Err(TokenError::Invalid)
+            Err(TokenError::Invalid(TokenFault::Type))
         );
         let elsewhere =
             ring.sign_id_token(None, &json!({ "iss": "https://other.example", "sub": "1" })).unwrap();

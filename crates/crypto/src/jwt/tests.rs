@@ -39,8 +39,32 @@ fn token(ring: &KeyRing) -> String {
     ring.sign(&claims()).unwrap().expose().to_owned()
 }
 
-fn verify(ring: &KeyRing, token: &str) -> Result<AccessClaims, TokenError> {
-    ring.verify(token, ISSUER, Timestamp::from_seconds(ISSUED))
+/// What a client is told of a refused token, which is all that most tests are about.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Expired,
+    Invalid,
+}
+
+impl From<TokenError> for Told {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Expired { .. } => Self::Expired,
+            TokenError::Invalid(_) => Self::Invalid,
+        }
+    }
+}
+
+fn verify(ring: &KeyRing, token: &str) -> Result<AccessClaims, Told> {
+    ring.verify(token, ISSUER, Timestamp::from_seconds(ISSUED)).map_err(Told::from)
+}
+
+/// What the operator is told.
+fn fault(ring: &KeyRing, token: &str) -> String {
+    match ring.verify(token, ISSUER, Timestamp::from_seconds(ISSUED)) {
+        Err(TokenError::Invalid(fault)) => fault.to_string(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A token with any header and claims, rightly signed by `key`: only somebody who has it could make one.
@@ -100,25 +124,26 @@ fn a_token_ends_exactly_at_its_expiry() {
     let ring = ring();
     let token = token(&ring);
     let at = |micros| ring.verify(&token, ISSUER, Timestamp::from_micros(EXPIRY * 1_000_000 + micros));
+    let expired = || Err(TokenError::Expired { at: Timestamp::from_seconds(EXPIRY) });
     assert_eq!(at(-1), Ok(claims()));
-    assert_eq!(at(0), Err(TokenError::Expired));
-    assert_eq!(at(1), Err(TokenError::Expired));
+    assert_eq!(at(0), expired());
+    assert_eq!(at(1), expired());
 }
 
 #[test]
 fn expired_is_said_only_of_tokens_that_were_right() {
     let ring = ring();
     let late = |ring: &KeyRing, token: &str, issuer: &str| {
-        ring.verify(token, issuer, Timestamp::from_seconds(EXPIRY + 1))
+        ring.verify(token, issuer, Timestamp::from_seconds(EXPIRY + 1)).map_err(Told::from)
     };
     let token = token(&ring);
-    assert_eq!(late(&ring, &token, ISSUER), Err(TokenError::Expired));
-    assert_eq!(late(&ring, &token, "https://other.example.com"), Err(TokenError::Invalid));
+    assert_eq!(late(&ring, &token, ISSUER), Err(Told::Expired));
+    assert_eq!(late(&ring, &token, "https://other.example.com"), Err(Told::Invalid));
     let stranger = KeyRing::new(key(SigningAlgorithm::Es256, 2), Vec::new());
-    assert_eq!(late(&stranger, &token, ISSUER), Err(TokenError::Invalid));
+    assert_eq!(late(&stranger, &token, ISSUER), Err(Told::Invalid));
     let mut tampered = token.clone();
     tampered.pop();
-    assert_eq!(late(&ring, &tampered, ISSUER), Err(TokenError::Invalid));
+    assert_eq!(late(&ring, &tampered, ISSUER), Err(Told::Invalid));
 }
 
 #[test]
@@ -133,7 +158,7 @@ fn no_bit_of_a_token_can_be_flipped() {
             let Ok(flipped) = String::from_utf8(flipped) else {
                 continue;
             };
-            assert_eq!(verify(&ring, &flipped), Err(TokenError::Invalid), "bit {bit}");
+            assert_eq!(verify(&ring, &flipped), Err(Told::Invalid), "bit {bit}");
         }
     }
 }
@@ -145,14 +170,14 @@ fn a_token_for_another_issuer_or_audience_is_refused() {
     assert_eq!(signed(&claims_json()), Ok(claims()));
     for member in ["iss", "aud"] {
         let other = with(claims_json(), member, json!("https://other.example.com"));
-        assert_eq!(signed(&other), Err(TokenError::Invalid), "{member}");
+        assert_eq!(signed(&other), Err(Told::Invalid), "{member}");
         let slash = with(claims_json(), member, json!(format!("{ISSUER}/")));
-        assert_eq!(signed(&slash), Err(TokenError::Invalid), "{member}");
+        assert_eq!(signed(&slash), Err(Told::Invalid), "{member}");
         let others = with(claims_json(), member, json!(["https://other.example.com"]));
-        assert_eq!(signed(&others), Err(TokenError::Invalid), "{member}");
+        assert_eq!(signed(&others), Err(Told::Invalid), "{member}");
     }
     let issuers = with(claims_json(), "iss", json!([ISSUER]));
-    assert_eq!(signed(&issuers), Err(TokenError::Invalid));
+    assert_eq!(signed(&issuers), Err(Told::Invalid));
     // RFC 7519 section 4.1.3: one audience may be written as a list.
     assert_eq!(signed(&with(claims_json(), "aud", json!([ISSUER]))), Ok(claims()));
 }
@@ -164,7 +189,7 @@ fn a_token_without_one_of_its_claims_is_refused() {
         let mut claims = claims_json();
         claims.as_object_mut().unwrap().remove(member);
         let token = forge(&key, &header_json(&key), &claims);
-        assert_eq!(verify(&ring(), &token), Err(TokenError::Invalid), "{member}");
+        assert_eq!(verify(&ring(), &token), Err(Told::Invalid), "{member}");
     }
 }
 
@@ -181,16 +206,16 @@ fn only_access_tokens_are_access_tokens() {
     for typ in
         ["JWT", "logout+jwt", "at+jwt ", "", "application/", "application/application/at+jwt", "\u{e9}"]
     {
-        assert_eq!(typed(json!(typ)), Err(TokenError::Invalid), "{typ}");
+        assert_eq!(typed(json!(typ)), Err(Told::Invalid), "{typ}");
     }
-    assert_eq!(typed(json!(null)), Err(TokenError::Invalid));
+    assert_eq!(typed(json!(null)), Err(Told::Invalid));
 }
 
 #[test]
 fn a_header_that_demands_unknown_extensions_is_refused() {
     let key = key(SigningAlgorithm::Es256, 1);
     let header = with(header_json(&key), "crit", json!(["b64"]));
-    assert_eq!(verify(&ring(), &forge(&key, &header, &claims_json())), Err(TokenError::Invalid));
+    assert_eq!(verify(&ring(), &forge(&key, &header, &claims_json())), Err(Told::Invalid));
 }
 
 #[test]
@@ -201,12 +226,12 @@ fn an_unsigned_token_is_refused() {
         let signed = forge(&key, &header, &claims_json());
         let (message, _) = signed.rsplit_once('.').unwrap();
         for unsigned in [signed.clone(), format!("{message}."), message.to_owned()] {
-            assert_eq!(verify(&ring(), &unsigned), Err(TokenError::Invalid), "{unsigned}");
+            assert_eq!(verify(&ring(), &unsigned), Err(Told::Invalid), "{unsigned}");
         }
     }
     let token = token(&ring());
     let (message, _) = token.rsplit_once('.').unwrap();
-    assert_eq!(verify(&ring(), &format!("{message}.")), Err(TokenError::Invalid));
+    assert_eq!(verify(&ring(), &format!("{message}.")), Err(Told::Invalid));
 }
 
 #[test]
@@ -220,7 +245,7 @@ fn the_public_key_does_not_sign_as_a_shared_secret() {
         let mut header = ring().0.header.clone();
         header.alg = Algorithm::HS256;
         let token = encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
-        assert_eq!(verify(&ring(), &token), Err(TokenError::Invalid));
+        assert_eq!(verify(&ring(), &token), Err(Told::Invalid));
     }
 }
 
@@ -239,7 +264,7 @@ fn the_key_decides_the_algorithm() {
     ] {
         let header = json!({"typ": "at+jwt", "alg": header_alg, "kid": kid});
         let token = forge(signer, &header, &claims_json());
-        assert_eq!(verify(&ring, &token), Err(TokenError::Invalid), "{header_alg} {kid}");
+        assert_eq!(verify(&ring, &token), Err(Told::Invalid), "{header_alg} {kid}");
     }
     assert_eq!(verify(&ring, &forge(&other, &header_json(&other), &claims_json())), Ok(claims()));
 }
@@ -249,11 +274,11 @@ fn a_token_names_its_key_and_the_right_one() {
     let ours = key(SigningAlgorithm::Es256, 1);
     for kid in [json!("unknown"), json!(""), json!(null), json!(7)] {
         let token = forge(&ours, &with(header_json(&ours), "kid", kid), &claims_json());
-        assert_eq!(verify(&ring(), &token), Err(TokenError::Invalid));
+        assert_eq!(verify(&ring(), &token), Err(Told::Invalid));
     }
     let stranger = key(SigningAlgorithm::Es256, 2);
     let stolen_name = forge(&stranger, &header_json(&ours), &claims_json());
-    assert_eq!(verify(&ring(), &stolen_name), Err(TokenError::Invalid));
+    assert_eq!(verify(&ring(), &stolen_name), Err(Told::Invalid));
 }
 
 #[test]
@@ -263,16 +288,16 @@ fn a_key_that_the_token_brings_along_is_not_used() {
         let header = with(header_json(&stranger), "kid", json!(kid));
         let header = with(header, "jwk", stranger.public_jwk());
         let token = forge(&stranger, &header, &claims_json());
-        assert_eq!(verify(&ring(), &token), Err(TokenError::Invalid));
+        assert_eq!(verify(&ring(), &token), Err(Told::Invalid));
     }
 }
 
 #[test]
 fn an_opaque_token_is_not_an_access_token() {
     let refresh = PlainToken::generate("tgr_", &Seeded::new(3));
-    assert_eq!(verify(&ring(), refresh.expose()), Err(TokenError::Invalid));
-    assert_eq!(verify(&ring(), "1|abcdefghijklmnopqrstuvwxyz"), Err(TokenError::Invalid));
-    assert_eq!(verify(&ring(), ""), Err(TokenError::Invalid));
+    assert_eq!(verify(&ring(), refresh.expose()), Err(Told::Invalid));
+    assert_eq!(verify(&ring(), "1|abcdefghijklmnopqrstuvwxyz"), Err(Told::Invalid));
+    assert_eq!(verify(&ring(), ""), Err(Told::Invalid));
 }
 
 #[test]
@@ -284,9 +309,9 @@ fn after_rotation_the_old_keys_tokens_still_count_until_it_is_retired() {
     assert_eq!(verify(&rotated, &token), Ok(claims()));
     let fresh = self::token(&rotated);
     assert_eq!(verify(&rotated, &fresh), Ok(claims()));
-    assert_eq!(verify(&old, &fresh), Err(TokenError::Invalid));
+    assert_eq!(verify(&old, &fresh), Err(Told::Invalid));
     let retired = KeyRing::new(key(SigningAlgorithm::EdDsa, 2), Vec::new());
-    assert_eq!(verify(&retired, &token), Err(TokenError::Invalid));
+    assert_eq!(verify(&retired, &token), Err(Told::Invalid));
 }
 
 #[test]
@@ -307,7 +332,7 @@ fn a_very_long_token_is_refused_even_if_it_is_right() {
     let (short, long) = (padded(1_000), padded(7_000));
     assert!(short.len() < MAX_TOKEN && long.len() > MAX_TOKEN);
     assert!(verify(&ring(), &short).is_ok());
-    assert_eq!(verify(&ring(), &long), Err(TokenError::Invalid));
+    assert_eq!(verify(&ring(), &long), Err(Told::Invalid));
 }
 
 #[test]
@@ -316,8 +341,63 @@ fn an_expiry_at_the_end_of_time_does_not_overflow() {
     let at =
         |exp: i64| verify(&ring(), &forge(&key, &header_json(&key), &with(claims_json(), "exp", json!(exp))));
     assert!(at(i64::MAX).is_ok());
-    assert_eq!(at(i64::MIN), Err(TokenError::Expired));
-    assert_eq!(at(0), Err(TokenError::Expired));
+    assert_eq!(at(i64::MIN), Err(Told::Expired));
+    assert_eq!(at(0), Err(Told::Expired));
+}
+
+#[test]
+fn the_operator_is_told_what_is_wrong_with_a_token() {
+    let (ours, stranger) = (key(SigningAlgorithm::Es256, 1), key(SigningAlgorithm::Es256, 2));
+    let header = header_json(&ours);
+    let signed = |header: &Value, claims: &Value| fault(&ring(), &forge(&ours, header, claims));
+    let headed = |member: &str, value: Value| signed(&with(header.clone(), member, value), &claims_json());
+    let says = |member: &str, value: Value| signed(&header, &with(claims_json(), member, value));
+    let begins = |told: String, expected: &str| assert!(told.starts_with(expected), "{told}");
+    begins(headed("kid", json!(null)), "kid: missing");
+    begins(headed("kid", json!("unknown")), "kid: unknown, or of a key that was retired");
+    let elsewhere = with(claims_json(), "iss", json!("https://other.example.com"));
+    begins(signed(&with(header.clone(), "kid", json!("unknown")), &elsewhere), "kid: unknown; iss is not");
+    begins(headed("typ", json!("JWT")), "typ: not at+jwt");
+    begins(headed("alg", json!("ES384")), "alg: ");
+    begins(headed("alg", json!("none")), "malformed: ");
+    begins(headed("crit", json!(["b64"])), "crit: ");
+    begins(fault(&ring(), &forge(&stranger, &header, &claims_json())), "signature: wrong");
+    begins(says("exp", json!("soon")), "claims: ");
+    begins(says("iss", json!("https://old.example.com")), "iss: https://old.example.com, which");
+    begins(says("aud", json!("https://api.example.com")), "aud: https://api.example.com, which");
+    for none in ["", "a.b.c", "1|abc"] {
+        begins(fault(&ring(), none), "malformed: ");
+    }
+    begins(fault(&ring(), &"a".repeat(MAX_TOKEN + 1)), "malformed: longer than");
+}
+
+#[test]
+fn a_key_of_id_tokens_alone_signs_no_access_token_and_the_operator_is_told() {
+    let (ours, beside) = (key(SigningAlgorithm::Es256, 1), key(SigningAlgorithm::EdDsa, 2));
+    let token = forge(&beside, &header_json(&beside), &claims_json());
+    let ring = KeyRing::with_id_token_keys(ours, Vec::new(), vec![beside], Vec::new());
+    assert!(fault(&ring, &token).starts_with("typ: "));
+}
+
+#[test]
+fn of_a_token_that_was_not_signed_here_nothing_is_repeated_and_of_others_one_line() {
+    let (ours, stranger) = (key(SigningAlgorithm::Es256, 1), key(SigningAlgorithm::Es256, 2));
+    let marked = ["iss", "aud", "jti"]
+        .iter()
+        .fold(claims_json(), |claims, member| with(claims, member, json!("https://marked.example")));
+    let header = with(header_json(&stranger), "kid", json!("marked"));
+    for token in [
+        forge(&stranger, &header, &marked),
+        forge(&stranger, &header_json(&ours), &marked),
+        forge(&stranger, &with(header_json(&stranger), "typ", json!("marked")), &marked),
+        "marked.marked.marked".to_owned(),
+    ] {
+        let told = fault(&ring(), &token);
+        assert!(!told.contains("marked"), "{told}");
+    }
+    let long = format!("a\nb\u{1b}{}", "x".repeat(2_000));
+    let told = fault(&ring(), &forge(&ours, &header_json(&ours), &with(claims_json(), "iss", json!(long))));
+    assert!(told.starts_with("iss: a\\nb\\u{1b}xxx") && told.len() < 300, "{told}");
 }
 
 #[test]
@@ -332,12 +412,12 @@ fn debug_output_hides_keys_and_tokens() {
 proptest! {
     #[test]
     fn arbitrary_text_is_refused_and_nothing_panics(text in ".*") {
-        prop_assert_eq!(verify(&ring(), &text), Err(TokenError::Invalid));
+        prop_assert_eq!(verify(&ring(), &text), Err(Told::Invalid));
     }
 
     #[test]
     fn text_in_the_shape_of_a_token_is_refused(text in "[A-Za-z0-9_=-]{0,80}(\\.[A-Za-z0-9_=-]{0,80}){0,4}") {
-        prop_assert_eq!(verify(&ring(), &text), Err(TokenError::Invalid));
+        prop_assert_eq!(verify(&ring(), &text), Err(Told::Invalid));
     }
 
     #[test]
@@ -345,9 +425,9 @@ proptest! {
         let key = key(SigningAlgorithm::Es256, 1);
         let loose = |text: &str| serde_json::from_str(text).unwrap_or(json!(text));
         let wrong_header = forge(&key, &loose(&header), &claims_json());
-        prop_assert_eq!(verify(&ring(), &wrong_header), Err(TokenError::Invalid));
+        prop_assert_eq!(verify(&ring(), &wrong_header), Err(Told::Invalid));
         let wrong_claims = forge(&key, &header_json(&key), &loose(&claims));
-        prop_assert_eq!(verify(&ring(), &wrong_claims), Err(TokenError::Invalid));
+        prop_assert_eq!(verify(&ring(), &wrong_claims), Err(Told::Invalid));
     }
 
     #[test]

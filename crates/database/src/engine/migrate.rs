@@ -15,7 +15,36 @@ pub struct Migration {
     /// What it is called in the database.
     pub name: &'static str,
     /// SQL, with the types that differ between the engines in braces: `{number_key}`, `{uuid}`, `{json}`, `{bytes}`.
+    ///
+    /// Before it may stand a line `-- first: a, b`: tables that PostgreSQL locks before it applies anything, in this order. Nodes of the
+    /// version before write meanwhile; who has one table and waits for another must not have what these wait for. The line is no part of
+    /// the migration: it can be written before one that was applied.
     pub text: &'static str,
+}
+
+/// How the line begins.
+const FIRST: &str = "-- first: ";
+
+impl Migration {
+    /// The tables that are locked first, and the SQL.
+    fn parts(&self) -> (&'static str, &'static str) {
+        let parts = self.text.strip_prefix(FIRST).and_then(|text| text.split_once('\n'));
+        parts.unwrap_or(("", self.text))
+    }
+}
+
+/// The tables that are locked before any of the `migrations` is applied that are not `applied`.
+pub(super) fn locked_first(migrations: &[Migration], applied: &[i64]) -> Vec<&'static str> {
+    let mut tables = Vec::new();
+    for migration in migrations.iter().filter(|migration| !applied.contains(&migration.version)) {
+        let (first, _) = migration.parts();
+        for table in first.split(", ").filter(|table| !table.is_empty()) {
+            if !tables.contains(&table) {
+                tables.push(table);
+            }
+        }
+    }
+    tables
 }
 
 /// All `migrations` in the order of their versions.
@@ -62,15 +91,22 @@ pub(super) async fn run<C: Migrate>(
 fn migrator(migrations: &[Migration], spelling: &Spelling) -> Migrator {
     let migrations = migrations
         .iter()
-        .map(|Migration { version, name, text }| {
-            let text = text
+        .map(|migration| {
+            let (_, sql) = migration.parts();
+            let text = sql
                 .replace("{number_key}", spelling.number_key)
                 .replace("{uuid}", spelling.uuid)
                 .replace("{json}", spelling.json)
                 .replace("{bytes}", spelling.bytes);
             // Our own text, with four words replaced by constants.
             let sql = AssertSqlSafe(text).into_sql_str();
-            sqlx::migrate::Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+            sqlx::migrate::Migration::new(
+                migration.version,
+                migration.name.into(),
+                MigrationType::Simple,
+                sql,
+                false,
+            )
         })
         .collect();
     let mut migrator = Migrator::with_migrations(migrations);
@@ -95,6 +131,30 @@ mod tests {
             all.iter().map(|migration| migration.name).collect::<Vec<_>>(),
             ["first", "second", "late"]
         );
+    }
+
+    #[test]
+    fn what_is_locked_first_is_no_part_of_a_migration() {
+        let spelling = Spelling { number_key: "n", uuid: "u", json: "j", bytes: "b" };
+        let checksum = |text| {
+            let migration = Migration { version: 1, name: "first", text };
+            let migrator = migrator(&[migration], &spelling);
+            migrator.iter().map(|migration| migration.checksum.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(checksum("-- first: a, b\n-- Why.\nselect 1"), checksum("-- Why.\nselect 1"));
+        assert_ne!(checksum("-- Why.\nselect 1"), checksum("select 1"));
+    }
+
+    #[test]
+    fn tables_are_locked_once_for_all_migrations_that_are_missing() {
+        let all = [
+            Migration { version: 1, name: "one", text: "-- first: a, b\nselect 1" },
+            Migration { version: 2, name: "two", text: "-- second: c\nselect 1" },
+            Migration { version: 3, name: "three", text: "-- first: b, c\nselect 1" },
+        ];
+        assert_eq!(locked_first(&all, &[]), ["a", "b", "c"]);
+        assert_eq!(locked_first(&all, &[1, 2]), ["b", "c"]);
+        assert_eq!(locked_first(&all, &[1, 2, 3]), [""; 0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -104,19 +104,41 @@ pub(super) async fn migrate(pool: &PgPool, migrations: &[Migration]) -> Result<u
     )
     .execute(&mut *transaction)
     .await?;
+    lock_first(&mut transaction, migrations).await?;
     let applied = migrate::run(migrations, &SPELLING, &mut *transaction).await?;
     transaction.commit().await?;
     Ok(applied)
 }
 
+/// Locks the tables that the missing migrations name: all of these are one transaction, which would otherwise take them in the order of its
+/// statements.
+async fn lock_first(on: &mut PgConnection, migrations: &[Migration]) -> Result<()> {
+    let applied = applied_on(on).await?;
+    for table in migrate::locked_first(migrations, &applied) {
+        let (exists,): (bool,) =
+            sqlx::query_as("select to_regclass($1) is not null").bind(table).fetch_one(&mut *on).await?;
+        if exists {
+            // A name of our own.
+            let lock = AssertSqlSafe(format!("lock table {table} in access exclusive mode"));
+            sqlx::query(lock).execute(&mut *on).await?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
+    let mut connection = pool.acquire().await?;
+    applied_on(&mut connection).await
+}
+
+async fn applied_on(on: &mut PgConnection) -> Result<Vec<i64>> {
     let (exists,): (bool,) =
-        sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
+        sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *on).await?;
     if !exists {
         return Ok(Vec::new());
     }
     let rows: Vec<(i64,)> =
-        sqlx::query_as("select version from _sqlx_migrations order by version").fetch_all(pool).await?;
+        sqlx::query_as("select version from _sqlx_migrations order by version").fetch_all(&mut *on).await?;
     Ok(rows.into_iter().map(|(version,)| version).collect())
 }
 

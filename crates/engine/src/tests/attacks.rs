@@ -267,6 +267,7 @@ pub(super) async fn shows_everything_without_a_policy(engine: &Engine, fixture: 
 
 /// Structures within structures. They are asked for what they show alone.
 pub(super) const STRUCTURES: &[&str] = &[
+    "select id from emp where s = named_struct('b', 'b1') or s is null",
     "select named_struct('a', named_struct('b', ssn))['a']['b'] from emp",
     "select x['a']['b'] from (select named_struct('a', named_struct('b', ssn)) x from emp) where x['a']['b'] like '%7%'",
     "select count(*), max(x['a']) from (select struct(ssn) x, map(['a'], [ssn])  m from emp) t, (select named_struct('a', ssn) x from emp) u where u.x['a'] > '0'",

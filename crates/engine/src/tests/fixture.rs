@@ -216,14 +216,14 @@ pub(super) fn memory_of(batch: &RecordBatch) -> Fixture {
     Fixture { name: "memory", rows: Arc::new(rows), _directory: None }
 }
 
-/// In memory, with departments in a dictionary.
+/// In memory, with departments and notes in dictionaries.
 pub(super) fn dictionary() -> Fixture {
     let plain = batch(true);
     let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in plain.schema().fields().iter().zip(plain.columns()) {
-        if field.name() == "dept" {
-            fields.push(Field::new("dept", kind.clone(), false));
+        if ["dept", "note"].contains(&field.name().as_str()) {
+            fields.push(Field::new(field.name(), kind.clone(), field.is_nullable()));
             columns.push(cast(column, &kind).unwrap());
         } else {
             fields.push(Field::clone(field));

@@ -151,6 +151,8 @@ attack_of_each! {
     // Who earns most is told, where nobody may see what they earn.
     OrderUnmasked besides Checker, checked true, Eu in Sqlite: "select id from emp order by salary desc, id limit 3";
     Statistics besides Checker, checked false, Eu in Memory: "select count(*) from emp";
+    // A dictionary is cast as a whole, with the words of hidden rows.
+    OwnValues besides Checker, checked false, Eu in Dictionary: "select id from emp where cast(note as int) > 0";
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,10 @@
 //! What is not even planned.
 
+use std::sync::Arc;
+
 use super::fixture::{self, Caller, Fixture};
-use super::{Engine, ask, engine, leaks, rows, text};
+use super::limits::{Kept, quiet, run};
+use super::{Engine, ask, engine, leaks, request, rows, text};
 use crate::{Code, RelationName};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,6 +181,29 @@ async fn what_is_forbidden_and_what_is_not_there_look_the_same() {
         let renamed = one.message.replace("secret", "secres").replace("SECRET", "SECRES");
         assert_eq!(renamed, other.message);
         assert_eq!(one.nearest, other.nearest);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_what_is_forbidden_is_on_record() {
+    let (engine, fixture) = (engine(), fixture::memory());
+    for (sql, is_kept) in [
+        ("select * from secret", true),
+        ("select * from HR.Main.\"SECRET\"", true),
+        ("select id from emp where exists (select 1 from secret)", true),
+        ("select * from other.secret", false),
+        ("select * from secres", false),
+        ("select id from emp as secret", false),
+    ] {
+        let kept = Arc::new(Kept::default());
+        let mut query = request(&fixture, Caller::Eu, sql);
+        query.decisions = Some(Arc::clone(&kept) as _);
+        drop(run(&engine, query).await);
+        quiet(&engine).await;
+        let kept = kept.0.lock().unwrap();
+        let denied = kept.iter().filter(|one| one.resolved.decision != tidegate_policy::Decision::Allowed);
+        let names: Vec<&str> = denied.map(|one| one.relation.table.as_str()).collect();
+        assert_eq!(names, if is_kept { vec!["secret"] } else { Vec::new() }, "{sql}");
     }
 }
 

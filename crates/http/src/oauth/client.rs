@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_crypto::oauth::unverified_subject;
 use tidegate_domain::Secret;
+use tidegate_kernel::noted::{CredentialFault, refused};
 use tidegate_oauth::token::assertion::JWT_BEARER;
 use tidegate_oauth::token::{PresentedClient, TokenError};
 use url::form_urlencoded;
@@ -22,7 +23,10 @@ pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<P
         (None, _) => None,
         (Some(value), None) => {
             let text = value.to_str().ok();
-            Some(text.and_then(basic).ok_or(TokenError::InvalidClient)?)
+            Some(
+                text.and_then(basic)
+                    .ok_or_else(|| unreadable("the Authorization header is no Basic that can be read"))?,
+            )
         }
         (Some(_), Some(_)) => return Err(Error::invalid_request("two Authorization headers are sent")),
     };
@@ -64,7 +68,10 @@ fn asserted(form: &mut Form, id: Option<&str>) -> Result<Option<PresentedClient>
     };
     let id = match id {
         Some(id) => id.to_owned(),
-        None => unverified_subject(assertion.expose()).ok_or(TokenError::InvalidClient)?,
+        None => {
+            let subject = unverified_subject(assertion.expose());
+            subject.ok_or_else(|| unreadable("neither client_id nor an assertion with sub"))?
+        }
     };
     Ok(Some(PresentedClient { id, secret: None, assertion: Some(assertion) }))
 }
@@ -89,7 +96,13 @@ pub(super) fn presented_beside_bearer(
 
 /// The same of an endpoint where an application has to.
 pub(super) fn required(headers: &HeaderMap, form: &mut Form) -> Result<PresentedClient, Error> {
-    presented(headers, form)?.ok_or_else(|| TokenError::InvalidClient.into())
+    presented(headers, form)?.ok_or_else(|| unreadable("nothing is presented").into())
+}
+
+/// An application that cannot be told: it learns no more than that, the operator why.
+fn unreadable(why: &'static str) -> TokenError {
+    refused(CredentialFault::Client(why));
+    TokenError::InvalidClient
 }
 
 /// Both parts are form-encoded before they are joined (RFC 6749 section 2.3.1). An empty secret is none.

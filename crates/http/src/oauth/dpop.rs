@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use tidegate_kernel::dpop::{ProofRefused, ShownProof};
+use tidegate_kernel::noted::{CredentialFault, refused};
 
 use super::error::Error;
 use crate::wire::possession::{DPOP_NONCE, proof};
@@ -15,7 +16,10 @@ pub(super) async fn shown_key(
     headers: &HeaderMap,
     path: &'static str,
 ) -> Result<Option<String>, Error> {
-    let invalid = |text: String| Error::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", text);
+    let invalid = |text: String| {
+        refused(CredentialFault::Dpop(text.clone()));
+        Error::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", text)
+    };
     let Some(proof) = proof(headers).map_err(|text| invalid(text.to_owned()))? else {
         return Ok(None);
     };
@@ -23,9 +27,10 @@ pub(super) async fn shown_key(
     match app.kernel().prove_possession(shown).await {
         Ok(key) => Ok(Some(key)),
         Err(ProofRefused::Invalid(text)) => Err(invalid(text)),
-        Err(refused @ ProofRefused::OtherKey) => Err(invalid(refused.to_string())),
-        Err(refused @ ProofRefused::UseNonce) => {
-            let error = Error::new(StatusCode::BAD_REQUEST, "use_dpop_nonce", refused.to_string());
+        Err(why @ ProofRefused::OtherKey) => Err(invalid(why.to_string())),
+        Err(why @ ProofRefused::UseNonce) => {
+            refused(CredentialFault::Dpop(why.to_string()));
+            let error = Error::new(StatusCode::BAD_REQUEST, "use_dpop_nonce", why.to_string());
             Err(match HeaderValue::try_from(app.kernel().dpop_nonce()) {
                 Ok(nonce) => error.with_header(DPOP_NONCE, nonce),
                 Err(_) => error,

@@ -2,7 +2,7 @@
 //!
 //! A request with an ID token of the person who is signed in here signs out at once. Any other may come from anywhere, and the person is
 //! asked. Nobody is sent to an address that is not registered, nor to one of an application that only says that it asks, unless the person
-//! was asked.
+//! was asked; and nobody who is signed out to one of an application that registered itself, unless they go on by themselves.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
@@ -80,6 +80,7 @@ async fn go_on(app: &App, visitor: &Visitor, query: &str, csrf: Option<String>) 
     let Some(session) = &visitor.session else {
         // Who is signed out already is sent on for an application that has signed them in, and for no other.
         return match request.redirect.as_deref().filter(|_| request.has_hint()) {
+            Some(to) if request.is_strangers() => offered(app, visitor, &request, to),
             Some(to) => sent(to),
             None => Redirect::to(SIGNED_OUT).into_response(),
         };
@@ -124,6 +125,18 @@ fn sent(to: &str) -> Response {
         }
         Err(_) => Redirect::to(SIGNED_OUT).into_response(),
     }
+}
+
+/// The way back to an application that registered itself, as a link: its ID token may be of the account of whoever registered it, and a link to
+/// this server must not become one to anywhere (RFC 9700 section 4.11.2).
+fn offered(app: &App, visitor: &Visitor, request: &LogoutRequest, to: &str) -> Response {
+    let look = visitor.look_asked_for(app, request.ui_locales.as_deref());
+    let words = &look.words;
+    let mut page = Page::titled(&look, "page.signed_out.title");
+    page.texts.push(words.fill("page.signed_out.text", &[("product", &look.product)]));
+    page.texts.push(words.fill("page.logout.unknown.text", &[("host", &origin(to))]));
+    page.links.push(link(words, "page.authorize.unknown.link", to.to_owned()));
+    page.answer(app, visitor, StatusCode::OK)
 }
 
 /// A request that is not answered. The reason is for the application's developer, in English.

@@ -26,7 +26,7 @@ fn named(path: ClientPath) -> Result<String, Error> {
 }
 
 fn presented(headers: &HeaderMap) -> Option<PlainToken> {
-    let bearer = possession::presented(headers).filter(|(scheme, _)| matches!(scheme, Scheme::Bearer));
+    let bearer = possession::presented(headers).ok().filter(|(scheme, _)| matches!(scheme, Scheme::Bearer));
     bearer.map(|(_, token)| PlainToken::from_presented(token))
 }
 

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use tidegate_domain::Permission;
 use tidegate_kernel::dpop::ReadProof;
+use tidegate_kernel::noted::{CredentialFault, refused};
 use tidegate_kernel::{Actor, AuthError, Call};
 
 use crate::wire::client::{call, read_meter};
@@ -57,7 +58,10 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
 }
 
 async fn authenticate(parts: &Parts, app: &App) -> Result<(Actor, Option<ReadProof>), Rejection> {
-    let presented = presented(&parts.headers).ok_or(Rejection::NoToken)?;
+    let presented = presented(&parts.headers).map_err(|why| {
+        refused(CredentialFault::Authorization(why));
+        Rejection::NoToken
+    })?;
     let actor =
         app.kernel().authenticate(presented.1).await.map_err(|error: AuthError| Rejection::from(error))?;
     let proof = require_possession(app, parts, &actor, presented)?;

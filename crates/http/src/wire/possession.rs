@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use tidegate_crypto::dpop::ALGORITHMS;
 use tidegate_kernel::Actor;
 use tidegate_kernel::dpop::{ProofRefused, ReadProof, ShownProof};
+use tidegate_kernel::noted::{CredentialFault, refused};
 
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -37,8 +38,13 @@ pub(crate) struct Unproven {
 
 impl Unproven {
     fn token(description: &str) -> Rejection {
-        let unproven = Self { error: "invalid_token", description: description.to_owned(), nonce: None };
-        Rejection::Unproven(Box::new(unproven))
+        Self { error: "invalid_token", description: description.to_owned(), nonce: None }.rejection()
+    }
+
+    /// The same as a rejection, which the log tells of in the same words.
+    fn rejection(self) -> Rejection {
+        refused(CredentialFault::Dpop(self.description.clone()));
+        Rejection::Unproven(Box::new(self))
     }
 
     /// The headers of the answer.
@@ -55,20 +61,26 @@ impl Unproven {
     }
 }
 
-/// The token of the one `Authorization` header; none for another scheme, an empty token, or two headers.
-pub(crate) fn presented(headers: &HeaderMap) -> Option<(Scheme, &str)> {
+/// The token of the one `Authorization` header.
+///
+/// # Errors
+/// What the log says of another scheme, an empty token, none or two headers.
+pub(crate) fn presented(headers: &HeaderMap) -> Result<(Scheme, &str), &'static str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Err("no header"),
+        (Some(value), None) => value.to_str().map_err(|_| "the header is no text")?,
+        (Some(_), Some(_)) => return Err("two headers"),
     };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    // The value itself may be a token that somebody forgot the scheme of.
+    let (scheme, token) = value.split_once(' ').ok_or("neither Bearer nor DPoP and a token")?;
     let scheme = match scheme {
         scheme if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
         scheme if scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
-        _ => return None,
+        _ => return Err("neither Bearer nor DPoP and a token"),
     };
     let token = token.trim();
-    (!token.is_empty()).then_some((scheme, token))
+    if token.is_empty() { Err("the token is empty") } else { Ok((scheme, token)) }
 }
 
 /// The one proof of a request; none where none is sent.
@@ -138,7 +150,7 @@ fn rejected(app: &App, refused: ProofRefused) -> Rejection {
 fn invalid(app: &App, description: String, needs_nonce: bool) -> Rejection {
     let error = if needs_nonce { "use_dpop_nonce" } else { "invalid_dpop_proof" };
     let nonce = needs_nonce.then(|| app.kernel().dpop_nonce());
-    Rejection::Unproven(Box::new(Unproven { error, description, nonce }))
+    Unproven { error, description, nonce }.rejection()
 }
 
 #[cfg(test)]
@@ -148,7 +160,7 @@ mod tests {
     fn of(values: &[&str]) -> Option<(Scheme, String)> {
         let headers: HeaderMap =
             values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect();
-        presented(&headers).map(|(scheme, token)| (scheme, token.to_owned()))
+        presented(&headers).ok().map(|(scheme, token)| (scheme, token.to_owned()))
     }
 
     #[test]

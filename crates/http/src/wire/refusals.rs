@@ -11,6 +11,8 @@ use crate::wire::shares::Shares;
 const BY_NETWORK: usize = 60;
 /// Lines a minute about the refused requests of all networks.
 const ALL: usize = 1_200;
+/// Lines that a network has however few are left.
+const LEAST: usize = 2;
 /// Seconds in which lines are counted.
 const WINDOW: i64 = 60;
 
@@ -48,7 +50,8 @@ impl Window {
             self.by_network.clear();
             (self.number, self.lines, self.left_out) = (number, 0, 0);
         }
-        let fits = self.lines < ALL && self.by_network.take(ip, 1, BY_NETWORK);
+        let share = Shares::scarce(BY_NETWORK, LEAST, ALL.saturating_sub(self.lines), ALL);
+        let fits = self.lines < ALL && self.by_network.take(ip, 1, share);
         if fits {
             self.lines += 1;
         } else {
@@ -76,6 +79,15 @@ mod tests {
         assert!(log.admits(quiet, 404, at(30)));
         assert!(log.admits(loud, 503, at(30)), "failed requests are counted apart");
         assert!(log.admits(loud, 404, at(61)));
+    }
+
+    #[test]
+    fn many_loud_networks_leave_lines_for_others() {
+        let log = RefusalLog::default();
+        let network = |number: u32| IpAddr::from(number.to_be_bytes());
+        let written = (0..100_000).filter(|n| log.admits(network(n % 100), 401, at(0))).count();
+        assert!(written > ALL / 2 && written < ALL, "{written}");
+        assert!((0..LEAST).all(|_| log.admits(network(1_000), 401, at(0))));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-use tidegate_kernel::limit_key::noting;
+use tidegate_kernel::noted::noting;
 use tracing::Instrument;
 
 use crate::wire::client::client_ip;
@@ -82,7 +82,7 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     // for every request, whether or not anything is logged in it.
     let span = tracing::info_span!("request", id);
 
-    let (mut response, limit) = noting(next(request)).instrument(span).await;
+    let (mut response, noted) = noting(next(request)).instrument(span).await;
 
     let took = started.elapsed();
     let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();
@@ -95,10 +95,14 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
         // Which limit an operator has to raise, or a developer.
         429 => {
-            let limit = limit.unwrap_or_default();
+            let limit = noted.limit.unwrap_or_default();
             tracing::info!(id, %method, route, %ip, status, code, limit, micros, "answered");
         }
-        400.. => tracing::info!(id, %method, route, %ip, status, code, micros, "answered"),
+        // What is wrong with the credential, which the client is not told. The field is left out where nothing is.
+        400.. => {
+            let refused = noted.refused.map(|fault| fault.to_string());
+            tracing::info!(id, %method, route, %ip, status, code, refused, micros, "answered");
+        }
         _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
     }
     app.request_metrics().count(route, method_label(&method), status, took);

@@ -42,6 +42,8 @@ struct Pieces {
     for_large: usize,
     /// Of these, for the clients of one network.
     share: usize,
+    /// The same for bodies up to [`SMALL_BODY`]: a network that uploads much can still sign in.
+    share_of_small: usize,
     taken: usize,
     by_network: Shares,
 }
@@ -50,10 +52,12 @@ impl UploadBudget {
     /// A budget of so many bytes.
     pub(crate) fn of(bytes: usize) -> Self {
         let part = |part: usize| part.max(LARGEST_BODY).min(bytes) / PIECE;
+        let share = part(bytes / 4);
         Self(Arc::new(Mutex::new(Pieces {
             total: bytes / PIECE,
             for_large: part(bytes / 4 * 3),
-            share: part(bytes / 4),
+            share,
+            share_of_small: share + share / 4,
             taken: 0,
             by_network: Shares::default(),
         })))
@@ -67,8 +71,11 @@ impl UploadBudget {
     fn take(&self, ip: IpAddr, held: usize, more: usize) -> bool {
         self.with(|pieces| {
             let is_small = held + more <= SMALL_BODY / PIECE;
-            let limit = if is_small { pieces.total } else { pieces.for_large };
-            let fits = pieces.taken + more <= limit && pieces.by_network.take(ip, more, pieces.share);
+            let (limit, share) = match is_small {
+                true => (pieces.total, pieces.share_of_small),
+                false => (pieces.for_large, pieces.share),
+            };
+            let fits = pieces.taken + more <= limit && pieces.by_network.take(ip, more, share);
             if fits {
                 pieces.taken += more;
             }
@@ -294,8 +301,12 @@ mod tests {
         let budget = UploadBudget::of(80 << 20);
         let large = body(&budget, "192.0.2.1");
         assert!(large.grow_to(20 * MIB));
-        assert!(!body(&budget, "192.0.2.1").grow_to(1));
+        assert!(!body(&budget, "192.0.2.1").grow_to(MIB));
         assert!(body(&budget, "192.0.2.2").grow_to(20 * MIB));
+        // A quarter more is for small ones.
+        let small: Vec<_> = (0..320).map(|_| body(&budget, "192.0.2.1")).collect();
+        assert!(small.iter().all(|body| body.grow_to(SMALL_BODY as u64)));
+        assert!(!body(&budget, "192.0.2.1").grow_to(1));
     }
 
     #[test]

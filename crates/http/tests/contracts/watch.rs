@@ -64,6 +64,12 @@ impl Log {
         self.0.lock().unwrap().clone()
     }
 
+    /// The line of the request that was answered last.
+    pub(crate) fn last_answer(&self) -> String {
+        let lines = self.lines();
+        lines.iter().rfind(|line| line.contains(" message=answered")).expect("a request was answered").clone()
+    }
+
     fn say(&self, line: String) {
         self.0.lock().unwrap().push(line);
     }

@@ -1,7 +1,7 @@
 //! Accounts, their identifiers and passwords.
 
 use sqlx::types::Json;
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, put_off};
 use tidegate_domain::account::{Account, AccountEmail, AccountKind, LoginName};
 use tidegate_domain::id::{AccountId, IdentifierId};
 use tidegate_domain::{Document, EmailAddress, LanguageTag, PhoneNumber, Timestamp};
@@ -359,7 +359,7 @@ impl Accounts<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn set_password(&mut self, account: AccountId, hash: &str, now: Timestamp) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             concat!(
                 "insert into passwords (account_id, hash, changed_at, account_kind, scheme)
@@ -371,8 +371,7 @@ impl Accounts<'_> {
             account.0,
             hash,
             now.micros(),
-        )?;
-        Ok(())
+        )
     }
 
     /// Makes sure that the hash a password was verified against is still the account's, until the unit ends: on

@@ -49,6 +49,16 @@ pub(crate) enum Answer {
     Exhausted(limit::Exceeded),
 }
 
+/// A challenge of an address, made and not yet sent.
+pub(crate) struct EmailChallenge {
+    id: ChallengeId,
+    /// Goes with the code.
+    pub(crate) temporary: PlainToken,
+    code: Secret,
+    link: PlainToken,
+    language: Language,
+}
+
 /// A code that is about to be compared, and how it is counted, should it be wrong.
 pub(crate) struct Guess {
     /// The phone it was texted to, if it was.
@@ -274,6 +284,18 @@ impl<G> Work<'_, G> {
         email: &EmailAddress,
         continuation: Continuation,
     ) -> Result<PlainToken, Fault> {
+        let challenge = self.new_email_challenge(account, email, continuation).await?;
+        self.send_email_challenge(email, &challenge).await?;
+        Ok(challenge.temporary)
+    }
+
+    /// A code and a link for an address that is to be verified. [`Work::send_email_challenge`] sends them, last of all.
+    pub(crate) async fn new_email_challenge(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+        continuation: Continuation,
+    ) -> Result<EmailChallenge, Fault> {
         let entropy = self.app.kernel.entropy.as_ref();
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, entropy);
         let temporary = PlainToken::generate(TEMPORARY_PREFIX, entropy);
@@ -293,21 +315,29 @@ impl<G> Work<'_, G> {
         // Its account was just made, in the language of the request.
         let is_new = self.unit.has_made(account.id.0);
         let language = if is_new { Language::Known(None) } else { Language::OfRecipient };
+        Ok(EmailChallenge { id: new.id, temporary, code, link, language })
+    }
+
+    /// Sends the code and the link of a challenge.
+    pub(crate) async fn send_email_challenge(
+        &mut self,
+        email: &EmailAddress,
+        challenge: &EmailChallenge,
+    ) -> Result<(), Fault> {
         let mail = Mail {
             template: Template::SignUpCode,
             to: email,
             // Chosen by a caller who has not shown the mailbox.
             display_name: "",
-            cause: new.id.into(),
+            cause: challenge.id.into(),
             values: json!({
-                "code": code.expose(),
-                "link": self.app.kernel.verify_email_link(&link).expose(),
+                "code": challenge.code.expose(),
+                "link": self.app.kernel.verify_email_link(&challenge.link).expose(),
                 "minutes": minutes(self.call.profile.codes.verify_email),
             }),
             deliverable: true,
         };
-        self.kernel().send_in(mail, language).await?;
-        Ok(temporary)
+        self.kernel().send_in(mail, challenge.language.clone()).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! Challenges: codes and links sent out, to be sent back once.
 
 use sqlx::types::Json;
-use tidegate_database::{Result, StoreError, Unit, execute, execute_together, fetch_optional, prune};
+use tidegate_database::{
+    Result, StoreError, Unit, execute, execute_together, fetch_optional, prune, put_off,
+};
 use tidegate_domain::challenge::{Challenge, Continuation, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{ContractId, Timestamp};
@@ -127,8 +129,7 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn insert(&mut self, new: &NewChallenge<'_>) -> Result<()> {
-        insert!(execute, self.0, new)?;
-        Ok(())
+        insert!(put_off, self.0, new)
     }
 
     /// The challenge whose temporary token has that hash.

@@ -45,6 +45,13 @@ impl From<KeyRow> for ServiceKey {
     }
 }
 
+impl ServiceKey {
+    /// Whether it signs in.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| at > now)
+    }
+}
+
 impl ServiceKeys<'_> {
     /// Adds a key.
     ///
@@ -66,24 +73,18 @@ impl ServiceKeys<'_> {
         Ok(())
     }
 
-    /// The account's key of that hash, if it has not expired.
+    /// The account's key of that hash, which may have expired.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_live(
-        &mut self,
-        account: AccountId,
-        hash: &[u8],
-        now: Timestamp,
-    ) -> Result<Option<ServiceKey>> {
+    pub async fn find(&mut self, account: AccountId, hash: &[u8]) -> Result<Option<ServiceKey>> {
         let row = fetch_optional!(
             self.0,
             KeyRow,
             "select id, account_id, metadata, created_at, expires_at from service_keys
-             where account_id = $1 and key_hash = $2 and (expires_at is null or expires_at > $3)",
+             where account_id = $1 and key_hash = $2",
             account.0,
             hash,
-            now.micros(),
         )?;
         Ok(row.map(ServiceKey::from))
     }

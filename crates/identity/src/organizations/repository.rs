@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sqlx::types::Json;
-use tidegate_database::{Result, Unit, execute, execute_together, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{
+    Result, Unit, execute, fetch_all, fetch_one, fetch_optional, put_off, put_off_rows, rows,
+};
 use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
 use tidegate_domain::{Document, Role, Timestamp};
@@ -132,44 +134,54 @@ impl Organizations<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn insert_personal(&mut self, new: PersonalOrganization<'_>) -> Result<()> {
-        let PersonalOrganization { organization, workspace, roles: [one, two, three], owner } = new;
-        execute_together!(
+        let PersonalOrganization { organization, workspace, roles, owner } = new;
+        put_off!(
             self.0,
-            [
-                organization: "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
-                    values ($1, $2, $3, $4, $5, $6, $6)",
-                workspace: "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
-                    values ($7, $1, $8, $9, $10, $11)",
-                listed: "insert into roles (organization_id, id, name)
-                    values ($1, $12, $13), ($1, $14, $15), ($1, $16, $17)",
-                membership: "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at, accepted_at)
-                    values ($18, $19, $1, $20, $21, $22, $23, $24)",
-            ],
-            "insert into membership_workspaces (membership_id, workspace_id) values ($18, $7)",
+            "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $6)",
             organization.id.0,
             organization.name,
             organization.domain,
             organization.plan,
             Json(Document::default()),
             organization.created_at.micros(),
+        )?;
+        put_off!(
+            self.0,
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             values ($1, $2, $3, $4, $5, $6)",
             workspace.id.0,
+            organization.id.0,
             workspace.name,
             workspace.slug,
             workspace.is_default,
             workspace.created_at.micros(),
-            one.0,
-            one.1,
-            two.0,
-            two.1,
-            three.0,
-            three.1,
+        )?;
+        put_off_rows!(
+            self.0,
+            &rows("insert into roles (organization_id, id, name) values", 0, 3, roles.len(), ""),
+            [],
+            &roles,
+            (id, name) => [organization.id.0, *id, *name],
+        )?;
+        put_off!(
+            self.0,
+            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at, accepted_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
             owner.id.0,
             owner.account.0,
+            organization.id.0,
             owner.role.as_str(),
             owner.source,
             owner.is_home,
             owner.joined_at.micros(),
             owner.accepted_at(),
+        )?;
+        put_off!(
+            self.0,
+            "insert into membership_workspaces (membership_id, workspace_id) values ($1, $2)",
+            owner.id.0,
+            workspace.id.0,
         )?;
         self.0.touch_account(owner.account);
         Ok(())

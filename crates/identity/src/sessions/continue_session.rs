@@ -7,6 +7,7 @@ use tidegate_domain::refresh::KeepVerdict;
 use tidegate_domain::{Role, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::{Bearer, TokenSet};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::tables::refresh_tokens::{NewRefreshToken, PresentedToken};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, KernelTables};
@@ -72,21 +73,21 @@ impl Identity {
         let Some(found) = found else {
             return match unit.refresh_tokens().tombstone(hash.as_bytes()).await? {
                 Some(name) => refuse(ContinueError::AccountDeleted(name)),
-                None => refuse(ContinueError::Invalid),
+                None => refuse(invalid("unknown, removed, or of another contract")),
             };
         };
         drop(unit);
         let renew = match call.profile.refresh.judge_kept(found.presented, self.kernel.now()) {
             KeepVerdict::Keep => false,
             KeepVerdict::Renew => true,
-            KeepVerdict::Expired => return refuse(ContinueError::Expired),
-            KeepVerdict::Revoked => return refuse(ContinueError::Invalid),
+            KeepVerdict::Expired => return refuse(self.expired(&found)),
+            KeepVerdict::Revoked => return refuse(invalid(ENDED)),
         };
 
         let mut work = self.begin(call).await?;
         let session_expires_at = call.profile.session.extended(work.now, found.times);
         if !work.unit.sessions().refreshed(found.session, work.now, session_expires_at).await? {
-            return refuse(ContinueError::Invalid);
+            return refuse(invalid(ENDED));
         }
         let (database, binding) = match work.rebind(&found, choice).await? {
             Ok(Some((database, binding))) => (Some(database), Some(binding)),
@@ -118,6 +119,21 @@ impl Identity {
         work.commit().await?;
         Ok(Continued { tokens, organization: found.organization, role: found.role, database })
     }
+
+    fn expired(&self, found: &PresentedToken) -> ContinueError {
+        let at = found.presented.expires_at;
+        noted::refused(CredentialFault::expired("refresh token", at, self.kernel.now()));
+        ContinueError::Expired
+    }
+}
+
+/// What the log says of a refresh token whose session is over.
+const ENDED: &str = "its session has ended: signed out, revoked or replaced";
+
+/// A refresh token that does not count: the client learns no more than that, the operator why.
+fn invalid(why: &'static str) -> ContinueError {
+    noted::refused(CredentialFault::Refresh(why));
+    ContinueError::Invalid
 }
 
 type Rebound = Option<(Database, Binding)>;

@@ -14,6 +14,7 @@ use tidegate_kernel::Call;
 use tidegate_kernel::admission::{Evidence, SessionKey};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
@@ -99,6 +100,19 @@ pub enum SignInError {
 /// How often a password is verified anew because its stored hash changed meanwhile.
 const ROUNDS: usize = 3;
 
+/// What the log says of a disabled account.
+const DISABLED: &str = "the account is disabled";
+
+/// What the log says where the password does not count.
+fn password_fault(record: Option<&SignInRecord>) -> &'static str {
+    match record {
+        None => "there is no such account",
+        Some(record) if record.account.disabled_at.is_some() => DISABLED,
+        Some(record) if record.password_hash.is_none() => "the account has none: it signs in otherwise",
+        Some(_) => "wrong",
+    }
+}
+
 /// What was found right, and against what it was held: looked at again before anything is opened.
 enum Proof {
     Password { verified_against: String, better_hash: Option<String> },
@@ -142,19 +156,20 @@ impl Identity {
         let mut reserved = Reserved::new(&self.kernel, call, &failures);
         for _ in 0..ROUNDS {
             let record = self.kernel.store.read().await?.accounts().find_for_sign_in(login).await?;
+            let why = password_fault(record.as_ref());
             let record = record.filter(|record| record.account.disabled_at.is_none());
             let stored = record.as_ref().and_then(|record| record.password_hash.clone());
             let proof = self.prove_password(call, &claim, stored).await?;
             let (Some(record), Some(proof)) = (&record, proof) else {
                 reserved.keep();
-                return self.refuse_password(call, record.map(|record| record.account)).await;
+                return self.refuse_password(call, login, record.map(|record| record.account), why).await;
             };
             if let Some(outcome) = self.admit(call, &claim, record, proof, &mut reserved).await? {
                 return Ok(outcome);
             }
         }
         reserved.keep();
-        self.refuse_password(call, None).await
+        self.refuse_password(call, login, None, "changed while it was verified").await
     }
 
     /// Signs a program in with one of its keys; none when what it presents is not one.
@@ -170,8 +185,13 @@ impl Identity {
         let record = record.filter(|record| record.account.disabled_at.is_none());
         // Looked up for unknown names, too: answer and time are the same for both.
         let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
-        let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.kernel.now()).await?;
+        let key = unit.service_keys().find(owner, hash.as_bytes()).await?;
         drop(unit);
+        let now = self.kernel.now();
+        if let Some(at) = key.as_ref().and_then(|key| key.expires_at).filter(|at| *at <= now) {
+            noted::refused(CredentialFault::expired("service key", at, now));
+        }
+        let key = key.filter(|key| key.is_live(now));
         match (&record, key) {
             (Some(record), Some(key)) => {
                 let mut nothing_reserved = Reserved::new(&self.kernel, call, &[]);
@@ -253,7 +273,7 @@ impl Identity {
                 SignInOutcome::SecondFactorRequired(request)
             }
             Completed::Refused(refusal) => {
-                return self.refuse_sign_in(work, account, refusal, reserved).await.map(Some);
+                return self.refuse_sign_in(work, &claim.login, account, refusal, reserved).await.map(Some);
             }
         };
         reserved.refund(&mut work.unit).await?;
@@ -269,6 +289,7 @@ impl Identity {
     async fn refuse_sign_in(
         &self,
         mut work: Work<'_>,
+        login: &LoginName,
         account: &Account,
         refusal: Refusal,
         reserved: &mut Reserved,
@@ -279,15 +300,23 @@ impl Identity {
             Refusal::Binding(error) => SignInError::Binding(error),
             // Answered as a wrong password is, and counted as one: limits must not tell the two apart either.
             Refusal::Disabled | Refusal::NotOwner => {
-                let call = work.call;
+                let (call, is_disabled) = (work.call, matches!(refusal, Refusal::Disabled));
                 drop(work);
                 reserved.keep();
-                return self.refuse_password(call, Some(account.clone())).await;
+                let why = if is_disabled {
+                    DISABLED
+                } else {
+                    "right, but this way in is for owners of organizations"
+                };
+                return self.refuse_password(call, login, Some(account.clone()), why).await;
             }
             Refusal::SecondFactor => {
                 work.note_second_factor(account).await?;
                 work.commit().await?;
                 reserved.keep();
+                noted::refused(CredentialFault::Password(
+                    "right, but this contract cannot ask for the account's second factor",
+                ));
                 return refuse(SignInError::InvalidCredentials);
             }
         };
@@ -302,8 +331,17 @@ impl Identity {
     async fn refuse_password(
         &self,
         call: &Call,
+        login: &LoginName,
         account: Option<Account>,
+        why: &'static str,
     ) -> Outcome<SignInOutcome, SignInError> {
+        match login {
+            // That a key has expired is more telling.
+            LoginName::Service(_) => noted::refused_otherwise(CredentialFault::ServiceKey(
+                "neither a key of this program nor its password; was the key deleted?",
+            )),
+            LoginName::Email(_) | LoginName::Phone(_) => noted::refused(CredentialFault::Password(why)),
+        }
         let mut work = self.begin(call).await?;
         let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
         work.audit(Action::SignInFailed, subject, json!({ "reason": "invalid_password" })).await?;

@@ -64,11 +64,12 @@ impl Identity {
             return refuse(ResendError::InvalidToken);
         };
         work.unit.challenges().withdraw_codes(Purpose::VerifyEmail, account.id).await?;
-        let token = work.challenge_email(&account, email, challenge.continuation.clone()).await?;
+        let sent = work.new_email_challenge(&account, email, challenge.continuation.clone()).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;
-        work.kernel().keep_answer(&action, &token.expose()).await?;
+        work.kernel().keep_answer(&action, &sent.temporary.expose()).await?;
+        work.send_email_challenge(email, &sent).await?;
         work.commit().await?;
-        Ok(Secret::new(token.expose()))
+        Ok(Secret::new(sent.temporary.expose()))
     }
 
     async fn find_resendable(

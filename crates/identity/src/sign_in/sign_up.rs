@@ -115,15 +115,17 @@ impl Identity {
             // Another request was first; perhaps this very one, sent twice at once.
             return self.answer_of_the_first(&claim, &repeat, SignUpError::EmailTaken).await;
         };
+        let mut challenge = None;
         let signed_up = if sends_code {
-            let temporary_token =
-                work.challenge_email(&account, &claim.email, Continuation::default()).await?;
-            SignedUp::VerificationRequired(PendingSignUp {
+            let made = work.new_email_challenge(&account, &claim.email, Continuation::default()).await?;
+            let pending = PendingSignUp {
                 account_number: account.number,
                 email: claim.email.clone(),
                 display_name: account.display_name.clone(),
-                temporary_token: temporary_token.expose().to_owned(),
-            })
+                temporary_token: made.temporary.expose().to_owned(),
+            };
+            challenge = Some(made);
+            SignedUp::VerificationRequired(pending)
         } else {
             match work.open_first_session(&account, sign_in_target, &claim.email).await? {
                 Some(signed_in) => SignedUp::SignedIn(Box::new(signed_in)),
@@ -133,6 +135,9 @@ impl Identity {
         if !work.remember(&repeat, account.id, &signed_up).await? {
             drop(work);
             return self.answer_of_the_first(&claim, &repeat, SignUpError::IdempotencyConflict).await;
+        }
+        if let Some(challenge) = challenge {
+            work.send_email_challenge(&claim.email, &challenge).await?;
         }
         work.commit().await?;
         Ok(signed_up)

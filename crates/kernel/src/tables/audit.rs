@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sqlx::types::Json;
-use tidegate_database::{Deferred, MOST_ROWS, Result, Unit, execute_rows, fetch_all, fetch_one, prune, rows};
+use tidegate_database::{Deferred, MOST_ROWS, Result, Unit, fetch_all, fetch_one, prune, put_off_rows, rows};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
 use tidegate_domain::{ContractId, Origin, Timestamp};
@@ -155,9 +155,9 @@ impl Deferred for NewEvents {
 }
 
 async fn write(unit: &mut Unit, events: &[NewEvent]) -> Result<()> {
-    execute_rows!(
+    put_off_rows!(
         unit,
-        rows(
+        &rows(
             "insert into audit_events (id, at, action, account_id, organization_id, session_id, dialect, ip,
                 user_agent, metadata, origin) values",
             0,
@@ -181,8 +181,7 @@ async fn write(unit: &mut Unit, events: &[NewEvent]) -> Result<()> {
             Json(&event.metadata),
             event.origin.as_str(),
         ],
-    )?;
-    Ok(())
+    )
 }
 
 impl Audit<'_> {

@@ -1,6 +1,6 @@
 //! Answers kept for requests that may be repeated.
 
-use tidegate_database::{Result, Unit, execute, fetch_optional, prune};
+use tidegate_database::{Result, Unit, execute, fetch_optional, prune, put_off};
 use tidegate_domain::Timestamp;
 
 /// Idempotency records of a unit of work.
@@ -13,6 +13,25 @@ pub struct Record {
     pub fingerprint: Vec<u8>,
     /// The answer, sealed.
     pub response: Vec<u8>,
+}
+
+/// Runs the statement that keeps an answer.
+macro_rules! keep {
+    ($run:ident, $unit:expr, $key_mac:ident, $record:ident, $now:ident, $expires_at:ident) => {
+        $run!(
+            $unit,
+            "insert into idempotency_records (key_mac, fingerprint, response, created_at, expires_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict (key_mac) do update set fingerprint = excluded.fingerprint, response = excluded.response,
+                created_at = excluded.created_at, expires_at = excluded.expires_at
+             where idempotency_records.expires_at <= $4",
+            $key_mac,
+            $record.fingerprint.as_slice(),
+            $record.response.as_slice(),
+            $now.micros(),
+            $expires_at.micros(),
+        )
+    };
 }
 
 impl Idempotency<'_> {
@@ -41,20 +60,21 @@ impl Idempotency<'_> {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<bool> {
-        let kept = execute!(
-            self.0,
-            "insert into idempotency_records (key_mac, fingerprint, response, created_at, expires_at)
-             values ($1, $2, $3, $4, $5)
-             on conflict (key_mac) do update set fingerprint = excluded.fingerprint, response = excluded.response,
-                created_at = excluded.created_at, expires_at = excluded.expires_at
-             where idempotency_records.expires_at <= $4",
-            key_mac,
-            record.fingerprint.as_slice(),
-            record.response.as_slice(),
-            now.micros(),
-            expires_at.micros(),
-        )?;
-        Ok(kept == 1)
+        Ok(keep!(execute, self.0, key_mac, record, now, expires_at)? == 1)
+    }
+
+    /// Keeps an answer, unless one that is not too old is kept under that key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn keep(
+        &mut self,
+        key_mac: &[u8],
+        record: &Record,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        keep!(put_off, self.0, key_mac, record, now, expires_at)
     }
 
     /// Removes the answer that is kept under a key for another request.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_optional, prune};
+use tidegate_database::{Result, Unit, execute, fetch_optional, prune, put_off};
 use tidegate_domain::Timestamp;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
@@ -43,6 +43,17 @@ impl KnownNetworks<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn remember(&mut self, account: AccountId, network: &[u8], now: Timestamp) -> Result<()> {
+        // An account that the unit made has this network alone.
+        if self.0.has_made(account.0) {
+            return put_off!(
+                self.0,
+                "insert into known_networks (account_id, network_mac, last_success_at) values ($1, $2, $3)
+                 on conflict do nothing",
+                account.0,
+                network,
+                now.micros(),
+            );
+        }
         let noted = execute!(
             self.0,
             "insert into known_networks (account_id, network_mac, last_success_at) values ($1, $2, $3)
@@ -53,8 +64,7 @@ impl KnownNetworks<'_> {
             now.micros(),
             now.minus(NOTED_EVERY).micros(),
         )?;
-        // An account that the unit made has this network alone.
-        if noted == 0 || self.0.has_made(account.0) {
+        if noted == 0 {
             return Ok(());
         }
         execute!(

@@ -8,6 +8,7 @@ mod browser_visits;
 pub mod dpop_proofs;
 pub mod ended_sessions;
 pub mod idempotency;
+pub mod installation_facts;
 pub mod kept_sessions;
 pub mod keys;
 pub mod known_networks;
@@ -31,6 +32,7 @@ use application_records::ApplicationRecords;
 use audit::Audit;
 use dpop_proofs::DpopProofs;
 use idempotency::Idempotency;
+use installation_facts::InstallationFacts;
 use keys::Keys;
 use known_networks::KnownNetworks;
 use limits::Limits;
@@ -72,6 +74,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 27,
         name: "id token keys",
         text: include_str!("../../migrations/0027_id_token_keys.sql"),
+    },
+    Migration {
+        version: 29,
+        name: "installation facts",
+        text: include_str!("../../migrations/0029_installation_facts.sql"),
     },
 ];
 
@@ -115,6 +122,9 @@ pub trait KernelTables {
 
     /// Proofs of possession that were shown.
     fn dpop_proofs(&mut self) -> DpopProofs<'_>;
+
+    /// What the installation was started with.
+    fn installation_facts(&mut self) -> InstallationFacts<'_>;
 
     /// Signing keys.
     fn keys(&mut self) -> Keys<'_>;
@@ -180,6 +190,10 @@ impl KernelTables for Unit {
 
     fn dpop_proofs(&mut self) -> DpopProofs<'_> {
         DpopProofs(self)
+    }
+
+    fn installation_facts(&mut self) -> InstallationFacts<'_> {
+        InstallationFacts(self)
     }
 
     fn keys(&mut self) -> Keys<'_> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune, put_off};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::OutboxMessageId;
 use uuid::Uuid;
@@ -202,7 +202,7 @@ impl Outbox<'_> {
     /// Those of the database.
     pub async fn insert(&mut self, new: NewMessage<'_>) -> Result<()> {
         let state = if new.deliverable { State::Pending } else { State::Discarded };
-        execute!(
+        put_off!(
             self.0,
             "insert into outbox_messages (id, idempotency_key, channel, template, recipient, payload, state, attempts,
                 next_attempt_at, leased_until, created_at)
@@ -218,6 +218,20 @@ impl Outbox<'_> {
         )?;
         let waits = if new.channel == Channel::Sms.as_str() { changes::TEXTS } else { changes::MAILS };
         self.0.note(waits);
+        Ok(())
+    }
+
+    /// Discards a message that the unit has inserted: it is never sent.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn withhold(&mut self, message: OutboxMessageId) -> Result<()> {
+        execute!(
+            self.0,
+            "update outbox_messages set state = $2 where id = $1",
+            message.0,
+            State::Discarded.as_str(),
+        )?;
         Ok(())
     }
 

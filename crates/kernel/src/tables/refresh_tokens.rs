@@ -1,6 +1,6 @@
 //! Refresh tokens: hashes only.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, update_and_insert};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, put_off, update_and_insert};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, RefreshTokenId, SessionId};
 use tidegate_domain::refresh::Presented;
 use tidegate_domain::session::{AmrSet, SessionTimes};
@@ -98,7 +98,7 @@ impl RefreshTokens<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn insert(&mut self, new: NewRefreshToken<'_>) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "insert into refresh_tokens (id, session_id, token_hash, parent_id, issued_at, expires_at)
              values ($1, $2, $3, $4, $5, $6)",
@@ -108,8 +108,7 @@ impl RefreshTokens<'_> {
             new.parent.map(Uuid::from),
             new.issued_at.micros(),
             new.expires_at.micros(),
-        )?;
-        Ok(())
+        )
     }
 
     /// The token of that hash.

@@ -7,6 +7,7 @@ use tidegate_domain::id::{ApplicationId, OrganizationId};
 use tidegate_domain::logout::LogoutSettings;
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
 use tidegate_domain::{RedirectUri, Scopes, Timestamp};
+use tidegate_federation::Publisher;
 use tidegate_kernel::hooks::ApplicationMaker;
 use url::Url;
 use uuid::Uuid;
@@ -129,6 +130,11 @@ impl Application {
     /// Whether it registered itself: nobody has looked at what it says of itself.
     pub const fn is_self_registered(&self) -> bool {
         self.registration_hash.is_some() || self.document.is_some()
+    }
+
+    /// Whose room what it publishes takes, and where that may be.
+    pub(crate) const fn publisher(&self) -> Publisher {
+        if self.is_self_registered() { Publisher::Stranger } else { Publisher::Known }
     }
 
     /// Who made it. What nobody has looked at is never named by the organization that it is kept with: that would be the operator's word

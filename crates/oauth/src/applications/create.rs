@@ -6,6 +6,7 @@ use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::quota::Quota;
+use tidegate_federation::Publisher;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 use tidegate_kernel::hooks::ApplicationNews;
 use tidegate_kernel::work::Subject;
@@ -46,14 +47,22 @@ impl Origin<'_> {
     const fn document(&self) -> Option<&str> {
         if let Self::Document(uri) = self { Some(uri) } else { None }
     }
+
+    const fn publisher(&self) -> Publisher {
+        if matches!(self, Self::Managed) { Publisher::Known } else { Publisher::Stranger }
+    }
 }
 
 impl Oauth {
     /// An application as it may be registered: what contradicts itself is refused, and of keys only what is public is left.
-    pub(crate) fn checked(&self, new: &NewApplication) -> Result<NewApplication, ApplicationRule> {
+    pub(crate) fn checked(
+        &self,
+        new: &NewApplication,
+        of: Publisher,
+    ) -> Result<NewApplication, ApplicationRule> {
         ApplicationRule::check(&new.grant_types, &new.redirect_uris, new.authentication)?;
         let metadata = new.metadata.clone();
-        let metadata = metadata.checked(new.authentication, |url| self.documents.admits(url))?;
+        let metadata = metadata.checked(new.authentication, |url| self.documents.admits(of, url))?;
         Ok(NewApplication { metadata, ..new.clone() })
     }
 
@@ -98,7 +107,8 @@ impl<G> Work<'_, G> {
         new: &NewApplication,
         origin: &Origin<'_>,
     ) -> Outcome<Registered, ApplicationError> {
-        let new = &self.app.checked(new).map_err(|rule| Refused::Rule(rule.into()))?;
+        let checked = self.app.checked(new, origin.publisher());
+        let new = &checked.map_err(|rule| Refused::Rule(rule.into()))?;
         let (entropy, now) = (&self.app.kernel.entropy, self.now);
         let secret = new
             .authentication

@@ -87,10 +87,10 @@ impl<G> Work<'_, G> {
         let rule = |rule: ApplicationRule| Refused::Rule(ApplicationError::from(rule));
         ApplicationRule::check(&after.grant_types, &after.redirect_uris, after.authentication)
             .map_err(rule)?;
-        let documents = &self.app.documents;
+        let (documents, of) = (&self.app.documents, after.publisher());
         let metadata = after.metadata.as_ref().clone();
         let metadata = metadata
-            .checked(after.authentication, |url| documents.admits(url))
+            .checked(after.authentication, |url| documents.admits(of, url))
             .map_err(|wrong| rule(wrong.into()))?;
         let after = Application { metadata: Arc::new(metadata), ..after };
         if self.unit.applications().is_taken(before.organization, &after.name, before.id).await? {

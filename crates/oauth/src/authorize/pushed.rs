@@ -136,7 +136,8 @@ impl Oauth {
         Ok((application.client_id(), format!("{REQUEST_URI}{}", handle.expose())))
     }
 
-    /// False where the application has too many that wait.
+    /// False where the application has too many that wait. A public client proves nothing, and anybody pushes in its name: its oldest gives way, or
+    /// else a stranger would keep its people out.
     async fn keep(
         &self,
         application: &Application,
@@ -150,7 +151,10 @@ impl Oauth {
         let sealed = kernel.vault.seal(&context(&hash), &text, kernel.entropy.as_ref())?;
         let mut unit = kernel.store.begin().await?;
         if unit.pushed_requests().waiting(application.id, now).await? >= MOST_WAITING {
-            return Ok(false);
+            if !application.authentication.is_public() {
+                return Ok(false);
+            }
+            unit.pushed_requests().forget_oldest(application.id, now).await?;
         }
         let new = NewPushedRequest {
             hash,

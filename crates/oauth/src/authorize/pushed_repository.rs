@@ -115,6 +115,18 @@ impl PushedRequests<'_> {
         Ok(count)
     }
 
+    /// Forgets the one of an application that has waited longest to be answered.
+    pub(crate) async fn forget_oldest(&mut self, application: ApplicationId, now: Timestamp) -> Result<u64> {
+        prune!(
+            self.0,
+            "oauth_pushed_requests",
+            "hash",
+            "where application_id = $1 and used_at is null and expires_at > $2 order by created_at, hash limit 1",
+            application.0,
+            now.micros(),
+        )
+    }
+
     /// Removes those of an application.
     pub(crate) async fn delete_of_application(&mut self, application: ApplicationId) -> Result<()> {
         execute!(self.0, "delete from oauth_pushed_requests where application_id = $1", application.0)?;

@@ -56,7 +56,7 @@ impl Oauth {
         if !is_for(&jwt.claims, &[issuer, &format!("{issuer}/")]) {
             return invalid("aud must be the issuer, and nobody else");
         }
-        if Validity::of(&jwt.claims, self.kernel.now()).is_none() {
+        if Validity::of(&jwt.claims, self.kernel.now()).is_err() {
             return invalid("exp is needed, at most an hour ahead, and nbf and iat must have passed");
         }
         match Parameters::read(pairs(&jwt.claims, client_id)?) {

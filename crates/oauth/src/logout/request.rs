@@ -87,6 +87,12 @@ impl LogoutRequest {
     pub const fn has_hint(&self) -> bool {
         self.hinted.is_some()
     }
+
+    /// Whether nobody has looked at the application that asks: its addresses are anybody's, and the person of its ID token may be the one
+    /// who registered it.
+    pub fn is_strangers(&self) -> bool {
+        self.application.as_ref().is_some_and(Application::is_self_registered)
+    }
 }
 
 impl LogoutParameters {

@@ -59,7 +59,8 @@ impl Oauth {
         if !self.rules().registration.client_id_documents {
             return Ok(None);
         }
-        let Some(url) = address(client_id).filter(|url| self.documents.admits(url)) else {
+        let Some(url) = address(client_id).filter(|url| self.documents.admits(Publisher::Stranger, url))
+        else {
             return Ok(None);
         };
         let now = self.kernel.now();

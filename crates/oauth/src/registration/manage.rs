@@ -8,6 +8,7 @@ use tidegate_domain::audit::Action;
 use tidegate_kernel::Call;
 use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::throttle::Counted;
 
 use super::described::{SelfDescription, kept};
@@ -126,6 +127,12 @@ impl Oauth {
         match found.filter(is_own) {
             Some(found) => Ok(found),
             None => {
+                let why = if hash.is_none() {
+                    "missing"
+                } else {
+                    "not the one of this client_id, which may be unknown or revoked"
+                };
+                noted::refused(CredentialFault::Registration(why));
                 self.count_wrong_token(call).await?;
                 refuse(RegistrationError::Token)
             }

@@ -6,6 +6,7 @@ use tidegate_domain::id::{ApplicationId, OrganizationId};
 use tidegate_kernel::Call;
 use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::throttle::Counted;
 
 use super::described::SelfDescription;
@@ -96,9 +97,13 @@ impl Work<'_> {
         let rules = &self.app.rules().registration;
         if let Some(token) = initial {
             let found = self.unit.registration_tokens().use_up(&token.hash(), self.now).await?;
-            return found.ok_or(Refused::Rule(RegistrationError::Token));
+            return found.ok_or_else(|| {
+                noted::refused(CredentialFault::Registration("unknown, used up or expired"));
+                Refused::Rule(RegistrationError::Token)
+            });
         }
         if rules.mode != RegistrationMode::Open {
+            noted::refused(CredentialFault::Registration("missing, and oauth.registration is not open"));
             return refuse(RegistrationError::Token);
         }
         self.organization_of_strangers().await

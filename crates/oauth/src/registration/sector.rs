@@ -46,7 +46,7 @@ impl Oauth {
         redirect_uris: &[RedirectUri],
     ) -> Result<String, RegistrationError> {
         let wrong = |why: &dyn std::fmt::Display| RegistrationError::field(SECTOR_IDENTIFIER_URI, why);
-        let url = Url::parse(uri).ok().filter(|url| self.documents.admits(url));
+        let url = Url::parse(uri).ok().filter(|url| self.documents.admits(Publisher::Stranger, url));
         let Some(url) = url else {
             return Err(wrong(&"must be an https address on the internet"));
         };

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 use tidegate_crypto::{ClientJwt, ClientJwtError, ClientKeys};
 use tidegate_domain::oauth::ClientAuthentication;
 use tidegate_domain::{Secret, Timestamp};
-use tidegate_federation::Publisher;
 use tidegate_kernel::Fault;
 
 use crate::applications::Application;
@@ -34,15 +33,25 @@ pub(crate) struct Validity {
 impl Validity {
     /// Reads `exp`, `nbf` and `iat`, and refuses what has expired, is not valid yet, or will be for too long. Numbers that no clock shows
     /// are no times.
-    pub(crate) fn of(claims: &Map<String, Value>, now: Timestamp) -> Option<Self> {
-        let expires_at = time(claims.get("exp")?)?;
-        let is_current = now < expires_at.plus(LEEWAY) && expires_at <= now.plus(LONGEST + LEEWAY);
-        let has_begun = |name: &str| match claims.get(name) {
-            None => true,
-            Some(value) => time(value).is_some_and(|at| at <= now.plus(LEEWAY)),
-        };
-        (is_current && has_begun("nbf") && has_begun("iat"))
-            .then_some(Self { expires_at: expires_at.plus(LEEWAY) })
+    ///
+    /// # Errors
+    /// Which of them is wrong, for the log.
+    pub(crate) fn of(claims: &Map<String, Value>, now: Timestamp) -> Result<Self, String> {
+        let expires_at = claims.get("exp").and_then(time).ok_or("exp is missing, or no time")?;
+        if now >= expires_at.plus(LEEWAY) {
+            return Err(format!("it expired {} s ago (exp)", now.since(expires_at).as_secs()));
+        }
+        if expires_at > now.plus(LONGEST + LEEWAY) {
+            return Err("it is valid for more than an hour (exp)".to_owned());
+        }
+        for name in ["nbf", "iat"] {
+            let Some(value) = claims.get(name) else { continue };
+            let at = time(value).ok_or_else(|| format!("{name} is no time"))?;
+            if at > now.plus(LEEWAY) {
+                return Err(format!("it is not valid for another {} s ({name})", at.since(now).as_secs()));
+            }
+        }
+        Ok(Self { expires_at: expires_at.plus(LEEWAY) })
     }
 }
 
@@ -67,14 +76,15 @@ pub(crate) fn is_for(claims: &Map<String, Value>, names: &[&str]) -> bool {
 }
 
 impl Oauth {
-    /// Whether an application made that assertion for this server, lately, and brings it for the first time.
+    /// Whether an application made that assertion for this server, lately, and brings it for the first time; or why it does not count, for
+    /// the log.
     ///
     /// Source: RFC 7523 section 3; OpenID Connect Core section 9; RFC 8725.
-    pub(super) async fn is_asserted(
+    pub(super) async fn check_assertion(
         &self,
         application: &Application,
         assertion: &Secret,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Result<(), String>, Fault> {
         let now = self.kernel.now();
         let jwt = match application.authentication {
             ClientAuthentication::PrivateKeyJwt => {
@@ -90,29 +100,26 @@ impl Oauth {
         };
         let jwt = match jwt {
             Ok(jwt) => jwt,
-            Err(why) => {
-                tracing::debug!(client_id = %application.id, %why, "an assertion is refused");
-                return Ok(false);
-            }
+            Err(why) => return Ok(Err(why.to_string())),
         };
-        let Some((id, validity)) = self.assertion_of(application, &jwt, now) else {
-            tracing::debug!(client_id = %application.id, "an assertion is refused: it is another's, for others, expired or without jti");
-            return Ok(false);
+        let (id, validity) = match self.assertion_of(application, &jwt, now) {
+            Ok(asserted) => asserted,
+            Err(why) => return Ok(Err(why)),
         };
         let fingerprint = ClientJwt::fingerprint(&application.client_id(), id);
         let mut unit = self.kernel.store.begin().await?;
         let is_first = unit.used_assertions().use_up(&fingerprint, validity.expires_at).await?;
         unit.commit().await?;
-        Ok(is_first)
+        Ok(if is_first { Ok(()) } else { Err("it was used before (jti)".to_owned()) })
     }
 
-    /// The name of an assertion, and how long it counts, if it is one of the application for this server.
+    /// The name of an assertion, and how long it counts, if it is one of the application for this server; else what is wrong with it.
     fn assertion_of<'j>(
         &self,
         application: &Application,
         jwt: &'j ClientJwt,
         now: Timestamp,
-    ) -> Option<(&'j str, Validity)> {
+    ) -> Result<(&'j str, Validity), String> {
         let is_assertion =
             jwt.typ.as_ref().is_none_or(|typ| TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known)));
         let client_id = application.client_id();
@@ -122,12 +129,19 @@ impl Oauth {
         // The issuer (RFC 7523 section 3), with the slash that some libraries append, and the endpoints (RFC 9126 section 2).
         let slashed = format!("{issuer}/");
         let is_ours = is_for(&jwt.claims, &[issuer, &slashed, &token, &par]);
-        if !is_assertion || !is_own("iss") || !is_own("sub") || !is_ours {
-            return None;
+        if !is_assertion {
+            return Err("its type is neither JWT nor client-authentication+jwt (typ)".to_owned());
+        }
+        if !is_own("iss") || !is_own("sub") {
+            return Err("iss and sub are not both the client_id".to_owned());
+        }
+        if !is_ours {
+            return Err(format!("aud is not {issuer} or {token} alone"));
         }
         let id = jwt.claims.get("jti").and_then(Value::as_str);
-        let id = id.filter(|id| !id.is_empty() && id.chars().count() <= MAX_ID)?;
-        Some((id, Validity::of(&jwt.claims, now)?))
+        let id = id.filter(|id| !id.is_empty() && id.chars().count() <= MAX_ID);
+        let id = id.ok_or("jti is missing, or too long")?;
+        Ok((id, Validity::of(&jwt.claims, now)?))
     }
 
     /// Verifies what a client signed with its keys. Where it names a key that is not known, they are read anew, if it publishes them.
@@ -150,7 +164,7 @@ impl Oauth {
             ClientJwtError::UnknownKey
         };
         let parsed = |body: &[u8]| ClientKeys::parse(body).map_err(|_| ClientJwtError::UnknownKey);
-        let of = publisher(application);
+        let of = application.publisher();
         let document = self.documents.read(of, &url, now).await.map_err(unread)?;
         match parsed(&document.body).and_then(|keys| verify(&keys, token)) {
             Err(ClientJwtError::UnknownKey) if document.read_at < now => {
@@ -163,18 +177,13 @@ impl Oauth {
     }
 }
 
-/// Whose room what an application publishes takes.
-fn publisher(application: &Application) -> Publisher {
-    if application.is_self_registered() { Publisher::Stranger } else { Publisher::Known }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn validity(claims: Value) -> Option<Validity> {
+    fn validity(claims: Value) -> Result<Validity, String> {
         Validity::of(claims.as_object().unwrap(), Timestamp::from_seconds(1_000_000))
     }
 
@@ -187,7 +196,7 @@ mod tests {
             json!({"exp": 1_000_060.5}),
             json!({"exp": 1_000_300, "iat": 1_000_060, "nbf": 1_000_060}),
         ] {
-            assert!(validity(fine.clone()).is_some(), "{fine}");
+            assert!(validity(fine.clone()).is_ok(), "{fine}");
         }
         for wrong in [
             json!({}),
@@ -204,7 +213,14 @@ mod tests {
             json!({"exp": 1_000_300, "iat": 1_000_061}),
             json!({"exp": 1_000_300, "iat": "now"}),
         ] {
-            assert_eq!(validity(wrong.clone()), None, "{wrong}");
+            assert!(validity(wrong.clone()).is_err(), "{wrong}");
+        }
+        for (wrong, told) in [
+            (json!({"exp": 999_900}), "it expired 100 s ago (exp)"),
+            (json!({"exp": 1_000_300, "nbf": 1_000_090}), "it is not valid for another 90 s (nbf)"),
+            (json!({"exp": 1_000_300, "iat": "now"}), "iat is no time"),
+        ] {
+            assert_eq!(validity(wrong), Err(told.to_owned()));
         }
     }
 

@@ -7,6 +7,7 @@ use tidegate_domain::Secret;
 use tidegate_kernel::Call;
 use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::throttle::Counted;
 
 use super::error::TokenError;
@@ -49,16 +50,22 @@ impl Oauth {
     ) -> Outcome<Application, TokenError> {
         let found = self.application_called(call, &presented.id).await?;
         let proven = match &found {
-            Some(application) if application.is_active() => self.is_proven(application, presented).await?,
-            _ => false,
+            None => Err(CredentialFault::Client("unknown")),
+            Some(application) if !application.is_active() => {
+                Err(CredentialFault::Client("revoked, or suspended by the operator"))
+            }
+            Some(application) => self.prove(application, presented).await?,
         };
-        match found {
-            Some(application) if proven => {
+        match (found, proven) {
+            (Some(application), Ok(())) => {
                 self.meter_client(call, &application)?;
                 self.note_use(&application).await;
                 Ok(application)
             }
-            found => {
+            (found, proven) => {
+                if let Err(fault) = proven {
+                    noted::refused(fault);
+                }
                 self.count_failure(call, found.as_ref()).await?;
                 refuse(TokenError::InvalidClient)
             }
@@ -66,17 +73,30 @@ impl Oauth {
     }
 
     /// Whether an application presents what proves that it is this one: in the way that it is registered for, and no other.
-    async fn is_proven(&self, application: &Application, presented: &PresentedClient) -> Result<bool, Fault> {
+    async fn prove(
+        &self,
+        application: &Application,
+        presented: &PresentedClient,
+    ) -> Result<Result<(), CredentialFault>, Fault> {
         let method = application.authentication;
-        match (&presented.secret, &presented.assertion) {
+        let shown = match (&presented.secret, &presented.assertion) {
             (Some(secret), None) if method.sends_secret() => {
                 let hash = PlainToken::from_presented(secret.expose()).hash();
-                Ok(application.secrets.accept(&hash, self.kernel.now()))
+                let is_right = application.secrets.accept(&hash, self.kernel.now());
+                let wrong = CredentialFault::ClientSecret("wrong, or replaced by a newer one");
+                return Ok(if is_right { Ok(()) } else { Err(wrong) });
             }
-            (None, Some(assertion)) => self.is_asserted(application, assertion).await,
-            (None, None) => Ok(method.is_public()),
-            _ => Ok(false),
-        }
+            (None, Some(assertion)) if method.signs() => {
+                let asserted = self.check_assertion(application, assertion).await?;
+                return Ok(asserted.map_err(CredentialFault::Assertion));
+            }
+            (None, None) if method.is_public() => return Ok(Ok(())),
+            (None, None) => "none",
+            (Some(_), None) => "client_secret",
+            (None, Some(_)) => "client_assertion",
+            (Some(_), Some(_)) => "client_secret and client_assertion",
+        };
+        Ok(Err(CredentialFault::ClientAuthentication { presented: shown, registered: method.as_str() }))
     }
 
     /// Counts a request of an application from one network, in memory, as other requests are. Strangers cannot use its limit up: they have

@@ -9,8 +9,8 @@ use tidegate_kernel::issue::REFRESH_PREFIX;
 use tidegate_kernel::{AuthError, KernelTables};
 
 use super::error::TokenError;
-use crate::Oauth;
 use crate::applications::Application;
+use crate::{Oauth, OauthTables};
 
 /// What is told of a valid token (RFC 7662 section 2.2).
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Introspection {
     pub scopes: Scopes,
     /// The application it was issued to.
     pub client: Option<ApplicationId>,
+    /// What that one calls itself: its key, or the address of the document that describes it.
+    pub client_id: Option<String>,
     /// Whom it speaks for: an account, or an application.
     pub subject: String,
     /// The API that it is for.
@@ -73,7 +75,27 @@ impl Oauth {
                 && found.organization == client.organization;
             found.client == Some(client.id) || is_api || is_of_organization
         };
-        Ok(found.filter(is_told))
+        let Some(found) = found.filter(is_told) else { return Ok(None) };
+        let client_id = self.called(client, found.client).await?;
+        Ok(Some(Introspection { client_id, ..found }))
+    }
+
+    /// What the application calls itself that a token was issued to. Where no document describes any, its key is its name, and nothing is read.
+    async fn called(
+        &self,
+        client: &Application,
+        issued_to: Option<ApplicationId>,
+    ) -> Result<Option<String>, Fault> {
+        let Some(id) = issued_to else { return Ok(None) };
+        if id == client.id {
+            return Ok(Some(client.client_id()));
+        }
+        let found = if self.rules().registration.client_id_documents {
+            self.kernel.store.read().await?.applications().find(id).await?
+        } else {
+            None
+        };
+        Ok(Some(found.map_or_else(|| id.to_string(), |found| found.client_id())))
     }
 
     /// A refresh token is told of to the application it was issued to: nobody else is shown it.
@@ -92,6 +114,7 @@ impl Oauth {
         Ok(found.map(|found| Introspection {
             scopes: found.scopes.intersection(&client.scopes),
             client: found.application,
+            client_id: None,
             subject: found.subject.to_string(),
             audience: found.audience.unwrap_or_else(|| self.issuer().to_owned()),
             expires_at: found.presented.expires_at.seconds(),
@@ -117,6 +140,7 @@ impl Oauth {
         Ok(Some(Introspection {
             scopes: claims.scope.intersection(&session.scopes),
             client: claims.client_id,
+            client_id: None,
             subject: claims.sub.to_string(),
             audience: claims.aud.clone(),
             expires_at: claims.exp,

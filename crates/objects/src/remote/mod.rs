@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use tidegate_domain::Clock;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Backend, ObjectKey, StorageConfig};
+use crate::{Backend, ObjectKey, ObjectsError, StorageConfig};
 
 use azure::Azure;
 use http::Http;
@@ -26,8 +27,12 @@ use interface::RemoteStore;
 use protocol::Protocol;
 use s3::S3;
 
+/// Pieces of files that are sent at one time. Each is in memory until the store has answered, which nobody waits for whose client is gone.
+const PIECES: usize = 6;
+
 /// A store that is reached over HTTP.
 pub(crate) struct Remote {
+    pieces: Semaphore,
     store: Arc<dyn ObjectStore>,
     /// The same protocol, at the address that clients reach.
     public: Arc<dyn Protocol>,
@@ -50,7 +55,17 @@ impl Remote {
         let public = config.public_endpoint.as_deref().or(config.endpoint.as_deref());
         let public = protocol(config, public)?;
         let http = Http::new()?;
-        Ok(Self { store: Arc::new(RemoteStore::new(own, http, Arc::clone(&clock))), public, clock })
+        let store = Arc::new(RemoteStore::new(own, http, Arc::clone(&clock)));
+        Ok(Self { pieces: Semaphore::new(PIECES), store, public, clock })
+    }
+
+    /// Room for a piece of a file, from before it is read until the store has answered. Whoever comes first gets it first, piece by piece: a
+    /// large file does not keep small ones waiting.
+    ///
+    /// # Errors
+    /// None that happens: the room is never closed.
+    pub(crate) async fn piece(&self) -> Result<SemaphorePermit<'_>, ObjectsError> {
+        self.pieces.acquire().await.map_err(|error| ObjectsError::Unavailable(error.to_string()))
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {

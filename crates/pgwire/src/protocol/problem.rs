@@ -47,6 +47,12 @@ impl Problem {
             .hint("The user is your e-mail address, the password a personal access token with the scope data:query.")
     }
 
+    /// All places of the listener are held by clients that are signed in. PostgreSQL says so with the same code.
+    pub(crate) fn crowded() -> Self {
+        Self::fatal("53300", "Too many clients are connected already.")
+            .hint("Try again in a moment. The operator's limit is pgwire.connections.")
+    }
+
     /// The connection is gone: nobody is told.
     pub(crate) fn gone() -> Self {
         Self::fatal("08P01", "The connection is closed.")

@@ -249,7 +249,7 @@ impl Connection {
     }
 
     /// Waits for something of a statement, but no longer than its client does.
-    async fn attended<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Problem> {
+    pub(super) async fn attended<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Problem> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {

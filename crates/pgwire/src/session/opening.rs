@@ -29,6 +29,13 @@ const HANDSHAKE: u8 = 0x16;
 /// Longest name of a client's program that is kept, in characters.
 const LONGEST_PROGRAM: usize = 100;
 
+/// Whether a connection has a place of the listener's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Places {
+    Left,
+    Taken,
+}
+
 /// What came of it.
 pub(super) enum Opened {
     Session(Box<Session>),
@@ -93,6 +100,7 @@ pub(super) async fn open(
     mut io: Io,
     peer: SocketAddr,
     begins_with_tls: bool,
+    places: Places,
 ) -> io::Result<Opened> {
     let mut is_secure = begins_with_tls;
     let mut is_gss_refused = false;
@@ -130,6 +138,10 @@ pub(super) async fn open(
                     let problem =
                         Problem::fatal("28000", "Connections need TLS (sslmode=require or better).");
                     return tell(&mut io, &problem).await;
+                }
+                // Before it sends its token.
+                if places == Places::Taken {
+                    return tell(&mut io, &Problem::crowded()).await;
                 }
                 return start(wire, io, peer, minor, parameters).await;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use tidegate_kernel::Kernel;
+use tidegate_kernel::noted::{CredentialFault, noting};
 use tidegate_prompts::Prompts;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -13,13 +14,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
-use super::opening::{self, Opened};
+use super::opening::{self, Opened, Places, Session};
 use crate::cancel::Cancels;
-use crate::failures::Counts;
+use crate::failures::{Counts, network};
 use crate::listing;
 use crate::seats::Seats;
 use crate::settings::PgwireSettings;
-use crate::strangers::{Stranger, network};
 use crate::tls::{TlsProblem, acceptor_of};
 
 /// A stream in both directions, encrypted or not.
@@ -125,70 +125,100 @@ impl Wire {
         }))
     }
 
-    /// Answers on a connection until it ends, or until `stop` is true. Its client is a `stranger` until it has signed in.
+    /// Answers on a connection until it ends, or until `stop` is true. Until its client has signed in, which is told to `signed_in`, it ends
+    /// with `sent_away` as well.
     pub async fn converse(
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        mut stop: watch::Receiver<bool>,
-        mut stranger: Stranger,
+        stop: watch::Receiver<bool>,
+        sent_away: impl Future<Output = ()> + Send,
+        signed_in: impl FnOnce() + Send,
     ) {
+        let Some(session) = self.open(stream, peer, stop.clone(), sent_away, Places::Left).await else {
+            return;
+        };
+        signed_in();
+        Metrics::ended("signed_in");
+        let account = session.actor.session().account_number;
+        let program = session.call.user_agent.clone();
+        tracing::info!(%peer, account, program, "a PostgreSQL client signed in");
+        let open = Open::new();
+        let ended = Connection::new(self, *session, stop).run().await;
+        drop(open);
+        tracing::debug!(%peer, account, state = ended.state, "a PostgreSQL client is gone");
+    }
+
+    /// Says on a connection that there is no place for it, as soon as its client has asked for one. Requests to cancel are heard: who is
+    /// signed in makes them on connections of their own.
+    pub async fn turn_away(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: watch::Receiver<bool>,
+        sent_away: impl Future<Output = ()> + Send,
+    ) {
+        let session = self.open(stream, peer, stop, sent_away, Places::Taken).await;
+        debug_assert!(session.is_none(), "nobody signs in without a place");
+    }
+
+    /// Brings a connection to where statements can be asked. None: it is over.
+    async fn open(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut stop: watch::Receiver<bool>,
+        sent_away: impl Future<Output = ()> + Send,
+        places: Places,
+    ) -> Option<Box<Session>> {
         // Answers are written when they are complete: waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
         let opened = async {
             let begins_with_tls = opening::begins_with_tls(&stream).await?;
-            opening::open(&self, Box::new(stream), peer, begins_with_tls).await
+            opening::open(self, Box::new(stream), peer, begins_with_tls, places).await
         };
-        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, opened);
+        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, noting(opened));
         let opened = tokio::select! {
             biased;
             opened = opened => opened,
-            () = stranger.sent_away() => {
+            () = sent_away => {
                 Metrics::ended("crowded_out");
-                return;
+                return None;
             }
             // Nobody waits for somebody who has not begun.
             _ = stop.wait_for(|stop| *stop) => {
                 Metrics::ended("no_session");
-                return;
+                return None;
             }
         };
         match opened {
-            Ok(Ok(Opened::Session(session))) => {
-                stranger.signed_in();
-                Metrics::ended("signed_in");
-                let account = session.actor.session().account_number;
-                let program = session.call.user_agent.clone();
-                tracing::info!(%peer, account, program, "a PostgreSQL client signed in");
-                let open = Open::new();
-                let ended = Connection::new(self, *session, stop).run().await;
-                drop(open);
-                tracing::debug!(%peer, account, state = ended.state, "a PostgreSQL client is gone");
-            }
-            Ok(Ok(Opened::Cancel)) => Metrics::ended("cancel"),
-            Ok(Ok(Opened::Refused(state))) => {
+            Ok((Ok(Opened::Session(session)), _)) => return Some(session),
+            Ok((Ok(Opened::Cancel), _)) => Metrics::ended("cancel"),
+            Ok((Ok(Opened::Refused(state)), noted)) => {
                 Metrics::ended("refused");
-                self.log_refusal(peer, state);
+                self.log_refusal(peer, state, noted.refused.as_ref());
             }
-            Ok(Err(error)) => {
+            Ok((Err(error), _)) => {
                 Metrics::ended("no_session");
                 tracing::debug!(%error, %peer, "a PostgreSQL client did not begin a session");
             }
             // Its time is over.
             Err(_) => Metrics::ended("no_session"),
         }
+        None
     }
 
-    /// Tells the operator, but not of as many as a network likes.
-    fn log_refusal(&self, peer: SocketAddr, state: &'static str) {
+    /// Tells the operator, but not of as many as a network likes. What is wrong with the token is not told to the client.
+    fn log_refusal(&self, peer: SocketAddr, state: &'static str, fault: Option<&CredentialFault>) {
+        let refused = fault.map(ToString::to_string);
         let (network, now) = (network(peer.ip()).to_string(), self.kernel.now());
         if self.refusals.are_too_many(&network, now) {
-            tracing::debug!(%peer, state, "a PostgreSQL client was refused");
+            tracing::debug!(%peer, state, refused, "a PostgreSQL client was refused");
             return;
         }
         self.refusals.count(network, now);
-        tracing::info!(%peer, state, "a PostgreSQL client was refused");
+        tracing::info!(%peer, state, refused, "a PostgreSQL client was refused");
     }
 }

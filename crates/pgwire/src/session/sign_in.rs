@@ -5,6 +5,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::{EmailAddress, Permission, Secret};
 use tidegate_kernel::authenticate::ACCESS_TOKEN_PREFIX;
 use tidegate_kernel::fault::Fault;
+use tidegate_kernel::noted::{CredentialFault, refused};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, AuthError, Call, Kernel, Work};
 
@@ -56,6 +57,7 @@ async fn token_owner(
 ) -> Result<Option<Actor>, Fault> {
     // Tokens of sessions are for requests: they are short-lived, and may be bound to a key that cannot be shown here.
     if !password.expose().starts_with(ACCESS_TOKEN_PREFIX) {
+        refused(CredentialFault::Password("no personal access token (pat_...)"));
         return Ok(None);
     }
     let actor = match kernel.authenticate(password.expose()).await {
@@ -64,6 +66,11 @@ async fn token_owner(
         Err(AuthError::Fault(fault)) => return Err(fault),
     };
     let is_theirs = actor.session().email.as_ref().is_some_and(|own| Some(own) == email);
+    if !is_theirs {
+        refused(CredentialFault::Personal(
+            "of another account than the one whose e-mail address is the user",
+        ));
+    }
     Ok(is_theirs.then_some(actor))
 }
 

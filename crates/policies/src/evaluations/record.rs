@@ -71,7 +71,7 @@ pub struct Evaluated<'e> {
     pub organization: OrganizationId,
     /// The number of the account that asked.
     pub user: i64,
-    /// The number of the saved query, if it was one.
+    /// The number of the query, as its answer gives it.
     pub query: Option<i64>,
     /// The relation.
     pub relation: &'e Relation,
@@ -79,6 +79,8 @@ pub struct Evaluated<'e> {
     pub resolved: &'e Resolved,
     /// Rows that the query answered; none where it was refused, or failed.
     pub rows_returned: Option<u64>,
+    /// Whether a number of queries was used up, so that this one did not run.
+    pub is_refused: bool,
     /// Rows that the filter left out, where that is known. For administrators alone.
     pub rows_filtered: Option<u64>,
     /// The address of the client.
@@ -179,6 +181,9 @@ fn row(evaluated: &Evaluated<'_>, policy: PolicyRef, part: Part) -> NewEvaluatio
         (true, true) => (Outcome::Denied, Action::Blocked),
         // Another policy refused the query.
         (true, false) => (Outcome::Denied, Action::None),
+        _ if evaluated.is_refused && counts(&details) => (Outcome::Denied, Action::LimitedQuery),
+        // Another policy's number was used up.
+        _ if evaluated.is_refused => (Outcome::Denied, Action::None),
         _ if part.filtered => (Outcome::Modified, Action::FilteredRows),
         _ if !part.masked.is_empty() || !part.hidden.is_empty() => (Outcome::Modified, Action::MaskedData),
         _ if part.limited => (Outcome::Modified, Action::LimitedQuery),
@@ -189,10 +194,16 @@ fn row(evaluated: &Evaluated<'_>, policy: PolicyRef, part: Part) -> NewEvaluatio
 
 fn without_policy(evaluated: &Evaluated<'_>) -> NewEvaluation {
     let (outcome, action) = match evaluated.resolved.decision {
+        Decision::Allowed if evaluated.is_refused => (Outcome::Denied, Action::None),
         Decision::Allowed => (Outcome::Allowed, Action::None),
         Decision::Denied(_) => (Outcome::Denied, Action::Blocked),
     };
     NewEvaluation { policy: None, rule: None, outcome, action, details: details_of(evaluated) }
+}
+
+/// Whether a limit is one on numbers of queries.
+fn counts(details: &Map<String, Value>) -> bool {
+    ["max_queries_per_hour", "max_queries_per_day"].iter().any(|name| details.contains_key(*name))
 }
 
 /// What every row of a relation tells.
@@ -206,6 +217,8 @@ fn details_of(evaluated: &Evaluated<'_>) -> Map<String, Value> {
     }
     if let Decision::Denied(denial) = &evaluated.resolved.decision {
         details.insert("reason".to_owned(), json!(denial.reason.as_str()));
+    } else if evaluated.is_refused {
+        details.insert("reason".to_owned(), json!("queries_used_up"));
     }
     let used = &evaluated.resolved.attributes;
     if !used.is_empty() {
@@ -279,6 +292,7 @@ mod tests {
             relation: &relation,
             resolved: &resolved,
             rows_returned: Some(1),
+            is_refused: false,
             rows_filtered: None,
             ip: "192.0.2.1",
             metadata: Map::new(),

@@ -77,6 +77,25 @@ fn one_mask_of_the_highest_priority_then_the_strictest_then_the_lowest_number() 
 }
 
 #[test]
+fn the_same_is_shown_whichever_policies_say_so() {
+    let of = |policies: &[Policy]| answer(&json!({ "region": "EU" }), policies);
+    let masked = |id, kind: &str| of(&[mask(id, id, json!({ "column": "ssn", "masking_type": kind }))]);
+    let hidden = |id| {
+        of(&[policy(id, 0, vec![rule(id, "deny_access", &json!({ "table": "emp", "columns": ["ssn"] }))])])
+    };
+    let filtered = of(&[filter(1, "region = 'EU'")]);
+    assert!(filtered.shows_as(&of(&[filter(2, "region = current_user_region")])));
+    assert!(masked(1, "null").shows_as(&masked(2, "null")) && hidden(1).shows_as(&hidden(2)));
+    let denied = of(&[policy(4, 0, vec![rule(4, "deny_access", &json!({}))])]);
+    for other in [of(&[]), of(&[filter(1, "region = 'US'")]), masked(1, "null"), hidden(1), denied] {
+        assert!(!filtered.shows_as(&other) && !other.shows_as(&filtered), "{other:?}");
+    }
+    assert!(!masked(1, "null").shows_as(&masked(1, "hash")) && !masked(1, "null").shows_as(&of(&[])));
+    let limited = of(&[policy(1, 0, vec![rule(1, "limit_query", &json!({ "max_rows": 1 }))])]);
+    assert!(limited.shows_as(&of(&[])), "a limit hides no row");
+}
+
+#[test]
 fn deny_beats_mask_beats_allow() {
     let masked = mask(1, 100, json!({ "column": "ssn", "masking_type": "null" }));
     let denied = policy(2, 0, vec![rule(2, "deny_access", &json!({ "table": "emp", "columns": ["ssn"] }))]);

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tidegate_domain::Permission;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
-use tidegate_kernel::{Actor, Reader};
+use tidegate_kernel::{Actor, Call, Reader};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -69,6 +69,7 @@ impl Prompts {
     /// [`PromptRefusal::ExecutionNotFound`], [`PromptRefusal::NotCompleted`], [`PromptRefusal::Busy`], [`PromptRefusal::Query`].
     pub async fn execution_result(
         self: &Arc<Self>,
+        call: &Call,
         actor: &Actor,
         number: i64,
         format: ResultFormat,
@@ -89,7 +90,7 @@ impl Prompts {
         unit.prompt_executions().note_download(person, began).await?;
         unit.commit().await?;
         let request = QueryRequest {
-            purpose: Purpose::Answer { began },
+            purpose: Purpose::Answer { began, execution: number, ip: call.ip },
             workspace: Some(execution.workspace_number),
             reader: Reader::Caller(actor.clone()),
             sources: execution.sources,
@@ -119,13 +120,13 @@ impl Prompts {
 /// The answer with its first rows at hand. A query that fails before them is refused with its reason; later, when a part of the file is
 /// written, its result can only end early. One that takes longer than requests wait goes on without.
 async fn with_first_rows(answer: QueryAnswer, longest: Duration) -> Result<QueryAnswer, QueryFailure> {
-    let QueryAnswer { schema, batches } = answer;
+    let QueryAnswer { schema, batches, watch } = answer;
     let mut batches = batches.fuse();
     let first = match timeout(longest, batches.next()).await {
         Ok(first) => first.transpose()?,
         Err(_) => None,
     };
-    Ok(QueryAnswer { schema, batches: stream::iter(first.map(Ok)).chain(batches).boxed() })
+    Ok(QueryAnswer { schema, batches: stream::iter(first.map(Ok)).chain(batches).boxed(), watch })
 }
 
 impl Download {
@@ -247,7 +248,7 @@ mod tests {
     }
 
     fn download(live: &Live, batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>) -> Download {
-        let answer = QueryAnswer { schema: batch().schema(), batches };
+        let answer = QueryAnswer { schema: batch().schema(), batches, watch: None };
         let place = live.place().unwrap();
         Download::new(ResultFormat::JsonLines, answer, place, LONGEST).ok().unwrap()
     }

@@ -1,5 +1,6 @@
 //! An execution runs: SQL is made of the question, checked, and run for the person; its first rows are kept.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -20,6 +21,8 @@ use crate::work::Person;
 
 /// What an execution is run with. Not a unit of work: it lasts longer than any.
 pub(crate) struct Task {
+    /// Of the execution.
+    pub(crate) number: i64,
     pub(crate) person: Person,
     pub(crate) actor: Actor,
     /// With the workspace in which it runs.
@@ -30,6 +33,8 @@ pub(crate) struct Task {
     /// The language that the person prefers; none where they name none that there is.
     pub(crate) language: Option<LanguageTag>,
     pub(crate) started_at: Timestamp,
+    /// The client's address.
+    pub(crate) ip: Option<IpAddr>,
 }
 
 /// Why there is no SQL, with what was said besides.
@@ -191,7 +196,7 @@ impl Prompts {
         ended.query_status = Some(PartStatus::InProgress);
         let (workspace, sources) = (task.new.workspace, &task.new.sources);
         let before = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
-        let QueryAnswer { schema, mut batches } = self.ports.queries.run(request).await?;
+        let QueryAnswer { schema, mut batches, .. } = self.ports.queries.run(request).await?;
         ended.columns = columns_of(&schema);
         let (mut rows, mut first) = (0_i64, Vec::new());
         while let Some(batch) = batches.next().await {
@@ -217,7 +222,7 @@ impl Task {
     /// A query of its person over its data sources.
     pub(crate) fn request(&self, sql: String, parameters: Vec<serde_json::Value>) -> QueryRequest {
         QueryRequest {
-            purpose: Purpose::Answer { began: self.started_at },
+            purpose: Purpose::Answer { began: self.started_at, execution: self.number, ip: self.ip },
             workspace: self.new.workspace,
             reader: Reader::Caller(self.actor.clone()),
             sources: self.new.sources.clone(),

@@ -102,8 +102,17 @@ impl Prompts {
         // Where none was named it runs in the caller's own: policies hold there, too.
         let new = NewExecution { workspace: Some(added.workspace), ..new };
         let language = call.language(&self.kernel.settings().languages).cloned();
-        let task =
-            Task { person, actor: actor.clone(), new, chain, prompt: added.prompt, language, started_at };
+        let task = Task {
+            number,
+            person,
+            actor: actor.clone(),
+            new,
+            chain,
+            prompt: added.prompt,
+            language,
+            started_at,
+            ip: call.ip,
+        };
         let mut progress = self.launch(number, task, place);
         // Over, or the time is.
         drop(timeout(patience, progress.wait_for(Option::is_none)).await);

@@ -21,7 +21,7 @@ use super::repository::Progress;
 use super::run::{Task, millis_since};
 use super::start::{Asked, NewExecution, RETRY_AFTER};
 use crate::ports::{
-    Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Relation, SourceName,
+    Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Relation, SourceName, Watch,
 };
 use crate::work::Person;
 use crate::{PromptRefusal, PromptTables, Prompts};
@@ -42,6 +42,7 @@ pub struct QueryStream {
     /// The columns.
     pub schema: SchemaRef,
     batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>,
+    watch: Option<Arc<dyn Watch>>,
     rows: i64,
     deadline: Instant,
     too_late: QueryFailure,
@@ -157,7 +158,7 @@ impl Prompts {
             None => Err(called_off()),
         };
         match started {
-            Ok(QueryAnswer { schema, batches }) => {
+            Ok(QueryAnswer { schema, batches, watch }) => {
                 let number = held.inner.as_ref().map_or(0, |inner| inner.running.number);
                 if let Some(inner) = &mut held.inner {
                     inner.ended.columns = columns_of(&schema);
@@ -166,6 +167,7 @@ impl Prompts {
                     number,
                     schema,
                     batches,
+                    watch,
                     rows: 0,
                     deadline,
                     too_late: self.too_late(),
@@ -217,6 +219,7 @@ impl Prompts {
         let running = Running::begin(self, number, progress);
         let ended = Ended::new(&new.asked);
         let work = Task {
+            number,
             person,
             actor: actor.clone(),
             new,
@@ -225,6 +228,7 @@ impl Prompts {
             // SQL is in none.
             language: None,
             started_at,
+            ip: call.ip,
         };
         let inner = Inner { prompts: Arc::clone(self), running, work, place, ended };
         Ok(Held { begun: Instant::now(), inner: Some(inner) })
@@ -239,6 +243,19 @@ impl QueryStream {
     /// When it ends at the latest. Until it is dropped it has one of this node's places for executions, also if nobody asks for rows.
     pub const fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Looks whether rows that were taken before may still be shown, where some of them waited for the client. If not, it is over, which
+    /// is written by then.
+    ///
+    /// # Errors
+    /// [`QueryFailure`]: they may not.
+    pub async fn holds(&mut self) -> Result<(), QueryFailure> {
+        let Some(watch) = self.watch.clone() else { return Ok(()) };
+        let Err(failure) = watch.holds().await else { return Ok(()) };
+        self.batches = futures_util::stream::empty().boxed();
+        self.held.end(Err(failure.clone())).await;
+        Err(failure)
     }
 
     /// The next rows; none at the end, which is written by then. Being dropped while it waits loses no rows.

@@ -148,11 +148,15 @@ impl Storage {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = stored {
-            // What cannot be taken back now, the job takes back when the reservation is over.
-            if let Err(error) = self.take_back(&file, &key).await {
-                tracing::warn!(%error, "an upload that failed stays reserved for a while");
+            match self.take_back(&file, &key).await {
+                Ok(false) => {}
+                Ok(true) => return Err(fault.into()),
+                // What cannot be taken back now, the job takes back when the reservation is over.
+                Err(error) => {
+                    tracing::warn!(%error, "an upload that failed stays reserved for a while");
+                    return Err(fault.into());
+                }
             }
-            return Err(fault.into());
         }
         metrics::counter!("tidegate_storage_uploaded_bytes_total").increment(file.size);
         Ok(file)
@@ -239,12 +243,19 @@ impl Storage {
         work.commit().await
     }
 
-    /// Removes what an upload has stored so far, and gives its bytes back.
-    async fn take_back(&self, file: &TrackedFile, key: &ObjectKey) -> Result<(), Fault> {
+    /// Removes what an upload has stored so far, and gives its bytes back. False when the file is stored after all: a connection that ends
+    /// while a unit is committed does not say whether it was, and the object of a file that is listed must not go.
+    async fn take_back(&self, file: &TrackedFile, key: &ObjectKey) -> Result<bool, Fault> {
         let mut unit = self.kernel.store.begin().await?;
-        unit.files().take_back(file.id, self.kernel.now()).await?;
+        let is_taken = unit.files().take_back(file.id, self.kernel.now()).await?;
+        let is_stored = !is_taken && unit.files().stored(&file.object_name).await?.is_some();
         unit.commit().await?;
-        self.finish_removing(file, key).await
+        if is_stored {
+            return Ok(false);
+        }
+        // Also where the job has it already: it may have looked for the object before that was there.
+        self.finish_removing(file, key).await?;
+        Ok(true)
     }
 }
 

@@ -325,7 +325,8 @@ on_both_engines! {
         let with_handle = |hash| NewChallenge { handle_hash: Some(hash), ..challenge(&world, ada, NOW) };
         add(&world, &with_handle(&hash)).await;
         let mut unit = world.store.begin().await.unwrap();
-        let twice = unit.challenges().insert(&with_handle(&hash)).await;
+        unit.challenges().insert(&with_handle(&hash)).await.unwrap();
+        let twice = unit.commit().await;
         assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
     }
 

@@ -20,6 +20,7 @@ mod changes;
 mod databases;
 mod group_commit;
 mod idempotency;
+mod installation_facts;
 mod jobs;
 mod keys;
 mod limits;

@@ -11,7 +11,8 @@ use tidegate_domain::{Document, Entropy, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_kernel::KernelTables;
 use tidegate_testkit::{
-    Engine, Fixture, MIGRATIONS, SeededEntropy, TestDatabase, concurrently, on_both_engines, on_one_engine,
+    Engine, Fixture, MIGRATIONS, SeededEntropy, TestDatabase, concurrently, eventually, on_both_engines,
+    on_one_engine,
 };
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 27;
+const KNOWN: usize = 28;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -49,6 +50,7 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (25, "prompts", include_str!("../../../prompts/migrations/0025_prompts.sql")),
     (26, "prompt sums", include_str!("../../../prompts/migrations/0026_prompt_sums.sql")),
     (27, "id token keys", include_str!("../../../kernel/migrations/0027_id_token_keys.sql")),
+    (28, "prompt sum checks", include_str!("../../../prompts/migrations/0028_prompt_sum_checks.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
@@ -426,6 +428,26 @@ on_one_engine! { Engine::Sqlite;
 }
 
 on_one_engine! { Engine::Postgres;
+    // PostgreSQL ends one of two that wait for each other: the upgrade, or the execution.
+    async fn a_node_of_the_version_before_ends_executions_while_the_new_one_migrates(engine: Engine) {
+        let before = EARLIER.iter().filter(|(number, ..)| *number <= 25).count();
+        let database = of_version(engine, before).await;
+        let mut ending = database.hold("update prompt_executions set progress = 100").await.expect("a unit");
+        let store = database.open().await;
+        let migrating = tokio::spawn(async move { store.migrate().await });
+        eventually("the new version waits for the unit", async || {
+            let waiting = "select count(*) from pg_locks join pg_database on pg_database.oid = database
+                where datname = current_database() and not granted";
+            (database.sql_count(waiting).await > 0).then_some(())
+        })
+        .await;
+        for sums in ["prompt_usage", "prompt_source_usage", "prompt_question_usage"] {
+            ending.run(&format!("update {sums} set executions = executions + 1")).await;
+        }
+        ending.commit().await;
+        assert_eq!(migrating.await.unwrap().unwrap(), KNOWN - before);
+    }
+
     async fn a_postgres_server_that_refuses_us_is_named_without_the_password(database: TestDatabase) {
         let DatabaseUrl::Postgres(url) = database.url() else { panic!("not PostgreSQL") };
         let (rest, path) = url.rsplit_once('@').unwrap();

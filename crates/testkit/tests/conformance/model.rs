@@ -182,7 +182,8 @@ impl Side {
             }
         }
         if step.commits {
-            unit.commit().await.unwrap();
+            // Where something was put off to its end that is refused.
+            answers.push(shown(unit.commit().await).0);
         }
         answers
     }

@@ -122,8 +122,8 @@ on_both_engines! {
             roles: new.roles.map(|(_, name)| (world.key(), name)),
             owner: NewMembership { id: world.key(), account: world.key(), ..new.owner },
         };
-        assert!(unit.organizations().insert_personal(orphan).await.is_err());
-        drop(unit);
+        unit.organizations().insert_personal(orphan).await.unwrap();
+        assert!(unit.commit().await.is_err());
         assert_eq!(world.database.sql_count("select count(*) from organizations").await, 2);
         assert_eq!(world.database.sql_count("select count(*) from roles").await, 6);
     }
@@ -190,9 +190,9 @@ on_both_engines! {
             owner: world.membership(id, ada.account, Role::Owner),
         };
         let mut unit = world.store.begin().await.unwrap();
-        let twice = unit.organizations().insert_personal(new).await;
+        unit.organizations().insert_personal(new).await.unwrap();
+        let twice = unit.commit().await;
         assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
-        drop(unit);
         let schema = world.store.schema().await.unwrap();
         let unique = "workspaces unique (organization_id,slug)";
         assert!(schema.iter().any(|line| line == unique), "{}", schema.join("\n"));

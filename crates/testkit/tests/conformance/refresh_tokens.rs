@@ -153,7 +153,8 @@ on_both_engines! {
                 issued_at: at(1),
                 expires_at: at(2),
             };
-            let refused = unit.refresh_tokens().insert(new).await;
+            unit.refresh_tokens().insert(new).await.unwrap();
+            let refused = unit.commit().await;
             assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
         }
     }

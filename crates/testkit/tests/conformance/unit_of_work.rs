@@ -114,6 +114,41 @@ on_both_engines! {
         assert_eq!(world.database.sql_count("select count(*) from accounts").await, 11);
     }
 
+    async fn what_is_put_off_is_seen_by_the_next_statement_and_by_nobody_before_the_commit(world: World) {
+        let record = Record { fingerprint: vec![1], response: vec![2] };
+        for is_kept in [false, true] {
+            let mut unit = world.store.begin().await.unwrap();
+            unit.idempotency().keep(b"put off", &record, NOW, at(60)).await.unwrap();
+            let found = unit.idempotency().find(b"put off", NOW).await.unwrap();
+            assert_eq!(found.map(|found| found.response), Some(vec![2]));
+            assert!(read!(world.store, unit => unit.idempotency().find(b"put off", NOW)).is_none());
+            // Twice in one unit: the second finds the first.
+            unit.idempotency().keep(b"put off", &record, NOW, at(60)).await.unwrap();
+            unit.idempotency().keep(b"and another", &record, NOW, at(60)).await.unwrap();
+            if is_kept {
+                unit.commit().await.unwrap();
+            }
+            let kept = world.database.sql_count("select count(*) from idempotency_records").await;
+            assert_eq!(kept, if is_kept { 2 } else { 0 });
+        }
+    }
+
+    async fn what_was_put_off_and_fails_fails_the_unit(world: World) {
+        let ada = world.account().await;
+        let (no_account, new) = (world.key(), world.key());
+        for reads_after in [false, true] {
+            let mut unit = world.store.begin().await.unwrap();
+            insert_account(&mut unit, new).await.unwrap();
+            unit.accounts().set_password(no_account, "$2b$04$hash", NOW).await.unwrap();
+            if reads_after {
+                assert!(matches!(unit.accounts().find(ada).await, Err(StoreError::Database(_))));
+            }
+            let refused = unit.commit().await;
+            assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+            assert!(read!(world.store, unit => unit.accounts().find(new)).is_none());
+        }
+    }
+
     async fn a_unit_that_did_nothing_commits(world: World) {
         world.store.begin().await.unwrap().commit().await.unwrap();
         world.store.read().await.unwrap().commit().await.unwrap();

@@ -6,7 +6,7 @@ use tidegate_database::{CopiedTable, DatabaseUrl, Store};
 use crate::cli::CopyDatabase;
 use crate::config::{Config, Database};
 use crate::failure::Failure;
-use crate::installation::{ServingLock, refuse_missing_source};
+use crate::installation::{ServingLock, refuse_empty_source, refuse_missing_source};
 use crate::output::{Answer, progress, table};
 use crate::wiring::{MissingStore, migrate, open_store};
 
@@ -26,7 +26,10 @@ pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer
         None => None,
     };
     let source = open_store(&of_source, MissingStore::Refuse).await?;
-    let copied = copy(config, &source, &command.to).await;
+    let copied = match refuse_empty_source(&of_source, &source).await {
+        Ok(()) => copy(config, &source, &command.to).await,
+        Err(failure) => Err(failure),
+    };
     source.close().await;
     copied.map(|tables| answer(&tables, &command.to))
 }

@@ -104,11 +104,12 @@ impl Loaded {
         require(both, || "must be a PostgreSQL address, beside one in `database`".to_owned())
     }
 
-    /// Addresses at which this program listens.
+    /// Addresses at which this program listens, and how many connections there are.
     fn check_listeners(&self, mistakes: &mut Vec<Mistake>) {
         let config = &self.config;
         for (key, verdict) in [
             ("database_listen", each(&config.database_listen, |listen| self.listens(&listen.0))),
+            ("http.connections", at_least(config.http.connections, 1)),
             ("pgwire", config.pgwire.check()),
             ("pgwire.listen", each(&config.pgwire.listen, |address| apart(*address, config.listen))),
         ] {

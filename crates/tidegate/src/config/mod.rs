@@ -360,9 +360,13 @@ pub(crate) struct Http {
     /// than 8,192 values.
     #[default(HttpSettings::default().max_body)]
     pub(crate) max_body: usize,
+    /// Maximum connections of all clients at one time: each may hold a request's head and body in memory. Where there
+    /// are so many, an idle one is closed for each that comes, of the client that has most idle ones.
+    #[default(4_096)]
+    pub(crate) connections: usize,
     /// Maximum connections of one client at one time: of one IPv4 address, or of one IPv6 /64, with twice as many for
-    /// a /56 and four times as many for a /48. Further connections are closed at once. Trusted proxies are exempt:
-    /// name yours, or all of its clients share this number.
+    /// a /56 and four times as many for a /48. Less when fewer than half of all connections are left. Further
+    /// connections are closed at once. Trusted proxies are exempt: name yours, or all of its clients share this number.
     #[default(256)]
     pub(crate) connections_per_network: usize,
     /// Seconds that a client may leave an answer unread before its connection is closed.
@@ -377,9 +381,9 @@ pub(crate) struct Http {
     #[default(Duration::from_secs(3_600))]
     pub(crate) connection_age: Duration,
     /// Upload budget: maximum bytes of all request bodies being received at one time. Further bodies get 503 with
-    /// Retry-After. One client may use a quarter, at least 16 MiB. Bodies of more than 16 KiB leave a quarter free for
-    /// sign-ins. Applications and documents take about four times as much memory. They may take longer than the
-    /// deadline while they arrive at 8 KiB a second or more.
+    /// Retry-After. One client may use a quarter, at least 16 MiB, and a quarter of that more in bodies of up to 16
+    /// KiB. Larger ones leave a quarter of the whole free for sign-ins. Applications and documents take about four times as
+    /// much memory. They may take longer than the deadline while they arrive at 8 KiB a second or more.
     #[default(HttpSettings::default().uploads)]
     pub(crate) uploads: usize,
     /// Origins whose scripts may call the APIs, such as "https://app.example.com"; "*" for any. With dev also pages of this

@@ -19,7 +19,7 @@ fn head(stream: &mut Socket) -> String {
 }
 
 /// The same; its body is read and forgotten.
-fn head_of_answer(stream: &mut Socket) -> String {
+pub(crate) fn head_of_answer(stream: &mut Socket) -> String {
     let head = head(stream);
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();

@@ -346,6 +346,21 @@ async fn bodies_on_many_streams_leave_room_for_those_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_gives_way_to_the_next_client_and_is_told() {
+    let here = Installation::new();
+    let server = serve(&here, &[("CONNECTIONS", "1"), ("IDLE_TIMEOUT", "3600")]);
+    let mut idle = Attacker::connect(&server);
+    while idle.next().expect("it is let in").kind != SETTINGS {}
+    assert_eq!(server.get("/healthz").await.0, 200);
+    let mut kinds = Vec::new();
+    while let Some(frame) = idle.next() {
+        kinds.push(frame.kind);
+    }
+    assert!(kinds.contains(&GOAWAY), "{kinds:?}");
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_opens_no_window_for_its_answers_is_let_go() {
     let here = Installation::new();
     let server = serve(&here, &[("IDLE_TIMEOUT", "1"), ("WRITE_TIMEOUT", "1")]);

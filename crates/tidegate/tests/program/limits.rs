@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 use tidegate_testkit::eventually;
 
+use crate::connections::head_of_answer;
 use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
@@ -62,6 +63,96 @@ async fn a_client_has_a_share_of_the_connections_and_others_have_theirs() {
         answer.contains("tidegate_connections_closed_total{reason=\"share\"}").then_some(())
     })
     .await;
+    server.stop();
+}
+
+/// Begins a request whose answer waits for the last byte of its body.
+fn begin(stream: &mut Socket) {
+    let head = "POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2";
+    write!(stream, "{head}\r\n\r\n{{").unwrap();
+}
+
+/// Sends the last byte, and takes the answer.
+fn end(stream: &mut Socket) {
+    stream.write_all(b"}").unwrap();
+    let head = head_of_answer(stream);
+    assert!(head.starts_with("http/1.1 4"), "{head}");
+}
+
+/// A client that has asked for something, and is idle since.
+async fn idle(server: &Server, client: u8) -> Socket {
+    let mut stream = Socket::of_client(server, client).await;
+    assert!(ask(&mut stream).is_some(), "127.0.0.{client} is not let in");
+    stream
+}
+
+#[tokio::test]
+async fn where_all_places_are_taken_idle_connections_give_way_and_busy_ones_stay() {
+    let here = Installation::new();
+    let server = serve(&here, &[("CONNECTIONS", "6"), ("DEADLINE", "600"), ("IDLE_TIMEOUT", "3600")]);
+    let mut half = Socket::of_client(&server, 3).await;
+    half.write_all(b"GET /healthz HTTP/1.1\r\nhost: local").unwrap();
+    let mut busy = idle(&server, 4).await;
+    begin(&mut busy);
+    let mut crowd = [idle(&server, 5).await, idle(&server, 5).await];
+    let mut others = vec![idle(&server, 6).await, idle(&server, 7).await];
+
+    // The longest idle of the client that has most of them.
+    others.push(idle(&server, 8).await);
+    assert!(crowd[0].is_closed());
+    // One of each is left: the longest idle. A head that is half read is nothing.
+    others.push(idle(&server, 9).await);
+    assert!(half.is_closed());
+    for client in 10..20 {
+        others.push(idle(&server, client).await);
+    }
+    assert!(crowd[1].is_closed() && others[0].is_closed());
+    end(&mut busy);
+    let newest = others.last_mut().unwrap();
+    assert!(ask(newest).is_some(), "who came last is still there");
+    let closed = server.metric("tidegate_connections_closed_total{reason=\"crowded_out\"}").await;
+    assert!(closed >= 12.0, "{closed}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn where_all_connections_are_busy_the_next_has_the_place_of_the_first_that_is_not() {
+    let here = Installation::new();
+    let server = serve(&here, &[("CONNECTIONS", "2"), ("DEADLINE", "600"), ("IDLE_TIMEOUT", "3600")]);
+    let mut busy = [idle(&server, 3).await, idle(&server, 4).await];
+    busy.iter_mut().for_each(begin);
+    let mut next = Socket::of_client(&server, 5).await;
+    next.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    assert!(!next.has_answer());
+    end(&mut busy[0]);
+    assert!(head_of_answer(&mut next).starts_with("http/1.1 200"));
+    assert!(busy[0].is_closed());
+    end(&mut busy[1]);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_share_shrinks_when_more_than_half_of_all_connections_are_taken() {
+    let here = Installation::new();
+    let variables = [("CONNECTIONS", "20"), ("CONNECTIONS_PER_NETWORK", "16"), ("IDLE_TIMEOUT", "3600")];
+    let server = serve(&here, &variables);
+    let mut kept = Vec::new();
+    for _ in 0..16 {
+        let mut stream = Socket::of_client(&server, 3).await;
+        if ask(&mut stream).is_some() {
+            kept.push(stream);
+        }
+    }
+    // The 13th finds 8 of 20 left, which are worth 12 of 16.
+    assert_eq!(kept.len(), 12);
+    // However few are left, a client may have as many as a browser needs.
+    for _ in 0..8 {
+        kept.push(idle(&server, 4).await);
+    }
+    // All are taken.
+    drop(idle(&server, 5).await);
+    assert!(kept[0].is_closed());
+    assert!(server.metric("tidegate_connections_closed_total{reason=\"scarce\"}").await >= 4.0);
     server.stop();
 }
 
@@ -138,21 +229,14 @@ async fn bodies_of_one_client_leave_room_for_those_of_others() {
     let login = format!("{}/api/v2/auth/login", server.base);
     let answer = elsewhere().post(&login).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 401);
-    // Once the server has read the last of them, nothing is left of the share.
-    eventually("its small bodies are refused, too", async || {
-        // Takes the room of one that was refused while others were still read.
-        let mut stream = Socket::of(&server);
-        stream.write_all(head.as_bytes()).unwrap();
-        drop(stream.write_all(&short_of_a_byte));
-        held.borrow_mut().push(stream);
-        let (code, answer) = server.sign_in("nobody@example.com", "Wrong1horse!").await;
-        (code == 503 && answer["error"]["code"] == "SERVICE_UNAVAILABLE").then_some(())
-    })
-    .await;
+    // Nor do they keep out small ones of the client itself.
+    assert_eq!(server.sign_in("nobody@example.com", "Wrong1horse!").await.0, 401);
     // What was held is given back with the connections.
     held.borrow_mut().clear();
+    let large = body.to_string() + &" ".repeat(60_000);
     eventually("there is room again", async || {
-        (server.sign_in("nobody@example.com", "Wrong1horse!").await.0 == 401).then_some(())
+        let request = server.http.post(&login).header("content-type", "application/json").body(large.clone());
+        (request.send().await.ok()?.status() == 401).then_some(())
     })
     .await;
     server.stop();

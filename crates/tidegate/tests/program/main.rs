@@ -32,6 +32,7 @@ mod member;
 mod memory;
 mod migrate;
 mod mistakes;
+mod moved;
 mod newcomers;
 mod oauth;
 mod organizations;

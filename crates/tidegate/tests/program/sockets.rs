@@ -1,8 +1,10 @@
 //! Sockets of bytes alone. One that waits in vain says after what, instead of holding up all tests until they are cut off without a word.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
+
+use tokio::net::TcpSocket;
 
 use crate::support::{GUARD, Server};
 
@@ -18,9 +20,22 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connects.
     pub(crate) fn to(address: impl ToSocketAddrs) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(GUARD)).unwrap();
         Self { stream, sent: Vec::new() }
+    }
+
+    /// The same, to where a server answers HTTP, from `127.0.0.CLIENT`: a client of its own.
+    pub(crate) async fn of_client(server: &Server, client: u8) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, client), 0))).unwrap();
+        let address = server.base.trim_start_matches("http://").parse().unwrap();
+        let stream = socket.connect(address).await.unwrap().into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        Self::over(stream)
     }
 
     /// The same, to where a server answers HTTP.

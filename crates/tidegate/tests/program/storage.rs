@@ -367,3 +367,28 @@ async fn databases_that_do_not_fit_are_refused() {
     let outdated = here.run(&["copy", "--from", &name(&old), "--to", "sqlite:b.db"]);
     assert_eq!(outdated.code, 1, "{outdated:?}");
 }
+
+#[tokio::test]
+async fn a_source_on_postgresql_that_is_empty_is_told_from_one_of_an_earlier_version() {
+    let here = Installation::new();
+    let source = TestDatabase::empty(Engine::Postgres).await;
+    let from = name(&source);
+    let copy = ["copy", "--from", &from, "--to", "sqlite:copy.db"];
+    let empty = here.run(&copy);
+    assert_eq!(empty.code, 1, "{empty:?}");
+    assert!(
+        empty.err.contains(" is empty: ") && empty.err.contains("is to be read with --from"),
+        "{empty:?}"
+    );
+    assert!(!empty.err.contains("earlier version") && !empty.err.contains("tidegate:"), "{empty:?}");
+    assert_eq!(here.json(&copy)["error"]["code"], "database_missing");
+
+    here.output(&["migrate", "--new", "--database", &from]);
+    source
+        .sql("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)")
+        .await;
+    let earlier = here.run(&copy);
+    assert_eq!(earlier.code, 1, "{earlier:?}");
+    assert!(earlier.err.contains("earlier version: run `tidegate migrate` on it"), "{earlier:?}");
+    assert!(!here.path().join("copy.db").exists(), "nothing is made where nothing can be copied");
+}

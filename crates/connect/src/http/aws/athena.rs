@@ -14,7 +14,7 @@ use crate::filter::{Literal, decimal_text};
 use crate::http::sql::allowance::Allowance;
 use crate::http::sql::plan::{Compare, DATES, Found, Kind, Planned};
 use crate::http::sql::{Statement, Texts, Warehouse, date_text, moment_text};
-use crate::http::{at_path, elements, no_json, text_at};
+use crate::http::{at_path, elements, text_at, tree};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
 
@@ -71,6 +71,7 @@ impl Athena {
                 _ => {
                     let reason =
                         text_at(&body, "QueryExecution.Status.StateChangeReason")?.unwrap_or_default();
+                    let reason = self.aws.client.told(&reason, "");
                     return Err(SourceError::query("Athena refused the query.").with_detail(reason));
                 }
             }
@@ -274,7 +275,7 @@ impl Warehouse for Athena {
             }
         };
         let body = self.aws.call("GetQueryResults", &ask).await?;
-        let answer: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
+        let answer = tree(body.as_bytes())?;
         running.read = match answer.get("NextToken").and_then(Value::as_str) {
             Some(token) => Read::UpTo(token.to_owned()),
             None => Read::All,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Aws;
 use crate::discovered::few;
 use crate::error::SourceError;
-use crate::http::{at_path, elements, no_json, text_at};
+use crate::http::{at_path, elements, no_json, text_at, tree};
 use crate::members::Members;
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
@@ -102,7 +102,7 @@ impl Fetcher for Kinesis {
             while let Some(at) = iterator.take() {
                 let body =
                     self.aws.call("GetRecords", &json!({ "ShardIterator": at, "Limit": 10_000 })).await?;
-                let answer: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
+                let answer = tree(body.as_bytes())?;
                 let records = answer.get("Records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
                 for record in records {
                     if out.rows >= most {

@@ -15,7 +15,7 @@ use crate::files;
 use crate::http::client::{self, Client, Request};
 use crate::http::jwt::{Fresh, refused};
 use crate::http::sql::Texts;
-use crate::http::{json_body, no_json, nothing_at};
+use crate::http::{nothing_at, tree};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
 
@@ -83,8 +83,7 @@ impl Service {
             request.headers.extend(headers.iter().cloned());
         }
         let answer = self.client.send(request).await.map_err(explained)?;
-        let answer: Value =
-            serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))?;
+        let answer = tree(&answer.body)?;
         let token = answer.get("token").and_then(Value::as_str);
         let token = token.ok_or_else(|| refused("The server gave no token."))?.to_owned();
         *fresh = Some(Fresh::new(token.clone(), LIFE));
@@ -126,7 +125,7 @@ impl Service {
             answer => answer,
         };
         let answer = answer.map_err(explained)?;
-        serde_json::from_str(json_body(&answer.body)?).map_err(|error| no_json(&error))
+        tree(&answer.body)
     }
 
     fn signed(&self, request: Request, token: &str) -> Request {
@@ -153,6 +152,7 @@ impl Service {
             let answer = self.ask(|| Request::get(job.clone())).await?;
             for result in answer.get("results").and_then(Value::as_array).into_iter().flatten() {
                 if let Some(why) = result.get("error").and_then(Value::as_str).filter(|why| !why.is_empty()) {
+                    let why = self.client.told(why, "");
                     return Err(explained(SourceError::query("Db2 refused the query.").with_detail(why)));
                 }
                 let some = result.get("rows").and_then(Value::as_array).into_iter().flatten();

@@ -143,7 +143,7 @@ impl Fetcher for Elasticsearch {
         for index in elements(&body)? {
             let Some(name) = text_at(index, "index")?.filter(|name| !name.starts_with('.')) else { continue };
             // A name with a dot in it is one member here, no path.
-            let members: Value = serde_json::from_str(index).map_err(|error| super::no_json(&error))?;
+            let members = super::tree(index.as_bytes())?;
             let count = members.get("docs.count").and_then(|count| count.as_str()?.parse().ok());
             found.push(("main".to_owned(), name, count));
         }

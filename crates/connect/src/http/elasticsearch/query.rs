@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::error::SourceError;
 use crate::files::{Kind, Known};
 use crate::filter::{Literal, Operator};
-use crate::http::no_json;
+use crate::http::tree;
 use crate::snapshot::Asked;
 use crate::wider::{Language, Leaf, wider};
 
@@ -64,7 +64,7 @@ pub(super) struct Fields {
 impl Fields {
     /// Out of the answer of `_mapping`; none of several indices.
     pub(super) fn of(body: &str) -> Result<Option<Self>, SourceError> {
-        let indices: Map<String, Value> = serde_json::from_str(body).map_err(|error| no_json(&error))?;
+        let Value::Object(indices) = tree(body.as_bytes())? else { return Ok(None) };
         let mut indices = indices.into_iter();
         let (Some((_, index)), None) = (indices.next(), indices.next()) else { return Ok(None) };
         let member = |name: &str| index.get("mappings")?.get(name)?.as_object().cloned();

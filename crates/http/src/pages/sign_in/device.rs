@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use tidegate_kernel::{Fault, Refused};
+use tidegate_oauth::applications::{MadeBy, origin};
 use tidegate_oauth::device::{DeviceError, DeviceQuestion, UserCode};
 use url::form_urlencoded;
 
@@ -167,7 +168,13 @@ struct Shown {
 impl Shown {
     async fn of(app: &App, session: &BrowserSession, question: &DeviceQuestion) -> Result<Self, Fault> {
         let application = &question.application;
-        let organization = app.identity().organization_label(application.organization).await?.to_string();
+        let organization = match application.made_by() {
+            MadeBy::Organization(organization) => {
+                app.identity().organization_label(organization).await?.to_string()
+            }
+            // An operator lets it ask on devices; it is a stranger's all the same.
+            MadeBy::Itself { address } => origin(address),
+        };
         let said = serde_json::json!([
             question.key(),
             session.name,

@@ -2,6 +2,7 @@
 
 mod browsers;
 mod limit_keys;
+mod refused_credentials;
 mod repeats;
 mod safe_methods;
 mod typed;

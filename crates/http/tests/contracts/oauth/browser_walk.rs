@@ -13,7 +13,9 @@ use tidegate_testkit::{Engine, PASSWORD, eventually, run};
 use tokio::net::TcpListener;
 use url::form_urlencoded::Serializer;
 
-use super::wire::{ADA, App, described_with, parameters_with, register};
+use super::wire::{
+    ADA, App, CALLBACK, approve, described_with, exchange, form, parameters_with, register, sent_back,
+};
 use crate::pages::browser::{Browser, serve_with};
 use crate::pages::looks::look_at;
 
@@ -79,16 +81,18 @@ fn a_person_refuses_an_application_then_allows_it_and_is_not_asked_again() {
     });
 }
 
+/// Anybody may register an application.
+fn open(settings: &mut Settings) {
+    let mut rules = settings.oauth.rules.clone();
+    rules.registration.mode = RegistrationMode::Open;
+    rules.registration.organization = Some(1);
+    settings.set_oauth(rules);
+}
+
 /// Anybody may have registered it: whether it hears of an error, the person decides. An answer that they gave is posted by the page.
 #[test]
 fn a_person_goes_on_to_an_unknown_application_or_does_not() {
     run(Engine::Sqlite, async |_: Engine| {
-        let open = |settings: &mut Settings| {
-            let mut rules = settings.oauth.rules.clone();
-            rules.registration.mode = RegistrationMode::Open;
-            rules.registration.organization = Some(1);
-            settings.set_oauth(rules);
-        };
         let (app, address) = serve_with(open).await;
         app.sign_up_rivergen_verified(ADA).await;
         let callback = application().await;
@@ -124,6 +128,32 @@ fn a_person_goes_on_to_an_unknown_application_or_does_not() {
         browser.arrive_at("Allow access?").await;
         browser.press("form:has([name=choice][value=allow]) button");
         browser.arrive_at("Welcome").await;
+    });
+}
+
+/// The same where it has people signed out: an ID token may be that of whoever registered it.
+#[test]
+fn a_person_who_is_signed_out_goes_on_to_an_unknown_application_or_does_not() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve_with(open).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let bye = application().await.replace("/callback", "/bye");
+        let body = json!({ "client_name": "Unknown", "redirect_uris": [CALLBACK], "post_logout_redirect_uris": [bye] });
+        let registered = app.post("/oauth/register").json(&body).send().await;
+        let client_id = registered.assert_status(201).text_at("client_id");
+        let client = App { number: 0, client_id, secret: Some(registered.text_at("client_secret")) };
+        let back = sent_back(
+            &approve(&app, &ada.access_token, &parameters_with(&client, &[("scope", "openid")])).await,
+        );
+        let id_token = exchange(&app, &client, &back["code"]).await.assert_status(200).text_at("id_token");
+        let query = form(&[("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", bye.as_str())]);
+        let browser = Browser::start();
+        browser.open(&format!("{address}/oauth/logout?{query}"));
+        browser.arrive_at("Signed out").await;
+        look_at(&browser, "logout-unknown");
+        browser.press(&format!("a[href='{bye}']"));
+        browser.arrive_at("Goodbye").await;
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
     });
 }
 

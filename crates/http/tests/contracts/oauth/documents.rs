@@ -8,8 +8,8 @@ use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 use tokio::net::TcpListener;
 
 use super::wire::{
-    ADA, App, CALLBACK, approve, assert_flat, authorize, claims, exchange, parameters_with, refresh,
-    sent_back,
+    ADA, App, CALLBACK, approve, assert_flat, authorize, claims, described, exchange, form, parameters_with,
+    refresh, register, sent_back, sign_in,
 };
 use crate::cross_contract::login_rivergen;
 use crate::pages::heading;
@@ -91,6 +91,26 @@ on_both_engines! {
         // It has one name.
         let key = app.database.sql_texts("select name from oauth_applications").await;
         assert!(key[0].starts_with("Shop ["), "{key:?}");
+    }
+
+    /// RFC 7662 section 2.2: an API knows an application by what that calls itself.
+    async fn an_api_is_told_by_what_name_the_application_goes(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let api = register(&app, &ada, &described()).await;
+        let client = Published::start(json!({})).await.client();
+        let back = sent_back(&approve(&app, &ada.access_token, &asked(&client)).await);
+        let of_document = exchange(&app, &client, &back["code"]).await.assert_status(200).text_at("access_token");
+        let own = sign_in(&app, &ada, &api).await.text_at("access_token");
+        for (token, known) in [(of_document, &client), (own, &api)] {
+            let fields = [
+                ("token", token.as_str()),
+                ("client_id", api.client_id.as_str()),
+                ("client_secret", api.secret.as_deref().unwrap()),
+            ];
+            let said = app.post("/oauth/introspect").form(&form(&fields)).send().await;
+            assert_eq!(said.assert_status(200).text_at("client_id"), known.client_id);
+        }
     }
 
     async fn the_page_names_the_host_of_the_document(engine: Engine) {

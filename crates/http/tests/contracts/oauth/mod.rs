@@ -29,6 +29,7 @@ mod provider_of_another;
 mod pushed;
 mod races;
 mod refreshing;
+mod refused_credentials;
 mod registering;
 mod registering_choices;
 mod resources;

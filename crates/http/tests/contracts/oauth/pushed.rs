@@ -309,6 +309,31 @@ on_both_engines! {
         assert_eq!(CALLBACK, usual["redirect_uri"]);
     }
 
+    /// Anybody pushes in the name of a client that proves nothing, and must not keep its people out with that.
+    async fn strangers_do_not_use_up_what_a_public_client_may_push(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let [public, confidential] = [register_public(&app, &ada).await, register(&app, &ada, &described()).await];
+        let oldest = push_usual(&app, &public, &[]).await.assert_status(201).text_at("request_uri");
+        let now = app.kernel().now().micros();
+        let random = match app.database.engine() {
+            Engine::Sqlite => "randomblob(16)",
+            Engine::Postgres => "uuid_send(gen_random_uuid())",
+        };
+        let fill = format!(
+            "insert into oauth_pushed_requests (hash, application_id, parameters, signed, created_at, expires_at)
+             with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 10000)
+             select {random}, p.id, {random}, false, {now} + n, {now} + 1800000000 from oauth_applications p cross join numbers"
+        );
+        app.sql(&fill).await;
+        let request_uri = push_usual(&app, &public, &[]).await.assert_status(201).text_at("request_uri");
+        assert_eq!(app.sql_count("select count(*) from oauth_pushed_requests").await, 20_001, "the oldest gives way");
+        assert_flat(&approve(&app, &ada.access_token, &brought(&public, &oldest)).await, 400, "invalid_request_uri");
+        let back = sent_back(&approve(&app, &ada.access_token, &brought(&public, &request_uri)).await);
+        assert_eq!(back["state"], "some state");
+        // Who proves who it is has pushed them itself.
+        assert_flat(&push_usual(&app, &confidential, &[]).await, 429, "temporarily_unavailable");
+    }
+
     async fn requests_of_one_application_are_limited_where_it_proves_who_it_is(engine: Engine) {
         let app = TestApp::builder(engine).settings(|settings| {
             let mut rules = settings.oauth.rules.clone();

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_domain::RegistrationMode;
+use tidegate_domain::oauth::GrantType;
+use tidegate_oauth::applications::ApplicationChange;
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::form_urlencoded::Serializer;
 
 use super::assertions::Published;
-use super::signing::{JWT_BEARER, OTHER, OWN, assertion};
+use super::signing::{JWT_BEARER, OTHER, OWN, assertion, change, operator};
 use super::wire::{
     ADA, App, CALLBACK, VERIFIER, approve, assert_flat, claims, exchange, form, parameters_with, refresh,
     sent_back, token_request,
@@ -143,6 +145,32 @@ on_both_engines! {
         let (redirected, ()) = tokio::join!(said(uri), sending_on);
         assert_eq!(redirected, nobody);
         assert!(nobody.contains("cannot be read"), "{nobody}");
+    }
+
+    /// Anybody names an address: where keys of others may be says nothing of theirs.
+    async fn what_strangers_publish_is_on_the_internet_wherever_others_publish(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| {
+            let mut rules = settings.oauth.rules.clone();
+            rules.private_network_clients = true;
+            rules.registration.mode = RegistrationMode::Open;
+            rules.registration.organization = Some(1);
+            rules.registration.client_id_documents = true;
+            settings.set_oauth(rules);
+        }).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let inside = "https://10.0.0.1/inside.json";
+        for fields in [
+            json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": inside }),
+            json!({ "subject_type": "pairwise", "sector_identifier_uri": inside }),
+        ] {
+            assert_flat(&post(&app, fields).await, 400, "invalid_client_metadata");
+        }
+        let described = App { number: 0, client_id: inside.to_owned(), secret: None };
+        let refused = crate::oauth::wire::authorize(&app, &ada.access_token, &asked(&described)).await;
+        assert_flat(&refused, 400, "invalid_client");
+        // The operator knows what stands there.
+        let client = crate::oauth::wire::register(&app, &ada, &crate::oauth::wire::described()).await;
+        change(&app, &client, None, |metadata| metadata.jwks_uri = Some(inside.to_owned())).await;
     }
 
     async fn it_chooses_how_userinfo_is_signed(engine: Engine) {
@@ -310,6 +338,30 @@ on_both_engines! {
         assert_eq!(back["error"], "consent_required");
     }
 
+    /// The same: a stranger has an account, and an ID token that is signed here.
+    async fn who_is_signed_out_goes_on_to_a_strangers_application_by_a_link_alone(engine: Engine) {
+        let app = start(engine).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let bob = app.sign_up_rivergen_verified(BOB).await;
+        let bye = "https://shop.example.com/bye";
+        let (client, _) = registered(&app, json!({ "post_logout_redirect_uris": [bye] })).await;
+        let id_token = tokens(&app, &bob.access_token, &client).await.text_at("id_token");
+        let asked = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", bye), ("state", "s")];
+        let address = format!("/oauth/logout?{}", form(&asked));
+        let window = Window::new(&app);
+        let page = window.open(&address).await;
+        assert_eq!((page.status, page.header("location"), heading(&page)), (200, "", "Signed out"), "{}", page.text);
+        assert!(page.text.contains("go on to https://shop.example.com only if you know it"), "{}", page.text);
+        assert!(page.text.contains("href=\"https://shop.example.com/bye?state=s\""), "{}", page.text);
+        // Who is signed in with another account is asked, and with this one is sent on: they know whose it is.
+        window.sign_in(ADA).await;
+        assert_eq!(heading(&window.open(&address).await), "Sign out?");
+        let theirs = Window::new(&app);
+        theirs.sign_in(BOB).await;
+        let answer = theirs.open(&address).await;
+        assert_eq!(answer.assert_status(303).header("location"), format!("{bye}?state=s"));
+    }
+
     /// The organization with which it is kept is the operator's: its name must not vouch for a stranger.
     async fn it_is_named_by_its_address_and_by_no_organization(engine: Engine) {
         let app = start(engine).await;
@@ -326,6 +378,17 @@ on_both_engines! {
         let account = window.visit("/account").await;
         assert!(account.text.contains(&answer.text_at("client_name")), "{}", account.text);
         assert!(account.text.contains("https://shop.example.com") && !account.text.contains("organization of ada"), "{}", account.text);
+        // Nor where an operator lets it ask on devices.
+        let ways = ApplicationChange {
+            grant_types: Some(vec![GrantType::AuthorizationCode, GrantType::DeviceCode]),
+            ..ApplicationChange::default()
+        };
+        let id = client.client_id.parse::<uuid::Uuid>().unwrap().into();
+        app.oauth().change_application_for_operator(&operator(&app), id, ways, None, |_| ()).await.unwrap();
+        let asked = crate::oauth::devices::ask(&app, &client, &[]).await;
+        let page = crate::oauth::devices::type_code(&window, &asked.assert_status(200).text_at("user_code")).await;
+        assert_eq!(heading(&page), "Allow this device?", "{}", page.text);
+        assert!(page.text.contains("an application of https://shop.example.com, asks"), "{}", page.text);
     }
 
     /// OpenID Connect dynamic OP: `oidcc-registration-policy-uri`, `-tos-uri`, `-logo-uri`.

@@ -38,7 +38,7 @@ const LOOKED_AT: [(&str, &str); 22] = [
     ("/verify-email", "verify"),
 ];
 /// Pages that follow a form, or a failure.
-const ALSO_LOOKED_AT: [&str; 11] = [
+const ALSO_LOOKED_AT: [&str; 12] = [
     "invalid",
     "nothing",
     "password-changed",
@@ -46,6 +46,7 @@ const ALSO_LOOKED_AT: [&str; 11] = [
     "authorize-refused",
     "authorize-unknown",
     "authorize-unknown-posted",
+    "logout-unknown",
     "used-wrongly",
     "failed",
     "sign-in-code-wrong",

@@ -18,12 +18,13 @@ use tidegate_delivery::sms::SmsProviderKind;
 use tidegate_domain::{Clock, Password, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::settings::DeliveryMode;
+use tidegate_kernel::tables::installation_facts::PUBLIC_URL;
 use tidegate_kernel::tables::keys::StoredKey;
 
 use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
-use crate::commands::serve::is_secure;
+use crate::commands::serve::{is_secure, is_this_machine};
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, absence};
@@ -44,7 +45,7 @@ const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
-    let (database, keys) = database(config, &bar).await;
+    let (database, Kept { keys, public_url: last_url }) = database(config, &bar).await;
     let mut findings = vec![
         sources(loaded),
         environment(loaded),
@@ -62,7 +63,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         serving::pgwire(config).await,
         serving::query_disk(config),
         contracts(),
-        public_url(config),
+        public_url(config, last_url.as_deref()),
         passkeys(config),
         password_hash(config),
         clock(SystemClock.now(), &keys),
@@ -104,24 +105,32 @@ fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
     judge("master key", judged, advice)
 }
 
-/// The database, and the signing keys in it.
-async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Vec<StoredKey>) {
+/// What the database has that other checks look at.
+#[derive(Default)]
+struct Kept {
+    keys: Vec<StoredKey>,
+    /// At which the installation was served last.
+    public_url: Option<String>,
+}
+
+/// The database, and what of it others look at.
+async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Kept) {
     let url = config.database_url();
     let traces = Traces::find(config);
     if let Err(failure) = traces.refuse_lost_file(config) {
         let (what, advice) = failure.parts();
-        return (Finding::wrong("database", what, advice.unwrap_or_default()), Vec::new());
+        return (Finding::wrong("database", what, advice.unwrap_or_default()), Kept::default());
     }
     if config.database_file().is_some_and(|path| absence(&path).is_some()) {
         let detail = format!("{url} is created at the first start");
-        return (Finding::new("database", Warning, detail), Vec::new());
+        return (Finding::new("database", Warning, detail), Kept::default());
     }
     match look_into_database(config, &traces, bar).await {
-        Ok((verdict, state, keys)) => (Finding::new("database", verdict, format!("{url}: {state}")), keys),
+        Ok((verdict, state, kept)) => (Finding::new("database", verdict, format!("{url}: {state}")), kept),
         Err(failure) => {
             let (what, advice) = failure.parts();
             let advice = advice.unwrap_or("see the log of the database");
-            (Finding::wrong("database", format!("{url}: {what}"), advice), Vec::new())
+            (Finding::wrong("database", format!("{url}: {what}"), advice), Kept::default())
         }
     }
 }
@@ -130,7 +139,7 @@ async fn look_into_database(
     config: &Config,
     traces: &Traces,
     bar: &ProgressBar,
-) -> Result<(Verdict, String, Vec<StoredKey>), Failure> {
+) -> Result<(Verdict, String, Kept), Failure> {
     let store = open_store(config, MissingStore::Refuse).await?;
     let seen = async {
         store.ping().await?;
@@ -138,12 +147,15 @@ async fn look_into_database(
         traces.refuse_lost_tables(config, &store).await?;
         match store.pending_migrations().await? {
             0 => {
-                let keys = store.read().await?.keys().all().await?;
-                Ok((Fine, format!("answers, its schema is up to date{whole}"), keys))
+                let mut unit = store.read().await?;
+                let keys = unit.keys().all().await?;
+                let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
+                let kept = Kept { keys, public_url };
+                Ok((Fine, format!("answers, its schema is up to date{whole}"), kept))
             }
             pending => {
                 let state = format!("answers; {pending} migration(s) are applied by the next start{whole}");
-                Ok((Warning, state, Vec::new()))
+                Ok((Warning, state, Kept::default()))
             }
         }
     }
@@ -304,7 +316,23 @@ fn passkeys(config: &Config) -> Finding {
     }
 }
 
-fn public_url(config: &Config) -> Finding {
+/// `last` is the one at which the installation was served last.
+fn public_url(config: &Config, last: Option<&str>) -> Finding {
+    let finding = configured_url(config);
+    match last.filter(|last| is_another_url(config, last)) {
+        Some(last) if finding.verdict == Fine => {
+            let detail = format!(
+                "{}; at the last start it was {last}: tokens, passkeys and links that name that one stop working; see \
+                 docs/operations.md, \"Another public URL\"",
+                finding.detail
+            );
+            Finding::new("public_url", Warning, detail)
+        }
+        _ => finding,
+    }
+}
+
+fn configured_url(config: &Config) -> Finding {
     let (verdict, detail) = match &config.public_url {
         Some(url) if is_secure(url) => (Fine, url.clone()),
         Some(url) => {
@@ -324,6 +352,14 @@ fn public_url(config: &Config) -> Finding {
         ),
     };
     Finding::new("public_url", verdict, detail)
+}
+
+/// Whether a start would be at another URL than the last one. Where none was ever chosen, the port is not known here.
+fn is_another_url(config: &Config, last: &str) -> bool {
+    match &config.public_url {
+        Some(url) => url != last,
+        None => !is_this_machine(last),
+    }
 }
 
 fn password_hash(config: &Config) -> Finding {

@@ -3,6 +3,8 @@
 mod announce;
 mod background;
 mod connections;
+mod moved;
+mod places;
 mod postgres;
 mod stopping;
 
@@ -18,12 +20,14 @@ pub(crate) use self::announce::is_secure;
 use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
+pub(crate) use self::moved::is_this_machine;
+use self::moved::warn_of_new_url;
 pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use crate::failure::Failure;
 use crate::spilling;
 use crate::wiring::{Opened, Purpose, lock, lock_existing, open};
@@ -62,13 +66,14 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let metrics = install_metrics()?;
     let signals = StopSignals::install()?;
     let background = Background::start(&opened, metrics.clone());
-    raise_descriptor_limit();
+    let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
+    warn_of_new_url(config, &opened).await;
     announce(loaded, address, global);
     ask_store(&opened);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let app = App::new(opened.features(), settings, Some(metrics));
-    answer(listener, app, config, signals, postgres).await;
+    answer(listener, app, limits, signals, postgres).await;
     stop(opened, background).await;
     drop(serving);
     Ok(())
@@ -118,11 +123,11 @@ fn ask_store(opened: &Opened) {
 async fn answer(
     listener: TcpListener,
     app: App,
-    config: &Config,
+    limits: ConnectionLimits,
     mut signals: StopSignals,
     postgres: Option<Postgres>,
 ) {
-    let connections = Connections::new(Surface::new(app), ConnectionLimits::from(&config.http));
+    let connections = Connections::new(Surface::new(app), limits);
     // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
     connections.accept(listener, signals.wait()).await;
     tracing::info!(

@@ -1,23 +1,25 @@
 //! The listener for PostgreSQL's protocol: connections are accepted here, within limits, and answered by `tidegate-pgwire`.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_http::Shares;
-use tidegate_pgwire::{Metrics, Strangers, TlsProblem, Wire};
+use tidegate_pgwire::{Metrics, TlsProblem, Wire};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::bind;
+use super::places::{Guest, Place, Places, SentAway, Share};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::wiring::Opened;
 
 /// How long to wait when the system has no descriptor left for another connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Connections, besides those that have a place, that are told that there is none.
+const TURNED_AWAY: usize = 32;
 
 /// The listener, bound and not yet answering.
 pub(super) struct Bound {
@@ -57,9 +59,8 @@ impl Bound {
         let stop = watch::Sender::new(false);
         let accepting = Accepting {
             wire,
-            room: Arc::new(Semaphore::new(most)),
-            shares: Arc::default(),
-            strangers: Arc::default(),
+            places: Places::new(most),
+            outside: Places::new(TURNED_AWAY),
             share,
             stop: stop.subscribe(),
         };
@@ -98,9 +99,9 @@ impl Postgres {
 
 struct Accepting {
     wire: Arc<Wire>,
-    room: Arc<Semaphore>,
-    shares: Arc<Mutex<Shares>>,
-    strangers: Arc<Strangers>,
+    places: Arc<Places>,
+    /// Where those are who find no place.
+    outside: Arc<Places>,
     share: usize,
     stop: watch::Receiver<bool>,
 }
@@ -114,14 +115,13 @@ impl Accepting {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    // Closed when its network has its share already: before anybody makes room for it.
-                    let Some(share) = self.share_of(peer.ip().to_canonical()) else {
+                    // Closed when its network has its share already: before anybody gives way for it.
+                    let Some(share) = self.places.share(peer.ip().to_canonical(), self.share) else {
                         metrics::counter!("tidegate_connections_closed_total", "reason" => "share")
                             .increment(1);
                         continue;
                     };
-                    let Some(room) = self.room().await else { return };
-                    self.answer(stream, peer, room, share);
+                    self.seat(stream, peer, share).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "no PostgreSQL client can be accepted; trying again");
@@ -131,51 +131,37 @@ impl Accepting {
         }
     }
 
-    /// Room for one that was accepted; others wait in the system's own queue. Who has signed in stays, who has not makes room. None where the
-    /// server stops.
-    async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
-        loop {
-            if self.room.available_permits() == 0 {
-                self.strangers.send_one_away();
-            }
-            let room = Arc::clone(&self.room);
-            tokio::select! {
-                _ = self.stop.wait_for(|stop| *stop) => return None,
-                room = room.acquire_owned() => return room.ok(),
-                // Its place was not given back: another makes room.
-                () = self.strangers.one_stayed() => {}
-            }
+    /// Gives a connection a place. Who has not signed in gives way for it; where all have, it is told so.
+    async fn seat(&self, stream: TcpStream, peer: SocketAddr, share: Share) {
+        if let Some(place) = self.places.take().await {
+            self.answer(stream, peer, place, share);
+        } else if let Some(place) = self.outside.take().await {
+            self.turn_away(stream, peer, place, share);
         }
     }
 
     /// Answers on a connection.
-    fn answer(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit, share: Share) {
+    fn answer(&self, stream: TcpStream, peer: SocketAddr, place: Place, share: Share) {
         let (wire, stop) = (Arc::clone(&self.wire), self.stop.clone());
-        let stranger = self.strangers.enter(peer.ip());
+        let (guest, mut sent_away) = stranger(&self.places, peer);
         tokio::spawn(async move {
-            wire.converse(stream, peer, stop, stranger).await;
-            drop((room, share));
+            wire.converse(stream, peer, stop, sent_away.told(), move || guest.stays()).await;
+            drop((place, share));
         });
     }
 
-    fn share_of(&self, ip: IpAddr) -> Option<Share> {
-        let is_taken = locked(&self.shares).take(ip, 1, self.share);
-        is_taken.then(|| Share { shares: Arc::clone(&self.shares), ip })
+    /// Says on a connection that there is no place for it.
+    fn turn_away(&self, stream: TcpStream, peer: SocketAddr, place: Place, share: Share) {
+        let (wire, stop) = (Arc::clone(&self.wire), self.stop.clone());
+        let (guest, mut sent_away) = stranger(&self.outside, peer);
+        tokio::spawn(async move {
+            wire.turn_away(stream, peer, stop, sent_away.told()).await;
+            drop((guest, place, share));
+        });
     }
 }
 
-/// A connection's part of its network's share, until dropped.
-struct Share {
-    shares: Arc<Mutex<Shares>>,
-    ip: IpAddr,
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        locked(&self.shares).give_back(self.ip, 1);
-    }
-}
-
-fn locked(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
-    shares.lock().unwrap_or_else(PoisonError::into_inner)
+/// One who gives way until it has signed in.
+fn stranger(places: &Arc<Places>, peer: SocketAddr) -> (Guest, SentAway) {
+    places.enter(Some(peer.ip().to_canonical()), Arc::new(Instant::now()))
 }

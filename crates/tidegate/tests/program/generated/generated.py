@@ -88,7 +88,7 @@ def run(base, contract, who, options, directory):
 
 
 def row(contract, runs):
-    """A contract's row of the table, as docs/contracts.md has it."""
+    """A contract's row of the table. generated.rs reads it."""
     each = [", ".join(f"{sent.get(kind, 0):,}" for sent in runs) for kind in FIGURES]
     together = [f"{sum(sent.get(kind, 0) for sent in runs):,}" for kind in FAULTS]
     operations = max(sent.get("operations", 0) for sent in runs)

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, TestDatabase, on_both_engines};
@@ -145,13 +146,16 @@ fn parquet() -> Vec<u8> {
     let number = |at: usize| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(lines.iter().map(|line| line[at].parse::<i64>().unwrap())))
     };
+    // As a data frame writes categories: words of all rows in one place.
+    let notes = lines.iter().map(|line| line[5]).collect::<DictionaryArray<Int32Type>>();
+    let notes: ArrayRef = Arc::new(notes);
     let columns = [
         ("id", number(0)),
         ("region", text(1)),
         ("dept", text(2)),
         ("ssn", text(3)),
         ("salary", number(4)),
-        ("note", text(5)),
+        ("note", notes),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
@@ -374,6 +378,15 @@ on_both_engines! {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        // Bytes of a file that are the value of no row: a dictionary has words of other ones.
+        let parquet = sources.iter().find(|source| source.database.contains("parquet")).unwrap();
+        let body = json!({ "sql": format!("select * from {}", parquet.table), "selected_data_source_ids": [parquet.number] });
+        let number = post(&server, &session, "queries/execute", &body).await["execution_id"].clone();
+        let address = format!("{}/api/v1/queries/{number}/result?format=arrow", server.base);
+        let file = server.http.get(&address).bearer_auth(&session).send().await.unwrap().bytes().await.unwrap();
+        let file = String::from_utf8_lossy(&file);
+        assert!(file.contains("EU"), "{file}");
+        assert!(HIDDEN.iter().all(|hidden| !file.contains(hidden)), "{file}");
         // They were not all refused, and not all for one reason.
         assert!(seen.len() > 20, "{seen:?}");
         assert!(!server.log().contains("SECRET"), "{}", server.log());

@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 use std::process::Command;
 
+use serde_json::json;
 use tidegate_testkit::{eventually, on_both_engines};
 
-use super::{people, port, tokens};
-use crate::member::ADA;
+use super::{people, port, psql, tokens};
+use crate::member::{ADA, post};
 use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
@@ -53,7 +54,10 @@ impl Raw {
         let start = [&length.to_be_bytes()[..], &196_608_u32.to_be_bytes(), named.as_bytes()].concat();
         stream.write_all(&start).unwrap();
         let mut raw = Self { stream, key: Vec::new() };
-        assert_eq!(raw.next(), (b'R', vec![0, 0, 0, 3]));
+        match raw.next() {
+            (b'E', body) => return Err(state(&body)),
+            asked => assert_eq!(asked, (b'R', vec![0, 0, 0, 3])),
+        }
         raw.send(&[message(b'p', &[token.as_bytes(), b"\0"])]);
         loop {
             match raw.next() {
@@ -183,6 +187,25 @@ on_both_engines! {
         server.stop();
     }
 
+    async fn a_portal_that_waits_shows_no_row_that_a_policy_hides_by_now(here: Installation) {
+        let server = serve(&here);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let mut raw = Raw::sign_in(port, &token).unwrap();
+        raw.send(&[query("begin")]);
+        raw.answer();
+        raw.send(&[parse("select id from emp order by id"), bind("p"), execute("p", 1), sync()]);
+        assert_eq!(raw.told().0, "12DsZ");
+        // The other row is at hand already.
+        let rule = json!({ "rule_name": "r", "rule_type": "filter_rows", "rule_config": { "table": "emp", "condition": "id < 2" } });
+        let body = json!({ "name": "Later", "type": "row_level_security", "role_ids": [1, 2, 3, 4], "rules": [rule] });
+        post(&server, &session, "policies", &body).await;
+        raw.send(&[execute("p", 0), sync()]);
+        assert_eq!(raw.told(), ("EZ".to_owned(), Some("42501".to_owned())));
+        server.stop();
+    }
+
     async fn who_asks_without_an_end_is_answered_meanwhile_and_keeps_little(here: Installation) {
         let server = serve(&here);
         let port = port(&server);
@@ -231,6 +254,34 @@ on_both_engines! {
         raw.send(&[query("select count(*) from emp")]);
         assert_eq!(raw.told().1, None);
         assert!(server.metric("tidegate_postgres_connections_total{outcome=\"crowded_out\"}").await >= 6.0);
+        server.stop();
+    }
+
+    async fn where_all_places_are_held_by_clients_that_are_signed_in_the_next_is_told_so(here: Installation) {
+        let server = serve_with(&here, &[("TIDEGATE_PGWIRE__CONNECTIONS", "2"), ("TIDEGATE_PGWIRE__SIGN_IN_TIMEOUT", "3600")]);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let (mut one, other) = (Raw::sign_in(port, &token).unwrap(), Raw::sign_in(port, &token).unwrap());
+        assert_eq!(Raw::sign_in(port, &token).err().as_deref(), Some("53300"));
+        // Whoever says nothing keeps nobody from being told, however many do.
+        let silent: Vec<Socket> = (0..40).map(|_| Socket::to(("127.0.0.1", port))).collect();
+        assert_eq!(Raw::sign_in(port, &token).err().as_deref(), Some("53300"));
+        let said = psql(&here, port, &token, "select 1");
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("Too many clients are connected already."), "{said:?}");
+
+        // Who has a place can still call off what it asked for.
+        one.send(&[query("select count(*) from range(3000000) a join range(3000000) b on a.value * b.value < -1")]);
+        while !one.has_answer() {
+            cancel(port, &one.key);
+        }
+        cancel(port, &one.key);
+        assert_eq!(one.told().1.as_deref(), Some("57014"));
+        one.send(&[query("select count(*) from emp")]);
+        assert_eq!(one.told().1, None);
+        drop((other, silent));
+        eventually("a place that was given back is taken", async || Raw::sign_in(port, &token).ok()).await;
         server.stop();
     }
 

@@ -181,6 +181,10 @@ on_both_engines! {
         let request = server.http.delete(format!("{}/api/v1/auth/tokens/{number}", server.base)).bearer_auth(&session);
         assert!(request.send().await.unwrap().status().is_success());
         eventually("the token is dead", async || (psql(&here, port, &token, "select 1").code != 0).then_some(())).await;
+        // The clients were told the same; the operator is told why.
+        for refused in ["no personal access token", "personal access token: unknown, or revoked"] {
+            eventually("the log says why", async || server.log().contains(refused).then_some(())).await;
+        }
         server.stop();
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Aws;
 use crate::error::{ErrorCode, SourceError};
-use crate::http::{at_path, elements, no_json, text_at};
+use crate::http::{at_path, elements, no_json, text_at, tree};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
 use crate::snapshot::{Asked, Fetcher, Lines, Narrowed};
@@ -32,7 +32,7 @@ impl Dynamodb {
     ) -> Result<(), SourceError> {
         loop {
             let body = self.0.call(operation, &Value::Object(ask.clone())).await?;
-            let answer: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
+            let answer = tree(body.as_bytes())?;
             for item in answer.get("Items").and_then(Value::as_array).into_iter().flatten() {
                 out.write(&item.as_object().map_or_else(|| "null".to_owned(), object))?;
             }
@@ -52,7 +52,7 @@ impl Dynamodb {
             }
             Err(error) => return Err(error),
         };
-        let about: Value = serde_json::from_str(&body).map_err(|error| no_json(&error))?;
+        let about = tree(body.as_bytes())?;
         Ok(operation::Keys::of(&about))
     }
 }

@@ -136,7 +136,7 @@ pub(in super::super) async fn downloaded(
     path: NumberPath,
     query: Result<Query<ResultQuery>, QueryRejection>,
 ) -> Answer {
-    let (actor, _) = bearer.permitted(Permission::QueryData)?;
+    let (actor, call) = bearer.permitted(Permission::QueryData)?;
     let number = number(name, path)?;
     let Query(query) = query.map_err(no_query)?;
     let mut check = Check::new();
@@ -145,7 +145,7 @@ pub(in super::super) async fn downloaded(
         sent => word!(&mut check, "format", sent, ResultFormat),
     };
     let format = check.finish(format)?;
-    let download = app.prompts().execution_result(&actor, number, format).await?;
+    let download = app.prompts().execution_result(&call, &actor, number, format).await?;
     file(download, number, format)
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, create, created, get, member, owner, patch, post, run_jobs, signed_in, start, status,
+    ADA, builder, create, created, get, member, owner, patch, post, run_jobs, signed_in, start, status,
 };
 
 const CSV: &str = "id,name\n1,tea\n2,coffee\n";
@@ -56,6 +56,26 @@ on_both_engines! {
         patch(&app, &ada, &format!("/{number}"), &json!({ "file_path": other })).await.assert_status(200);
         run_jobs(&app).await;
         assert_eq!(status(&app, &ada, number).await, "active");
+    }
+
+    async fn copies_of_an_organizations_files_have_an_end_together(engine: Engine) {
+        let app = builder(engine).data(|data| data.temporary_bytes_per_organization = 4 << 20).start().await;
+        let (ada, eve) = (owner(&app, ADA).await, owner(&app, "eve@example.com").await);
+        // Whoever reads a file reads a copy of it.
+        let large = uploaded(&app, &ada, "large.csv", format!("id,name\n{}", "1,tea\n".repeat(900_000))).await;
+        let number = created(&app, &ada, &of_file(&large)).await;
+        run_jobs(&app).await;
+        assert_eq!(status(&app, &ada, number).await, "failed");
+        let tested = post(&app, &ada, &format!("/{number}/test")).await;
+        assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("QUERY_ERROR"), "{}", tested.text);
+        assert!(tested.text_at("data.error_message").contains("no room"), "{}", tested.text);
+        // What was taken for it is given back, and another organization has room of its own.
+        for who in [&ada, &eve] {
+            let small = uploaded(&app, who, "small.csv", CSV).await;
+            let number = created(&app, who, &of_file(&small)).await;
+            run_jobs(&app).await;
+            assert_eq!(status(&app, who, number).await, "active");
+        }
     }
 
     async fn nobody_makes_a_source_of_anothers_file(engine: Engine) {

@@ -31,6 +31,7 @@ async fn read(app: &TestApp, rows: u64) {
         relation: &relation,
         resolved: &resolved,
         rows_returned: Some(rows),
+        is_refused: false,
         rows_filtered: None,
         ip: "192.0.2.1",
         metadata: Map::new(),

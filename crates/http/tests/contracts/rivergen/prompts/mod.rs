@@ -11,6 +11,7 @@ mod line;
 mod models;
 mod queries;
 mod questions;
+mod recorded;
 mod script;
 mod secrecy;
 mod streaming;

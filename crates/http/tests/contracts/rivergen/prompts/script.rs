@@ -192,7 +192,7 @@ impl Queries for Script {
         let none = request.sql.contains("none");
         let schema = batch.schema();
         let batches = if none { Vec::new() } else { vec![Ok(batch)] };
-        Ok(QueryAnswer { schema, batches: stream::iter(batches).boxed() })
+        Ok(QueryAnswer { schema, batches: stream::iter(batches).boxed(), watch: None })
     }
 
     async fn fingerprint(

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_kernel::Call;
+use tidegate_prompts::executions::ExecutionKind;
+use tidegate_prompts::executions::start::{Asked, NewExecution};
+use tidegate_prompts::ports::QueryCode;
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
 use super::bad_input::over;
@@ -137,6 +141,57 @@ on_both_engines! {
         assert_eq!(get(&app, &ada, &path).await.text.lines().count(), 2);
         policy(&app, &ada, source, ("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "id > 1" }))).await;
         assert_eq!(get(&app, &ada, &path).await.text.lines().count(), 1);
+    }
+
+    async fn rows_on_their_way_are_of_the_rules_that_hold_when_they_are_shown(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees_of(&app, &ada, &server, &server.body()).await;
+        server.database.sql("insert into emp select n, 'EU', '-', 'fine' from generate_series(10, 60000) n").await;
+        let actor = app.kernel().authenticate(&ada.access_token).await.unwrap();
+        let call = Call::to_postgres(app.kernel().settings(), [127, 0, 0, 1].into(), "psql".to_owned());
+        let begin = async || {
+            let asked = NewExecution {
+                kind: ExecutionKind::Sql,
+                asked: Asked::Sql("select id, note from emp".to_owned(), Vec::new()),
+                workspace: None,
+                sources: vec![source],
+                schemas: Vec::new(),
+                save: None,
+                again: None,
+                template: None,
+                model: None,
+                waits: false,
+            };
+            let mut rows = app.prompts().stream(&call, &actor, asked).await.unwrap();
+            assert!(rows.next().await.unwrap().is_some(), "the first of many");
+            rows
+        };
+        let (mut one, mut other) = (begin().await, begin().await);
+        // What is decided of others has no part in them.
+        let body = json!({
+            "name": "Viewers", "type": "access_control", "role_ids": [4],
+            "rules": [{ "rule_name": "r", "rule_type": "deny_access", "rule_config": { "table": "emp" } }],
+        });
+        post(&app, &ada, "policies", &body).await.assert_status(201);
+        one.holds().await.unwrap();
+        assert!(other.next().await.unwrap().is_some());
+        policy(&app, &ada, source, ("data_masking", "mask_column", json!({ "table": "emp", "column": "note", "masking_type": "null" }))).await;
+        // Rows that were taken and wait, and the next ones.
+        for failure in [one.holds().await.unwrap_err(), other.next().await.unwrap_err()] {
+            assert_eq!(failure.code, QueryCode::PolicyDenied, "{failure:?}");
+        }
+        for rows in [&mut one, &mut other] {
+            assert!(rows.next().await.unwrap().is_none(), "it is over");
+            let told = get(&app, &ada, &format!("queries/{}", rows.number)).await;
+            let data = told.field("data");
+            assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("policy_denied")), "{data}");
+        }
+        // A token that was withdrawn reads on no more than a person who was.
+        let mut last = begin().await;
+        app.post("/api/v1/auth/logout").bearer(&ada.access_token).send().await.assert_status(204);
+        app.advance(Duration::from_secs(2));
+        assert_eq!(last.holds().await.unwrap_err().code, QueryCode::PolicyDenied);
     }
 
     async fn whoever_loses_their_place_while_a_query_reads_gets_no_rows(engine: Engine) {

@@ -72,6 +72,7 @@ async fn endpoints_over(cloud: Cloud, engine: Engine) {
     a_file_is_a_data_source(&kept, &object).await;
     a_store_that_is_ill_loses_nothing(&kept).await;
     a_slow_store_is_waited_for(&kept).await;
+    a_slow_store_is_sent_a_few_files_at_once(&kept).await;
     orphans_are_found_both_ways(&kept).await;
     removing_is_for_good(&kept, &object).await;
     what_is_nobodys_goes_when_it_is_old(&kept).await;
@@ -299,6 +300,31 @@ async fn a_slow_store_is_waited_for(kept: &Kept) {
     .await;
     assert!(kept.listed().await.iter().any(|name| name == "slow.csv"));
     assert_eq!(kept.used().await, used + 2 * size);
+    kept.assert_settled().await;
+}
+
+/// What is being sent is in memory, however many uploads there are and whether or not their clients wait.
+async fn a_slow_store_is_sent_a_few_files_at_once(kept: &Kept) {
+    let Kept { app, store, ada } = kept;
+    let (before, used) = (store.asked(), kept.used().await);
+    let size = i64::try_from(CSV.len()).unwrap();
+    store.behave(StoreHealth::Held);
+    let uploads: Vec<_> = (0..10)
+        .map(|_| {
+            let request = file("many.csv", CSV).on(uploading(app, ada));
+            tokio::spawn(async move { request.send().await })
+        })
+        .collect();
+    eventually("all have taken their bytes", async || (kept.used().await == used + 10 * size).then_some(()))
+        .await;
+    store.asked_more_than(before + 5).await;
+    assert_eq!(store.asked(), before + 6);
+    store.behave(StoreHealth::Fine);
+    for upload in uploads {
+        let object = upload.await.unwrap().assert_status(201).text_at("data.file_path");
+        remove(app, ada, &object).await.assert_status(200);
+    }
+    assert_eq!(kept.used().await, used);
     kept.assert_settled().await;
 }
 

@@ -7,14 +7,27 @@ use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::Answer;
+use crate::commands::serve::places::Idle;
+
+/// After its last answer an HTTP/2 connection is idle only when so much time has passed: the end of the answer may wait, out of sight, for the
+/// client to open its window.
+const LAST_FRAMES: Duration = Duration::from_secs(1);
+
 /// Shared by a connection's requests, its stream and the one who closes it.
 pub(super) struct Activity(Mutex<State>);
 
 struct State {
     /// Requests whose answer is yet to begin.
     under_way: usize,
+    /// Answers that have begun and are yet to end.
+    answering: usize,
+    /// Whether bytes wait for the client to take some.
+    is_writing: bool,
     /// When the last request ended; before the first, when the connection began.
     last_request: Instant,
+    /// When the last answer ended.
+    last_answer: Instant,
     /// When the client last took some of an answer over HTTP/1.
     last_write: Instant,
     is_http2: bool,
@@ -24,12 +37,18 @@ struct State {
 /// One request, until its answer begins or nothing will come of it.
 pub(super) struct UnderWay(Arc<Activity>);
 
+/// One answer, until it ends or nothing more will come of it.
+pub(super) struct Answering(Arc<Activity>);
+
 impl Activity {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self(Mutex::new(State {
             under_way: 0,
+            answering: 0,
+            is_writing: false,
             last_request: now,
+            last_answer: now,
             last_write: now,
             is_http2: false,
             is_closing: false,
@@ -48,10 +67,16 @@ impl Activity {
         UnderWay(Arc::clone(self))
     }
 
-    /// Notes that the client took some of an answer. Over HTTP/2 it is not: there, pings are answered for ever without
+    /// Notes that bytes wait for the client to take some.
+    pub(super) fn waits_to_write(&self) {
+        self.state().is_writing = true;
+    }
+
+    /// Notes that the client took some of an answer. Over HTTP/2 that is no sign of use: there, pings are answered for ever without
     /// anything being asked.
     pub(super) fn wrote(&self) {
         let mut state = self.state();
+        state.is_writing = false;
         if !state.is_http2 {
             state.last_write = Instant::now();
         }
@@ -89,7 +114,25 @@ impl Activity {
     }
 }
 
+impl Idle for Activity {
+    /// A head that is half read is none: nothing is done before it is whole.
+    fn idle_since(&self) -> Option<Instant> {
+        self.state().idle_since(Instant::now())
+    }
+}
+
 impl State {
+    /// Since when no request is under way and no answer is on its way; none where one is.
+    fn idle_since(&self, now: Instant) -> Option<Instant> {
+        if self.under_way > 0 || self.answering > 0 || self.is_writing {
+            return None;
+        }
+        if self.is_http2 && self.last_answer + LAST_FRAMES > now {
+            return None;
+        }
+        Some(self.last_request.max(self.last_answer).max(self.last_write))
+    }
+
     /// Since when no request is under way: one that is ends now at the earliest.
     fn finished_since(&self, now: Instant) -> Instant {
         if self.under_way > 0 { now } else { self.last_request }
@@ -103,13 +146,23 @@ impl State {
 
 impl UnderWay {
     /// Notes that the answer begins.
-    pub(super) fn end(self, mut answer: Response) -> Response {
-        let state = self.0.state();
+    pub(super) fn end(self, mut answer: Response) -> hyper::Response<Answer> {
+        let mut state = self.0.state();
         if state.is_closing && !state.is_http2 {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        state.answering += 1;
         drop(state);
-        answer
+        let answering = Answering(Arc::clone(&self.0));
+        answer.map(|body| Answer::new(body, answering))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.answering = state.answering.saturating_sub(1);
+        state.last_answer = Instant::now();
     }
 }
 
@@ -149,6 +202,28 @@ mod tests {
             let state = activity.state();
             assert_eq!(state.last_write > before, counts, "{version:?}");
             assert!(state.quiet_since(before + MINUTE) >= state.last_write);
+        }
+    }
+
+    #[test]
+    fn a_connection_is_idle_between_an_answers_end_and_the_next_request() {
+        for (version, rest) in [(Version::HTTP_11, Duration::ZERO), (Version::HTTP_2, LAST_FRAMES)] {
+            let activity = Arc::new(Activity::new());
+            let is_idle = |later: Duration| activity.state().idle_since(Instant::now() + later).is_some();
+            assert!(is_idle(Duration::ZERO), "nothing was asked yet");
+            let request = activity.begin(version);
+            assert!(!is_idle(MINUTE), "{version:?}");
+            let answer = request.end(Response::default());
+            assert!(!is_idle(MINUTE), "the answer is not out: {version:?}");
+            activity.waits_to_write();
+            drop(answer);
+            assert!(!is_idle(MINUTE), "the client takes nothing: {version:?}");
+            activity.wrote();
+            assert!(is_idle(rest), "{version:?}");
+            assert_eq!(is_idle(Duration::ZERO), rest.is_zero(), "{version:?}");
+            // One that comes to nothing.
+            drop(activity.begin(version));
+            assert!(is_idle(MINUTE), "{version:?}");
         }
     }
 

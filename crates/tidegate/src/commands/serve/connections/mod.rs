@@ -4,12 +4,16 @@
 //! with thousands of connections would keep all others out.
 
 mod activity;
+mod answer;
 mod paced;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,20 +25,19 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use ipnet::IpNet;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tidegate_http::{Shares, Surface};
+use tidegate_http::Surface;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
 use self::activity::Activity;
 use self::paced::PacedStream;
+use super::places::{Guest, Idle, Place, Places, Share};
 use crate::config::Http;
 
 /// How long to wait when the system has no descriptor left for another connection.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Most connections at a time: each may hold a request's head and body in memory.
-const MOST: usize = 4_096;
 /// Largest head of an HTTP/1.1 request, in bytes.
 const HEAD: usize = 64 * 1024;
 /// Most requests at a time on one HTTP/2 connection.
@@ -50,6 +53,7 @@ pub(super) struct ConnectionLimits {
     silence: Duration,
     write_timeout: Duration,
     age: Duration,
+    most: usize,
     per_network: usize,
     /// Their connections are those of many clients.
     trusted_proxies: Arc<[IpNet]>,
@@ -61,16 +65,34 @@ impl From<&Http> for ConnectionLimits {
             silence: http.idle_timeout,
             write_timeout: http.write_timeout,
             age: http.connection_age,
+            most: http.connections,
             per_network: http.connections_per_network,
             trusted_proxies: http.trusted_proxies.clone().into(),
         }
     }
 }
 
+impl ConnectionLimits {
+    /// No more connections than a process of so many descriptors can have: a quarter is left to files, to the database and to other servers. Where
+    /// they run out first, nothing is accepted, and nobody gives way.
+    pub(super) fn within(self, descriptors: Option<u64>) -> Self {
+        let Some(descriptors) = descriptors else { return self };
+        let most = usize::try_from(descriptors / 4 * 3).unwrap_or(usize::MAX).max(1);
+        if most < self.most {
+            tracing::warn!(
+                descriptors,
+                connections = most,
+                "there are fewer connections than http.connections says: the system allows this process too few open files. \
+                 Raise its limit (LimitNOFILE, or ulimit -n)"
+            );
+        }
+        Self { most: self.most.min(most), ..self }
+    }
+}
+
 /// Answers requests with the surface.
 pub(super) struct Connections {
-    room: Arc<Semaphore>,
-    shares: Arc<Mutex<Shares>>,
+    places: Arc<Places>,
     warned: AtomicBool,
     surface: Surface,
     protocol: Arc<auto::Builder<TokioExecutor>>,
@@ -95,8 +117,7 @@ impl Connections {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         Self {
-            room: Arc::new(Semaphore::new(MOST)),
-            shares: Arc::default(),
+            places: Places::new(limits.most),
             warned: AtomicBool::new(false),
             surface,
             protocol: Arc::new(protocol),
@@ -107,19 +128,23 @@ impl Connections {
 
     /// Accepts connections until `stop`.
     pub(super) async fn accept(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop);
+        let mut stop = pin!(stop);
         loop {
-            let accepted = async {
-                // Waiting for room, with the others waiting in the system's own queue.
-                let room = Arc::clone(&self.room).acquire_owned().await.map_err(io::Error::other)?;
-                Ok((listener.accept().await?, room))
-            };
-            let accepted: io::Result<_> = tokio::select! {
+            let accepted = tokio::select! {
                 () = &mut stop => return,
-                accepted = accepted => accepted,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok(((stream, peer), room)) => self.admit(stream, peer, room),
+                Ok((stream, peer)) => {
+                    // Before anybody gives way for it.
+                    let Some(client) = self.admit(peer) else { continue };
+                    // The others wait in the system's own queue meanwhile.
+                    let place = tokio::select! {
+                        () = &mut stop => return,
+                        place = self.places.wait() => place,
+                    };
+                    self.answer(stream, peer, client, place);
+                }
                 // The client's doing, and over with its connection.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -136,20 +161,35 @@ impl Connections {
         timeout(patience, self.stop.closed()).await.is_ok()
     }
 
-    /// Answers on a connection, or closes it when its network has its share already.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
-        let Some(share) = self.share_of(peer.ip().to_canonical()) else {
-            count_closed("share");
-            if !self.warned.swap(true, Ordering::Relaxed) {
-                tracing::warn!(
-                    %peer,
-                    most = self.limits.per_network,
-                    "a client has as many connections as http.connections_per_network allows; more are closed. If it is \
-                     a proxy, name it in http.trusted_proxies. This is logged once"
-                );
-            }
-            return;
-        };
+    /// Who connects; none where its network has its share already.
+    fn admit(&self, peer: SocketAddr) -> Option<Client> {
+        let ip = peer.ip().to_canonical();
+        if self.limits.trusted_proxies.iter().any(|net| net.contains(&ip)) {
+            return Some(Client { ip: None, _share: None });
+        }
+        let whole = self.limits.per_network;
+        let now = self.places.scarce(whole);
+        if let Some(share) = self.places.share(ip, now) {
+            return Some(Client { ip: Some(ip), _share: Some(share) });
+        }
+        if now < whole {
+            count_closed("scarce");
+            return None;
+        }
+        count_closed("share");
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                most = whole,
+                "a client has as many connections as http.connections_per_network allows; more are closed. If it is \
+                 a proxy, name it in http.trusted_proxies. This is logged once"
+            );
+        }
+        None
+    }
+
+    /// Answers on a connection.
+    fn answer(&self, stream: TcpStream, peer: SocketAddr, client: Client, place: Place) {
         // Answers are small and complete: waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -160,36 +200,42 @@ impl Connections {
             self.surface.clone(),
             Arc::clone(&self.protocol),
             self.limits.clone(),
+            Seat { places: Arc::clone(&self.places), ip: client.ip },
             self.stop.subscribe(),
         );
         tokio::spawn(async move {
             connection.await;
-            drop((room, share));
+            drop((place, client));
         });
     }
-
-    fn share_of(&self, ip: IpAddr) -> Option<Share> {
-        if self.limits.trusted_proxies.iter().any(|net| net.contains(&ip)) {
-            return Some(Share(None));
-        }
-        let is_taken = locked(&self.shares).take(ip, 1, self.limits.per_network);
-        is_taken.then(|| Share(Some((Arc::clone(&self.shares), ip))))
-    }
 }
 
-/// A connection's part of its network's share, until dropped. A trusted proxy takes none.
-struct Share(Option<(Arc<Mutex<Shares>>, IpAddr)>);
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        if let Some((shares, ip)) = &self.0 {
-            locked(shares).give_back(*ip, 1);
-        }
-    }
+/// Who is connected. A trusted proxy is many clients: it has no address here, and takes no network's share.
+struct Client {
+    ip: Option<IpAddr>,
+    _share: Option<Share>,
 }
 
-fn locked(shares: &Mutex<Shares>) -> std::sync::MutexGuard<'_, Shares> {
-    shares.lock().unwrap_or_else(PoisonError::into_inner)
+/// Where a connection is when it gives way.
+struct Seat {
+    places: Arc<Places>,
+    ip: Option<IpAddr>,
+}
+
+impl Seat {
+    /// Ends when the connection is idle and its place is wanted.
+    async fn wanted(&self, activity: &Arc<Activity>) -> Guest {
+        loop {
+            let idle = Arc::clone(activity) as Arc<dyn Idle>;
+            let (guest, mut sent_away) = self.places.enter(self.ip, idle);
+            sent_away.told().await;
+            // A request may have begun meanwhile.
+            if activity.idle_since().is_some() {
+                return guest;
+            }
+            guest.stays();
+        }
+    }
 }
 
 fn count_closed(reason: &'static str) {
@@ -202,6 +248,7 @@ async fn converse(
     surface: Surface,
     protocol: Arc<auto::Builder<TokioExecutor>>,
     limits: ConnectionLimits,
+    seat: Seat,
     mut stop: watch::Receiver<bool>,
 ) {
     let activity = Arc::new(Activity::new());
@@ -212,15 +259,30 @@ async fn converse(
         async move { answer.await.map(|answer| under_way.end(answer)) }
     });
     let stream = PacedStream::new(stream, limits.write_timeout, Arc::clone(&activity));
-    let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut wanted = pin!(seat.wanted(&activity));
     tokio::select! {
+        // In this order: a request that has come by now is begun before anybody asks whether the connection is idle.
+        biased;
         ended = connection.as_mut() => return log_end(ended, peer),
+        guest = wanted.as_mut() => {
+            // Over HTTP/2 the client is told. Whether it has heard it is not waited for.
+            connection.as_mut().graceful_shutdown();
+            let ended = poll_fn(|context| Poll::Ready(connection.as_mut().poll(context))).await;
+            if ended.is_ready() || activity.idle_since().is_some() {
+                return count_closed("crowded_out");
+            }
+            guest.stays();
+            wanted.set(seat.wanted(&activity));
+        }
         () = until_over(&activity, &limits, &mut stop) => connection.as_mut().graceful_shutdown(),
     }
     // Requests under way are finished, and have their own deadline. Whatever else keeps the connection open, such as an
     // HTTP/2 client that takes no more of an answer, does not.
     tokio::select! {
+        biased;
         ended = connection.as_mut() => log_end(ended, peer),
+        _guest = wanted.as_mut() => count_closed("crowded_out"),
         () = activity.finished_for(limits.write_timeout, Instant::now()) => count_closed("unfinished"),
     }
 }
@@ -257,11 +319,27 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Lets this process have as many connections as the system allows it: the usual first limit, 1024, is for programs that
-/// cannot do with more.
-pub(super) fn raise_descriptor_limit() {
+/// cannot do with more. Answers how many descriptors it may have; none where there is no limit.
+pub(super) fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit on open files stays as it is");
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+            limit.current
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_the_descriptors_is_left_to_others() {
+        let most = |descriptors| ConnectionLimits::from(&Http::default()).within(descriptors).most;
+        assert_eq!(most(None), 4_096);
+        assert_eq!((most(Some(1 << 20)), most(Some(1_024)), most(Some(0))), (4_096, 768, 1));
     }
 }

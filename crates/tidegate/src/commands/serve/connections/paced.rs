@@ -40,6 +40,7 @@ impl PacedStream {
         }
         if !self.is_waiting {
             self.is_waiting = true;
+            self.activity.waits_to_write();
             self.deadline.as_mut().reset(Instant::now() + self.patience);
         }
         if self.deadline.as_mut().poll(context).is_pending() {

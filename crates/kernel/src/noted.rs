@@ -1,0 +1,154 @@
+//! What the log says of a request beside its answer, whichever error it became on its way: the configuration key of the limit that it met, and
+//! what is wrong with its credential. Clients are told neither.
+
+use std::cell::RefCell;
+
+use tidegate_crypto::TokenFault;
+use tidegate_domain::Timestamp;
+
+tokio::task_local! {
+    static NOTED: RefCell<Noted>;
+}
+
+/// What was noted of a request, the last of each kind.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// The limit that it met.
+    pub limit: Option<String>,
+    /// Why a credential of it does not count.
+    pub refused: Option<CredentialFault>,
+}
+
+/// Why a credential does not count: a term of the standards or of the contracts, and what is wrong with it. Each is one short line, and has
+/// nothing in it that a client chose, except for what a key of ours has signed. `docs/operations.md` lists them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialFault {
+    /// There is no usable header `Authorization`.
+    #[error("authorization: {0}")]
+    Authorization(&'static str),
+    /// An access token that is no right JWT of this installation.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    /// It was right once.
+    #[error("{term}: expired {ago} s ago")]
+    Expired {
+        /// Which of its times.
+        term: &'static str,
+        /// In seconds.
+        ago: u64,
+    },
+    /// The session that the token stands for.
+    #[error("session: {0}")]
+    Session(&'static str),
+    /// An opaque access token.
+    #[error("opaque token: {0}")]
+    Opaque(&'static str),
+    /// A personal access token.
+    #[error("personal access token: {0}")]
+    Personal(&'static str),
+    /// A refresh token.
+    #[error("refresh token: {0}")]
+    Refresh(&'static str),
+    /// The cookie of the hosted pages.
+    #[error("cookie: {0}")]
+    Cookie(&'static str),
+    /// A proof of possession (RFC 9449).
+    #[error("dpop: {0}")]
+    Dpop(String),
+    /// An application.
+    #[error("client: {0}")]
+    Client(&'static str),
+    /// The secret of an application.
+    #[error("client_secret: {0}")]
+    ClientSecret(&'static str),
+    /// How an application authenticates.
+    #[error("client authentication: {presented}, registered is {registered}")]
+    ClientAuthentication {
+        /// What it presents.
+        presented: &'static str,
+        /// The method that it is registered with.
+        registered: &'static str,
+    },
+    /// The token by which an application registers itself, or manages its registration (RFC 7591, RFC 7592).
+    #[error("registration token: {0}")]
+    Registration(&'static str),
+    /// An assertion by which an application authenticates (RFC 7523).
+    #[error("client_assertion: {0}")]
+    Assertion(String),
+    /// A key by which a program signs in.
+    #[error("service key: {0}")]
+    ServiceKey(&'static str),
+    /// A password.
+    #[error("password: {0}")]
+    Password(&'static str),
+}
+
+impl CredentialFault {
+    /// That its time was over at `at`.
+    pub fn expired(term: &'static str, at: Timestamp, now: Timestamp) -> Self {
+        Self::Expired { term, ago: now.since(at).as_secs() }
+    }
+}
+
+/// Does the work of a request; answers besides what was noted of it.
+pub async fn noting<F: Future>(request: F) -> (F::Output, Noted) {
+    let noted = async {
+        let output = request.await;
+        (output, NOTED.with(RefCell::take))
+    };
+    NOTED.scope(RefCell::default(), noted).await
+}
+
+/// Notes that the request met the limit of that key.
+pub(crate) fn limit(key: impl FnOnce() -> String) {
+    // Workers and commands note nothing.
+    let _ = NOTED.try_with(|noted| noted.borrow_mut().limit = Some(key()));
+}
+
+/// Notes why a credential of the request does not count.
+pub fn refused(fault: CredentialFault) {
+    let _ = NOTED.try_with(|noted| noted.borrow_mut().refused = Some(fault));
+}
+
+/// The same where nothing more telling was noted: of a credential that can be one of two kinds.
+pub fn refused_otherwise(fault: CredentialFault) {
+    let _ = NOTED.try_with(|noted| {
+        noted.borrow_mut().refused.get_or_insert(fault);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_request_has_what_was_noted_last_of_it_and_nothing_of_others() {
+        let first = noting(async {
+            limit(|| "rivergen.limits.sign_in_by_ip".to_owned());
+            refused(CredentialFault::Session("unknown"));
+            tokio::task::yield_now().await;
+            refused(CredentialFault::Session("ended"));
+        });
+        let (((), first), ((), second)) =
+            tokio::join!(first, noting(async { tokio::task::yield_now().await }));
+        assert_eq!(first.limit.as_deref(), Some("rivergen.limits.sign_in_by_ip"));
+        assert_eq!(first.refused, Some(CredentialFault::Session("ended")));
+        assert!(second.limit.is_none() && second.refused.is_none());
+        let ((), third) = noting(async {
+            refused(CredentialFault::Session("ended"));
+            refused_otherwise(CredentialFault::Session("unknown"));
+        })
+        .await;
+        assert_eq!(third.refused, Some(CredentialFault::Session("ended")));
+        // Outside of a request.
+        refused(CredentialFault::Session("ended"));
+    }
+
+    #[test]
+    fn a_fault_begins_with_its_term() {
+        let at = Timestamp::from_seconds;
+        assert_eq!(CredentialFault::expired("exp", at(100), at(190)).to_string(), "exp: expired 90 s ago");
+        assert_eq!(CredentialFault::from(TokenFault::Signature).to_string(), "signature: wrong");
+        assert_eq!(CredentialFault::Opaque("unknown").to_string(), "opaque token: unknown");
+    }
+}
