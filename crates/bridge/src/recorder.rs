@@ -27,8 +27,8 @@ pub(crate) struct Recorded {
 /// What was left to the source, for the record of what policies decided: administrators read it, and nobody else.
 fn left_to_source(decision: &Decision) -> Map<String, Value> {
     let readings = decision.pushed.iter().map(|pushed| {
-        let Pushed { columns, filters, limit } = pushed;
-        json!({ "columns": columns, "filters": filters, "limit": limit })
+        let Pushed { columns, filters, order, limit } = pushed;
+        json!({ "columns": columns, "filters": filters, "order": order, "limit": limit })
     });
     let readings: Vec<Value> = readings.collect();
     Map::from_iter([("pushed_down".to_owned(), Value::from(readings))])

@@ -88,6 +88,19 @@ impl Filter {
             Self::Not(filter) => filter.leaves(visit),
         }
     }
+
+    /// Whether it holds for no row in which this column is NULL. Not all such filters are told.
+    pub(crate) fn leaves_out_null(&self, name: &str) -> bool {
+        match self {
+            Self::Compare { column, .. }
+            | Self::In { column, negated: false, .. }
+            | Self::Between { column, .. }
+            | Self::IsNull { column, negated: true } => column == name,
+            Self::And(all) => all.iter().any(|filter| filter.leaves_out_null(name)),
+            Self::Or(any) => !any.is_empty() && any.iter().all(|filter| filter.leaves_out_null(name)),
+            Self::In { .. } | Self::IsNull { .. } | Self::Not(_) => false,
+        }
+    }
 }
 
 /// Writes a filter as SQL. `column` and `value` give the text of either, the column's also by whether it is compared for order;
@@ -189,6 +202,41 @@ mod tests {
             text,
             "((<a> >= $1) AND (NOT (<b\"> IN ($2, $3))) AND (1 = 0) AND (<c> NOT BETWEEN $4 AND $5) AND (<d> IS NOT NULL))"
         );
+    }
+
+    #[test]
+    fn a_filter_may_leave_no_row_without_a_value() {
+        let compare = |column: &str| Filter::Compare {
+            column: column.into(),
+            operator: Operator::NotEq,
+            value: Literal::Int(1),
+        };
+        let null = |negated| Filter::IsNull { column: "a".into(), negated };
+        let among = |negated| Filter::In { column: "a".into(), values: vec![], negated };
+        let between = Filter::Between {
+            column: "a".into(),
+            low: Literal::Int(1),
+            high: Literal::Int(2),
+            negated: true,
+        };
+        for (filter, none) in [
+            (compare("a"), true),
+            (compare("b"), false),
+            (null(true), true),
+            (null(false), false),
+            (among(false), true),
+            // NULL is not in an empty list, and is not said to be outside of it either.
+            (among(true), false),
+            (between, true),
+            (Filter::Not(Box::new(null(true))), false),
+            (Filter::And(vec![compare("b"), compare("a")]), true),
+            (Filter::And(vec![]), false),
+            (Filter::Or(vec![compare("b"), compare("a")]), false),
+            (Filter::Or(vec![null(true), compare("a")]), true),
+            (Filter::Or(vec![]), false),
+        ] {
+            assert_eq!(filter.leaves_out_null("a"), none, "{filter:?}");
+        }
     }
 
     #[test]

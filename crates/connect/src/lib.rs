@@ -53,4 +53,4 @@ pub use registry::{
 pub use settings::{
     ConnectionString, Credentials, FileBytes, FileContent, FileSource, Secret, Settings, SshSettings,
 };
-pub use source::{BatchStream, Connections, Relation, Scan, Source, Tested};
+pub use source::{BatchStream, Connections, Order, Relation, Scan, Source, Tested};

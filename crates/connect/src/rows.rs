@@ -192,6 +192,14 @@ impl Batch {
         self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
+    /// Ends rows without columns, of so many as many as there is room for. Gives how many they were.
+    pub(crate) fn end_rows(&mut self, count: u64) -> u64 {
+        let room = BATCH_ROWS.saturating_sub(self.rows);
+        let ended = usize::try_from(count).unwrap_or(room).min(room);
+        self.rows += ended;
+        ended as u64
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
     }

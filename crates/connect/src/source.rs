@@ -48,14 +48,44 @@ pub struct Scan {
     pub projection: Option<Vec<String>>,
     /// All must hold. The answer tells which were applied.
     pub filters: Vec<Filter>,
-    /// Rows wanted at most; applied only when every filter was.
+    /// Which rows are wanted where there is a limit: the first in this order. For sources that said [`Source::orders`]. The rows
+    /// themselves may come in any order.
+    pub order: Vec<Order>,
+    /// Rows wanted at most; applied only when every filter was, and the order.
     pub limit: Option<usize>,
 }
 
 impl Scan {
     /// Everything of a relation.
     pub fn all(relation: Relation) -> Self {
-        Self { relation, projection: None, filters: Vec::new(), limit: None }
+        Self { relation, projection: None, filters: Vec::new(), order: Vec::new(), limit: None }
+    }
+
+    /// The limit for a source that knows no order.
+    pub(crate) fn limit_of_any(&self) -> Option<usize> {
+        self.limit.filter(|_| self.order.is_empty())
+    }
+}
+
+/// A column by which the first rows are chosen, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub column: String,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+impl Order {
+    /// Where rows without a value belong: whether first. None where there is no such row: then a server need not be told, and may take an
+    /// index that has them elsewhere.
+    pub(crate) fn nulls<'f>(
+        &self,
+        schema: &Schema,
+        filters: impl IntoIterator<Item = &'f Filter>,
+    ) -> Option<bool> {
+        let may_be = schema.field_with_name(&self.column).map_or(true, |field| field.is_nullable());
+        let may_be = may_be && !filters.into_iter().any(|filter| filter.leaves_out_null(&self.column));
+        may_be.then_some(self.nulls_first)
     }
 }
 
@@ -110,6 +140,12 @@ pub trait Source: Send + Sync {
 
     /// Whether [`Source::scan`] will apply this filter exactly, given the schema of the relation.
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool;
+
+    /// Whether [`Source::scan`] chooses the first rows in this order, given the schema of the relation, as the engine would: by the same
+    /// comparison, and NULL where it belongs.
+    fn orders(&self, _: &Schema, _: &[Order]) -> bool {
+        false
+    }
 
     /// Whether [`Source::scan`] leaves out what has no row for which a filter holds, also where it does not apply the filter to rows.
     fn skips(&self) -> bool {

@@ -3,21 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::arrow::record_batch::RecordBatchOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::filter_pushdown::{
@@ -29,27 +24,17 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
     ReplaceChildrenOptions, StatisticsArgs, StatisticsContext, apply_expression_roots,
 };
-use futures_util::{Stream, StreamExt};
+use tidegate_connect::Order;
 use tidegate_policy::MaskedBy;
 
-use crate::compact;
-use crate::decision::Tally;
+use crate::crossed::{Crossed, Output};
+use crate::decision::{Reading, Tally};
 use crate::error::QueryError;
-use crate::mask::{self, Hasher};
+use crate::mask::Hasher;
 use crate::mutation::{Protection, Without};
 use crate::shown::shown;
+use crate::source::ConnectedExec;
 use crate::table::Seal;
-
-/// A column that leaves the barrier.
-#[derive(Clone, Debug)]
-pub(crate) struct Output {
-    /// Its name and type outside.
-    pub(crate) field: Field,
-    /// Its place among the columns that are read.
-    pub(crate) inner: usize,
-    /// What is put over it.
-    pub(crate) mask: Option<MaskedBy>,
-}
 
 /// The columns that leave the barrier, in order.
 #[derive(Clone, Debug, Default)]
@@ -80,10 +65,17 @@ pub(crate) struct Settings {
     is_told: bool,
     hash: Hasher,
     tally: Arc<Tally>,
+    /// Which reading of the tally it is.
+    reading: Option<Reading>,
     without: Without,
 }
 
 impl Settings {
+    /// Whose record it is.
+    pub(crate) fn reading(self, reading: Option<Reading>) -> Self {
+        Self { reading, ..self }
+    }
+
     /// Whether no row is hidden, and the optimizer may know what the source says of unmasked columns.
     pub(crate) fn told(self, is_told: bool) -> Self {
         Self { is_told, ..self }
@@ -130,6 +122,7 @@ impl SecureBarrierExec {
             is_told: false,
             hash: Arc::clone(hash),
             tally: Arc::clone(tally),
+            reading: None,
             without: without.clone(),
         }
     }
@@ -248,6 +241,37 @@ impl SecureBarrierExec {
         let (num_rows, total_byte_size) = (inside.num_rows, inside.total_byte_size);
         let told = Statistics { num_rows, total_byte_size, column_statistics: columns.collect() };
         Some(told.to_inexact())
+    }
+
+    /// The same relation, of whose source no more than the first rows in an order are wanted, with the policy's filter and all conditions
+    /// applied before. None where the order must not cross, or is not the source's: then all rows come, as without.
+    pub(crate) fn first(&self, order: &[PhysicalSortExpr], rows: usize) -> Option<Self> {
+        let leaf = self.leaf.downcast_ref::<ConnectedExec>()?;
+        // Some rows, of which the first are wanted, are not the first of all.
+        if self.settings.limit.is_some() {
+            return None;
+        }
+        let order: Vec<Order> = order.iter().map(|key| self.key(key)).collect::<Option<_>>()?;
+        let leaf: Arc<dyn ExecutionPlan> = Arc::new(leaf.first(&order, rows)?);
+        let (seal, settings) = (self.seal.clone(), self.settings.clone());
+        let (predicate, crossing) = (self.predicate.clone(), self.crossing.clone());
+        let barrier = Self::build(seal, leaf, Vec::new(), predicate, crossing, settings).ok()?;
+        self.settings.tally.first(self.settings.reading, &order, rows);
+        Some(barrier)
+    }
+
+    /// An order by a column that leaves as it is.
+    fn key(&self, key: &PhysicalSortExpr) -> Option<Order> {
+        let column = key.expr.downcast_ref::<Column>()?;
+        let output = self.crossing.0.get(column.index())?;
+        let bare = output.mask.is_none() || self.settings.without.is(Protection::OrderUnmasked);
+        let inside = self.leaf.schema();
+        let same = inside.fields().get(output.inner)?.data_type() == output.field.data_type();
+        (bare && same && output.field.name() == column.name()).then(|| Order {
+            column: output.field.name().clone(),
+            descending: key.options.descending,
+            nulls_first: key.options.nulls_first,
+        })
     }
 
     /// A dynamic filter of a join or a TopK, on the columns inside; none where it must not cross.
@@ -422,67 +446,5 @@ impl ExecutionPlan for SecureBarrierExec {
         )?;
         let barrier = Self { unfiltered: Arc::clone(&self.unfiltered), ..barrier };
         Ok(answer.with_updated_node(Arc::new(barrier)))
-    }
-}
-
-/// Rows that leave the barrier.
-struct Crossed {
-    rows: SendableRecordBatchStream,
-    /// Whether rows were taken away.
-    hides: bool,
-    outputs: Vec<Output>,
-    places: Vec<usize>,
-    schema: SchemaRef,
-    hash: Hasher,
-    tally: Arc<Tally>,
-    /// Rows that may still leave.
-    left: Option<usize>,
-}
-
-impl Crossed {
-    fn masked(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let outputs = self.outputs.iter().zip(&self.places);
-        let columns =
-            outputs.map(|(output, place)| self.column(output, *place, batch)).collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
-    }
-
-    fn column(&self, output: &Output, place: usize, batch: &RecordBatch) -> Result<ArrayRef> {
-        let raw = batch.columns().get(place).ok_or_else(QueryError::denied)?;
-        let column = match &output.mask {
-            Some(masked) => mask::apply(masked, raw, &self.hash)?,
-            None if self.hides => compact::compacted(raw)?,
-            None => Arc::clone(raw),
-        };
-        // Types differ within nested ones at most.
-        if column.data_type() == output.field.data_type() {
-            return Ok(column);
-        }
-        Ok(cast(&column, output.field.data_type())?)
-    }
-}
-
-impl Stream for Crossed {
-    type Item = Result<RecordBatch>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.left == Some(0) {
-            return Poll::Ready(None);
-        }
-        let Some(batch) = ready!(self.rows.poll_next_unpin(cx)) else { return Poll::Ready(None) };
-        Poll::Ready(Some(batch.and_then(|batch| {
-            let rows = self.left.map_or(batch.num_rows(), |left| left.min(batch.num_rows()));
-            let batch = batch.slice(0, rows);
-            self.left = self.left.map(|left| left - rows);
-            self.tally.crossed(rows);
-            self.masked(&batch)
-        })))
-    }
-}
-
-impl RecordBatchStream for Crossed {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
     }
 }

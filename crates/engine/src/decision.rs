@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tidegate_connect::Order;
 use tidegate_policy::{Effect, PolicyRef, Resolved};
 
 use crate::relation::RelationName;
@@ -46,6 +47,10 @@ pub trait Decisions: Send + Sync {
     fn keep(&self, decisions: Vec<Decision>);
 }
 
+/// The place of a reading among those whose records are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading(usize);
+
 /// Counts of one relation while a query runs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -67,11 +72,21 @@ impl Tally {
         all.extend(masked.map(str::to_owned));
     }
 
-    /// Notes what a reading that is planned leaves to the source.
-    pub(crate) fn planned(&self, pushed: Pushed) {
+    /// Notes what a reading that is planned leaves to the source. Not of those after many.
+    pub(crate) fn planned(&self, pushed: Pushed) -> Option<Reading> {
         let mut all = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < MOST_READINGS {
+        let reading = Reading(all.len());
+        (all.len() < MOST_READINGS).then(|| {
             all.push(pushed);
+            reading
+        })
+    }
+
+    /// Notes that a reading leaves the choice of the first rows to the source, too.
+    pub(crate) fn first(&self, reading: Option<Reading>, order: &[Order], rows: usize) {
+        let mut all = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pushed) = reading.and_then(|Reading(place)| all.get_mut(place)) {
+            pushed.first(order, rows);
         }
     }
 

@@ -41,6 +41,11 @@ pub(crate) fn is_leak_proof(expr: &Expr, columns: &impl Columns, without: &Witho
     }
 }
 
+/// Whether a condition holds for every row, whatever is in it.
+pub(crate) fn is_true(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
+}
+
 fn is_comparison(operator: Operator) -> bool {
     matches!(
         operator,

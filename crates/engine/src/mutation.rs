@@ -24,6 +24,8 @@ pub(crate) enum Protection {
     LimitAboveFilter,
     /// Dynamic filters are on unmasked columns.
     DynamicUnmasked,
+    /// The first rows are chosen by unmasked columns.
+    OrderUnmasked,
     /// Statistics do not cross.
     Statistics,
     /// Columns that leave have the values of their own rows alone.

@@ -174,18 +174,21 @@ impl TableProvider for GovernedTable {
         }
         let outputs: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..self.places.len()).collect());
         let policy = self.filter.iter().filter(|_| !self.without.is(Protection::RowFilter));
-        let conditions: Vec<Expr> = policy.chain(filters).cloned().collect();
+        // What holds for every row takes none away, and keeps no limit above it.
+        let asked = filters.iter().filter(|filter| !leakproof::is_true(filter));
+        let conditions: Vec<Expr> = policy.chain(asked).cloned().collect();
         let columns = self.needed(&outputs, &conditions)?;
         let wanted = Wanted {
             columns: columns.clone(),
             conditions: &conditions,
             limit: limit.filter(|_| conditions.is_empty() || self.without.is(Protection::LimitAboveFilter)),
+            first: limit,
             partitions: state.config().target_partitions(),
             told: self.told(),
             memory: Arc::clone(&state.runtime_env().memory_pool),
         };
         let leaf = self.governed.rows.scan(wanted.clone(), state.config_options()).await?;
-        self.tally.planned(self.governed.rows.pushed(&wanted));
+        let reading = self.tally.planned(self.governed.rows.pushed(&wanted));
         let predicate = match conjunction(conditions) {
             Some(all) => Some(governance::physical(&all, &leaf.schema())?),
             None => None,
@@ -205,7 +208,8 @@ impl TableProvider for GovernedTable {
             predicate,
             crossing,
             SecureBarrierExec::settings(limit, estimate, &self.governed.hash, &self.tally, &self.without)
-                .told(self.told().is_some()),
+                .told(self.told().is_some())
+                .reading(reading),
             state.config_options(),
         )?;
         if self.without.is(Protection::Barrier) {

@@ -367,7 +367,7 @@ pub(crate) fn scan(
         .project(&columns)
         .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
     let schema = Arc::new(projected);
-    let limited = scan.limit.is_some() && scan.filters.is_empty();
+    let limited = scan.limit_of_any().is_some() && scan.filters.is_empty();
     let (sender, receiver) = mpsc::channel(2);
     let mut sink = Sink {
         schema: SchemaRef::clone(&schema),

@@ -233,6 +233,7 @@ impl Wanted {
             relation: Named { schema: None, table: self.relation.name.clone() },
             projection: Some(projection),
             filters: self.filters.clone(),
+            order: Vec::new(),
             limit: Some(most).filter(|most| *most < usize::MAX),
         };
         files::scan(format, table, &scan, left)
@@ -344,7 +345,7 @@ impl Source for Lake {
         let wanted = Arc::new(wanted);
         let filtered: Vec<bool> =
             scan.filters.iter().map(|filter| prune::is_decided(&relation, filter)).collect();
-        let limited = scan.limit.is_some() && filtered.iter().all(|decided| *decided);
+        let limited = scan.limit_of_any().is_some() && filtered.iter().all(|decided| *decided);
         let selected = relation.files.iter().filter(|part| prune::may_have(&relation, part, &scan.filters));
         let files = selected.cloned().collect();
         let left = scan.limit.filter(|_| limited).unwrap_or(usize::MAX);

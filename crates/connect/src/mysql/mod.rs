@@ -14,7 +14,7 @@ use crate::gate;
 use crate::network::NetworkPolicy;
 use crate::rows::Unfit;
 use crate::settings::Settings;
-use crate::source::Relation;
+use crate::source::{Order, Relation};
 use crate::wire::Endpoint;
 use crate::wire::server::{Driver, Out, Work};
 
@@ -62,6 +62,15 @@ fn shown(value: &Value) -> Option<String> {
         Value::Float(number) => Some(number.to_string()),
         Value::Double(number) => Some(number.to_string()),
         other => Some(gate::bounded(other.as_sql(false).trim_matches('\''))),
+    }
+}
+
+/// The number of rows that the server counted.
+fn counted(value: Option<&Value>) -> u64 {
+    match value {
+        Some(Value::Int(count)) => u64::try_from(*count).unwrap_or_default(),
+        Some(Value::UInt(count)) => *count,
+        _ => 0,
     }
 }
 
@@ -122,17 +131,25 @@ impl Driver for Mysql {
         filters.iter().map(|filter| plan.evaluates(filter)).collect()
     }
 
+    fn orders(&self, plan: &Plan, order: &[Order]) -> bool {
+        plan.orders(order)
+    }
+
     async fn read(&self, conn: &mut Conn, work: &Work<Plan>, out: &mut Out) -> Result<(), SourceError> {
         let columns = work.plan.columns_of(&work.schema);
         let schema = work.relation.schema.as_deref().unwrap_or(&self.connector.database);
-        let (query, parameters) =
-            work.plan.query(schema, &work.relation.table, &columns, &work.filters, work.limit);
+        let place = (schema, work.relation.table.as_str());
+        let (query, parameters) = work.plan.query(place, &columns, &work.filters, &work.order, work.limit);
         let parameters = if parameters.is_empty() { Params::Empty } else { Params::Positional(parameters) };
         conn.is_busy = true;
         let rows = connect::rows(&mut conn.conn, &query, parameters).await;
         let mut rows = rows.map_err(|error| self.connector.error(&error))?;
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| self.connector.error(&error))?;
+            if columns.is_empty() {
+                out.end_rows(counted(row.as_ref(0))).await?;
+                continue;
+            }
             for (index, (name, column)) in columns.iter().enumerate() {
                 let cell = column.cell(name, row.as_ref(index).unwrap_or(&Value::NULL), self.unfit)?;
                 out.append(index, cell)?;

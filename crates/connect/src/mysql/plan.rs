@@ -12,7 +12,7 @@ use super::connect::Connector;
 use crate::error::{SourceError, quoted};
 use crate::filter::{Filter, Literal, decimal_text, to_sql};
 use crate::rows::{Cell, Unfit};
-use crate::source::Relation;
+use crate::source::{Order, Relation};
 
 /// Days from 1000-01-01 and to 9999-12-31: the dates that the server promises to know.
 const DATES: std::ops::RangeInclusive<i32> = -354_285..=2_932_896;
@@ -103,17 +103,25 @@ impl Plan {
         exact
     }
 
-    /// The query that reads columns of a relation, and its parameters.
+    /// Whether the server puts rows into this order as they would be here. Of texts and bytes it compares the beginnings.
+    pub(crate) fn orders(&self, order: &[Order]) -> bool {
+        order
+            .iter()
+            .all(|key| self.columns.get(&key.column).is_some_and(|column| column.compare.is_ordered()))
+    }
+
+    /// The query that reads columns of a relation, and its parameters. Rows without columns are counted.
     pub(crate) fn query(
         &self,
-        schema: &str,
-        table: &str,
+        (schema, table): (&str, &str),
         columns: &[(String, PlannedColumn)],
         filters: &[Filter],
+        order: &[Order],
         limit: Option<usize>,
     ) -> (String, Vec<Value>) {
         let list: Vec<&str> = columns.iter().map(|(_, column)| column.expression.as_str()).collect();
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let counted = list.is_empty();
+        let list = if counted { "1".to_owned() } else { list.join(", ") };
         let mut query = format!("SELECT {list} FROM {}.{}", identifier(schema), identifier(table));
         let mut parameters = Vec::new();
         let parts: Vec<String> =
@@ -122,10 +130,36 @@ impl Plan {
             query.push_str(" WHERE ");
             query.push_str(&parts.join(" AND "));
         }
+        if !order.is_empty() {
+            let keys: Vec<String> = order.iter().map(|key| self.ordered(key, table, filters)).collect();
+            query.push_str(" ORDER BY ");
+            query.push_str(&keys.join(", "));
+        }
         if let Some(limit) = limit {
             query.push_str(&format!(" LIMIT {limit}"));
         }
+        if counted {
+            query = format!("SELECT COUNT(*) FROM ({query}) AS `counted`");
+        }
         (query, parameters)
+    }
+
+    fn ordered(&self, key: &Order, table: &str, filters: &[Filter]) -> String {
+        let Some(column) = self.columns.get(&key.column) else { return "NULL".to_owned() };
+        let name = identifier(&key.column);
+        // A name alone would be one of what is selected.
+        let value = if column.expression == name {
+            format!("{}.{name}", identifier(table))
+        } else {
+            column.expression.clone()
+        };
+        let direction = if key.descending { "DESC" } else { "ASC" };
+        // The server has no words for it: its NULLs are smaller than all values.
+        match key.nulls(&self.schema, filters) {
+            Some(true) if key.descending => format!("({value} IS NULL) DESC, {value} {direction}"),
+            Some(false) if !key.descending => format!("({value} IS NULL) ASC, {value} {direction}"),
+            _ => format!("{value} {direction}"),
+        }
     }
 
     fn condition(&self, filter: &Filter, parameters: &mut Vec<Value>) -> String {
@@ -170,6 +204,10 @@ fn moment_text(microseconds: i64) -> String {
 }
 
 impl Compare {
+    fn is_ordered(self) -> bool {
+        matches!(self, Self::Int | Self::UInt | Self::Decimal | Self::Date | Self::Timestamp)
+    }
+
     fn takes(self, literal: &Literal) -> bool {
         match (self, literal) {
             (Self::Int, Literal::Int(_)) | (Self::UInt, Literal::UInt(_)) => true,

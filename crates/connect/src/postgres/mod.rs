@@ -12,7 +12,7 @@ use crate::gate;
 use crate::network::NetworkPolicy;
 use crate::rows::Unfit;
 use crate::settings::Settings;
-use crate::source::Relation;
+use crate::source::{Order, Relation};
 use crate::wire::Endpoint;
 use crate::wire::server::{Driver, Out, Work};
 
@@ -118,6 +118,10 @@ impl Driver for Postgres {
 
     fn applies(&self, plan: &Plan, filters: &[Filter]) -> Vec<bool> {
         filters.iter().map(|filter| plan.evaluates(filter)).collect()
+    }
+
+    fn orders(&self, plan: &Plan, order: &[Order]) -> bool {
+        plan.orders(order)
     }
 
     async fn read(&self, conn: &mut Conn, work: &Work<Plan>, out: &mut Out) -> Result<(), SourceError> {

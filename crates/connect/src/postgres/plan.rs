@@ -14,7 +14,7 @@ use crate::error::{SourceError, quoted};
 use crate::filter::{Filter, Literal, decimal_text, to_sql};
 use crate::registry::SourceType;
 use crate::rows::Unfit;
-use crate::source::Relation;
+use crate::source::{Order, Relation};
 
 /// Digits of a decimal whose column has no precision: half before the point, half after.
 const OPEN_DECIMAL: (u8, i8) = (76, 38);
@@ -35,6 +35,8 @@ pub(crate) struct PlannedColumn {
     /// What is selected.
     expression: String,
     compare: Compare,
+    /// Whether all its values are read as they are: the server's order of them is that of what is read.
+    faithful: bool,
 }
 
 /// What may be compared with it at the server, with the same outcome as here.
@@ -143,16 +145,26 @@ impl Plan {
         exact
     }
 
-    /// The query that reads columns of a relation, and its parameters, all of them text.
+    /// Whether the server puts rows into this order as they would be here.
+    pub(crate) fn orders(&self, order: &[Order]) -> bool {
+        let known = |key: &Order| self.columns.get(&key.column);
+        order
+            .iter()
+            .all(|key| known(key).is_some_and(|column| column.faithful && column.compare.is_ordered()))
+    }
+
+    /// The query that reads columns of a relation, and its parameters, all of them text. Rows without columns are counted.
     pub(crate) fn query(
         &self,
         relation: &Relation,
         columns: &[(String, PlannedColumn)],
         filters: &[Filter],
+        order: &[Order],
         limit: Option<usize>,
     ) -> (String, Vec<String>) {
         let list: Vec<&str> = columns.iter().map(|(_, column)| column.expression.as_str()).collect();
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let counted = list.is_empty();
+        let list = if counted { "1".to_owned() } else { list.join(", ") };
         let schema = relation.schema.as_deref().unwrap_or("public");
         let mut query = format!("SELECT {list} FROM {}.{}", identifier(schema), identifier(&relation.table));
         let mut parameters = Vec::new();
@@ -162,10 +174,36 @@ impl Plan {
             query.push_str(" WHERE ");
             query.push_str(&parts.join(" AND "));
         }
+        if !order.is_empty() {
+            let keys: Vec<String> =
+                order.iter().map(|key| self.ordered(key, &relation.table, filters)).collect();
+            query.push_str(" ORDER BY ");
+            query.push_str(&keys.join(", "));
+        }
         if let Some(limit) = limit {
             query.push_str(&format!(" LIMIT {limit}"));
         }
+        if counted {
+            query = format!("SELECT count(*) FROM ({query}) AS \"counted\"");
+        }
         (query, parameters)
+    }
+
+    fn ordered(&self, key: &Order, table: &str, filters: &[Filter]) -> String {
+        let Some(column) = self.columns.get(&key.column) else { return "NULL".to_owned() };
+        let name = identifier(&key.column);
+        let value = match column.compare {
+            Compare::Text { .. } => format!("{} COLLATE \"C\"", column.expression),
+            // A name alone would be one of what is selected.
+            _ if column.expression == name => format!("{}.{name}", identifier(table)),
+            _ => column.expression.clone(),
+        };
+        let direction = if key.descending { "DESC" } else { "ASC" };
+        match key.nulls(&self.schema, filters) {
+            None => format!("{value} {direction}"),
+            Some(true) => format!("{value} {direction} NULLS FIRST"),
+            Some(false) => format!("{value} {direction} NULLS LAST"),
+        }
     }
 
     fn condition(&self, filter: &Filter, parameters: &mut Vec<String>) -> String {
@@ -206,6 +244,10 @@ impl Plan {
 }
 
 impl Compare {
+    fn is_ordered(self) -> bool {
+        !matches!(self, Self::Nothing | Self::NullOnly | Self::Text { order: false })
+    }
+
     fn takes(self, literal: &Literal, order: bool) -> bool {
         match (self, literal) {
             (Self::Boolean, Literal::Boolean(_))
@@ -281,9 +323,8 @@ impl Found {
                     (true, _) => Compare::NullOnly,
                     (false, _) => Self::unread(unfit),
                 };
-                let column =
-                    PlannedColumn { decode: Decode::Text, expression: format!("{plain}::text"), compare };
-                return (DataType::Utf8, column);
+                let (decode, expression) = (Decode::Text, format!("{plain}::text"));
+                return (DataType::Utf8, PlannedColumn { decode, expression, compare, faithful: true });
             }
         };
         let drops = matches!(compare, Compare::Date | Compare::Timestamp | Compare::TimestampZoned);
@@ -295,7 +336,9 @@ impl Found {
         // Elsewhere what cannot be read as it is becomes NULL on the way, so the server cannot tell what is NULL.
         let hidden = unfit == Unfit::Null && matches!(decode, Decode::Time | Decode::Interval);
         let compare = if hidden { Compare::Nothing } else { compare };
-        (data_type, PlannedColumn { decode, expression, compare })
+        // So does a moment after the last one that there is here.
+        let faithful = unfit == Unfit::Refuse || decode != Decode::Timestamp;
+        (data_type, PlannedColumn { decode, expression, compare, faithful })
     }
 
     /// What may be asked of text that is compared otherwise here, or may be no UTF-8, which is read as NULL then.

@@ -22,13 +22,19 @@ pub(super) async fn read(
     out: &mut Out,
 ) -> Result<(), SourceError> {
     let columns = work.plan.columns_of(&work.schema);
-    let (query, parameters) = work.plan.query(&work.relation, &columns, &work.filters, work.limit);
+    let (query, parameters) =
+        work.plan.query(&work.relation, &columns, &work.filters, &work.order, work.limit);
     let parameters = parameters.iter().map(|text| (text.as_str(), Type::TEXT));
     conn.is_busy = true;
     let rows = conn.client.query_typed_raw(&query, parameters).await;
     let mut rows = Box::pin(rows.map_err(|error| failed(connector, conn, &error))?);
     while let Some(row) = rows.next().await {
         let row = row.map_err(|error| failed(connector, conn, &error))?;
+        if columns.is_empty() {
+            let count: i64 = row.try_get(0).map_err(|error| connector.error(&error))?;
+            out.end_rows(u64::try_from(count).unwrap_or_default()).await?;
+            continue;
+        }
         for (index, (name, column)) in columns.iter().enumerate() {
             let raw: Option<Raw<'_>> = row.try_get(index).map_err(|error| connector.error(&error))?;
             let cell = match &raw {

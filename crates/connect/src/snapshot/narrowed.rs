@@ -80,7 +80,7 @@ impl<F: Fetcher + 'static> Snapshots<F> {
             table: key.1.clone(),
             columns: scan.projection.clone(),
             filters: scan.filters.clone(),
-            limit: scan.limit.filter(|_| scan.filters.is_empty()),
+            limit: scan.limit_of_any().filter(|_| scan.filters.is_empty()),
             known: Arc::clone(&known),
         };
         let told = match self.lines(Job::Asked(asked)).await {

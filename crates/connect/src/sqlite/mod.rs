@@ -24,7 +24,7 @@ use crate::filter::Filter;
 use crate::gate;
 use crate::rows::Batch;
 use crate::settings::Settings;
-use crate::source::{BatchStream, Relation, Scan, Source, Tested};
+use crate::source::{BatchStream, Order, Relation, Scan, Source, Tested};
 
 mod discover;
 mod plan;
@@ -176,6 +176,11 @@ impl Source for Sqlite {
         plans.values().find(|plan| *plan.schema == *schema).is_some_and(|plan| plan.evaluates(filter))
     }
 
+    fn orders(&self, schema: &Schema, order: &[Order]) -> bool {
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.values().find(|plan| *plan.schema == *schema).is_some_and(|plan| plan.orders(order))
+    }
+
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
         let deadline = Instant::now() + self.limit;
         let (connection, stop, plan) = within(self.limit, "Reading the columns", async {
@@ -188,8 +193,11 @@ impl Source for Sqlite {
         let filtered: Vec<bool> = scan.filters.iter().map(|filter| plan.evaluates(filter)).collect();
         let pushed: Vec<_> =
             scan.filters.iter().zip(&filtered).filter(|(_, pushed)| **pushed).map(|(f, _)| f).collect();
-        let limited = scan.limit.is_some() && filtered.iter().all(|pushed| *pushed);
-        let query = plan.query(&scan.relation.table, &columns, &pushed, scan.limit.filter(|_| limited));
+        let limited =
+            scan.limit.is_some() && filtered.iter().all(|pushed| *pushed) && plan.orders(&scan.order);
+        let order = if limited { scan.order.as_slice() } else { &[] };
+        let limit = scan.limit.filter(|_| limited);
+        let query = plan.query(&scan.relation.table, &columns, &pushed, order, limit);
         let (sender, receiver) = mpsc::channel(2);
         let reader = Reader { columns, batch: Batch::new(SchemaRef::clone(&schema))?, limit: self.limit };
         tokio::spawn(reader.run(connection, stop, query, sender, deadline));
@@ -244,6 +252,17 @@ impl Reader {
         let mut rows = query.prepared().fetch(connection);
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| failed(&error))?;
+            if self.columns.is_empty() {
+                let count: i64 = row.try_get(0).map_err(|error| failed(&error))?;
+                let mut left = u64::try_from(count).unwrap_or_default();
+                while left > 0 {
+                    left -= self.batch.end_rows(left);
+                    if left > 0 && sender.send(self.batch.take()).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                continue;
+            }
             for (index, (name, column)) in self.columns.iter().enumerate() {
                 column.append(name, &row, index, &mut self.batch)?;
             }

@@ -11,6 +11,7 @@ use super::failed;
 use crate::error::{SourceError, quoted};
 use crate::filter::{Filter, Literal, to_sql};
 use crate::rows::{Batch, Cell};
+use crate::source::Order;
 
 /// Columns looked at in one query, of which each needs six results of at most 2,000.
 const AT_ONCE: usize = 300;
@@ -138,15 +139,27 @@ impl Plan {
         exact
     }
 
+    /// Whether rows come into this order as they would here. Numbers with a fraction may be zeros with a sign.
+    pub(crate) fn orders(&self, order: &[Order]) -> bool {
+        order.iter().all(|key| match self.columns.get(&key.column) {
+            Some(PlannedColumn::Int | PlannedColumn::Blob) => true,
+            Some(PlannedColumn::Text) => self.utf8,
+            Some(PlannedColumn::Float | PlannedColumn::Mixed) | None => false,
+        })
+    }
+
+    /// The query that reads columns of a relation. Rows without columns are counted.
     pub(crate) fn query(
         &self,
         table: &str,
         columns: &[(String, PlannedColumn)],
         filters: &[&Filter],
+        order: &[Order],
         limit: Option<usize>,
     ) -> Query {
         let list: Vec<String> = columns.iter().map(|(name, _)| identifier(name)).collect();
-        let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
+        let counted = list.is_empty();
+        let list = if counted { "1".to_owned() } else { list.join(", ") };
         let mut text = format!("SELECT {list} FROM main.{}", identifier(table));
         let mut parameters = Vec::new();
         let column = |name: &str, _: bool| match self.columns.get(name) {
@@ -167,10 +180,28 @@ impl Plan {
             text.push_str(" WHERE ");
             text.push_str(&parts.join(" AND "));
         }
+        let keys: Vec<String> = order.iter().map(|key| self.ordered(key, table, filters)).collect();
+        if !keys.is_empty() {
+            text.push_str(" ORDER BY ");
+            text.push_str(&keys.join(", "));
+        }
         if let Some(limit) = limit {
             text.push_str(&format!(" LIMIT {limit}"));
         }
+        if counted {
+            text = format!("SELECT count(*) FROM ({text})");
+        }
         Query { text, parameters }
+    }
+
+    fn ordered(&self, key: &Order, table: &str, filters: &[&Filter]) -> String {
+        let value = format!("{}.{} COLLATE BINARY", identifier(table), identifier(&key.column));
+        let direction = if key.descending { "DESC" } else { "ASC" };
+        match key.nulls(&self.schema, filters.iter().copied()) {
+            None => format!("{value} {direction}"),
+            Some(true) => format!("{value} {direction} NULLS FIRST"),
+            Some(false) => format!("{value} {direction} NULLS LAST"),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::gate;
 use crate::plans::Plans;
 use crate::pool::{Place, Pool};
 use crate::rows::{Batch, Cell};
-use crate::source::{BatchStream, Connections, Relation, Scan, Source, Tested};
+use crate::source::{BatchStream, Connections, Order, Relation, Scan, Source, Tested};
 
 /// How long an idle connection may take to show that it still answers.
 const PING: Duration = Duration::from_secs(2);
@@ -55,6 +55,10 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn schema<'p>(&self, plan: &'p Self::Plan) -> &'p SchemaRef;
     /// Which of several filters are applied, exactly.
     fn applies(&self, plan: &Self::Plan, filters: &[Filter]) -> Vec<bool>;
+    /// Whether the first rows in an order are chosen, exactly.
+    fn orders(&self, _plan: &Self::Plan, _order: &[Order]) -> bool {
+        false
+    }
     /// Reads what is wanted to its end.
     async fn read(
         &self,
@@ -74,6 +78,8 @@ pub(crate) struct Work<P> {
     pub(crate) schema: SchemaRef,
     /// Those that are to be applied.
     pub(crate) filters: Vec<Filter>,
+    /// Which rows come where there is a limit.
+    pub(crate) order: Vec<Order>,
     pub(crate) limit: Option<usize>,
 }
 
@@ -93,6 +99,17 @@ impl Out {
     pub(crate) async fn end_row(&mut self) -> Result<(), SourceError> {
         if self.batch.end_row() {
             self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends so many rows that have no columns: they were counted, and not sent one by one.
+    pub(crate) async fn end_rows(&mut self, mut count: u64) -> Result<(), SourceError> {
+        while count > 0 {
+            count -= self.batch.end_rows(count);
+            if count > 0 {
+                self.flush().await?;
+            }
         }
         Ok(())
     }
@@ -154,9 +171,12 @@ impl<D: Driver> Server<D> {
         let filtered = self.driver.applies(&plan, &scan.filters);
         let pushed = scan.filters.iter().zip(&filtered).filter(|(_, pushed)| **pushed);
         let filters = pushed.map(|(filter, _)| filter.clone()).collect();
-        let limit = scan.limit.filter(|_| filtered.iter().all(|pushed| *pushed));
+        let ordered = scan.order.is_empty() || self.driver.orders(&plan, &scan.order);
+        let limit = scan.limit.filter(|_| ordered && filtered.iter().all(|pushed| *pushed));
+        // Without a limit all rows come, and the engine orders them.
+        let order = if limit.is_some() { scan.order.clone() } else { Vec::new() };
         let relation = scan.relation.clone();
-        let work = Work { plan, relation, schema: Arc::new(schema), filters, limit };
+        let work = Work { plan, relation, schema: Arc::new(schema), filters, order, limit };
         Ok((work, filtered))
     }
 }
@@ -247,6 +267,11 @@ impl<D: Driver> Source for Server<D> {
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
         let plan = self.plans.find(|plan| **self.driver.schema(plan) == *schema);
         plan.is_some_and(|plan| self.driver.applies(&plan, std::slice::from_ref(filter)) == [true])
+    }
+
+    fn orders(&self, schema: &Schema, order: &[Order]) -> bool {
+        let plan = self.plans.find(|plan| **self.driver.schema(plan) == *schema);
+        plan.is_some_and(|plan| self.driver.orders(&plan, order))
     }
 
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {

@@ -197,6 +197,7 @@ async fn columns_filters_and_limits_reach_the_server_as_parameters() {
         relation: Relation::new("d", "t"),
         projection: Some(vec!["id".into()]),
         filters,
+        order: vec![],
         limit: Some(7),
     };
     let stream = source.scan(scan).await.unwrap();

@@ -247,6 +247,7 @@ async fn of_parquet_only_the_columns_asked_for_are_read() {
         relation: relation.clone(),
         projection: Some(vec!["narrow".into(), "day".into()]),
         filters: vec![day],
+        order: vec![],
         limit: None,
     };
     let found = rows(source.scan(scan).await.unwrap()).await.unwrap();
@@ -263,7 +264,7 @@ async fn of_parquet_only_the_columns_asked_for_are_read() {
     assert!(bytes < whole, "{bytes} of {whole}");
     // A limit ends the reading: of the first file only, and not all of it.
     log.lock().unwrap().clear();
-    let scan = Scan { relation, projection: None, filters: vec![], limit: Some(2) };
+    let scan = Scan { relation, projection: None, filters: vec![], order: vec![], limit: Some(2) };
     assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap().len(), 2);
     let bytes: usize = fetched(&log).values().sum();
     assert!(bytes < whole, "{bytes} of {whole}");

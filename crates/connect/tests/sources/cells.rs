@@ -9,7 +9,7 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use futures_util::TryStreamExt;
-use tidegate_connect::{BatchStream, Filter, Relation, Scan, Source, SourceError};
+use tidegate_connect::{BatchStream, Filter, Order, Relation, Scan, Source, SourceError};
 
 /// The cells of every row.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
@@ -37,9 +37,37 @@ pub(crate) async fn select(
     filter: Filter,
 ) -> Result<(Rows, bool), SourceError> {
     let projection = Some(columns.iter().map(|&name| name.to_owned()).collect());
-    let stream = source.scan(Scan { relation, projection, filters: vec![filter], limit: None }).await?;
+    let scan = Scan { relation, projection, filters: vec![filter], order: vec![], limit: None };
+    let stream = source.scan(scan).await?;
     let applied = stream.filtered == [true];
     Ok((rows(stream).await?, applied))
+}
+
+/// The identifiers of the first two rows in an order, as `name desc nulls first`; all, with their number, where a source does not choose.
+pub(crate) async fn first_two(
+    source: &dyn Source,
+    relation: Relation,
+    order: &[&str],
+    filters: Vec<Filter>,
+) -> Result<String, SourceError> {
+    let key = |words: &&str| Order {
+        column: words.split(' ').next().unwrap().to_owned(),
+        descending: words.contains(" desc"),
+        nulls_first: words.ends_with(" nulls first"),
+    };
+    let order: Vec<Order> = order.iter().map(key).collect();
+    let schema = source.schema(&relation).await?;
+    let chooses = source.orders(&schema, &order);
+    let projection = Some(vec!["id".to_owned()]);
+    let stream = source.scan(Scan { relation, projection, filters, order, limit: Some(2) }).await?;
+    assert_eq!(stream.limited, chooses, "what is said is done");
+    let rows = rows(stream).await?;
+    let mut ids: Vec<String> = rows.into_iter().flatten().flatten().collect();
+    if chooses {
+        return Ok(ids.join(", "));
+    }
+    ids.sort();
+    Ok(format!("{} rows", ids.len()))
 }
 
 fn of_batch(batch: &RecordBatch) -> Rows {

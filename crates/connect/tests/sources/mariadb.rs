@@ -10,7 +10,7 @@ use tidegate_connect::{
     ConnectionString, Credentials, ErrorCode, Filter, Literal, Operator, Relation, Scan, TableKind, open,
 };
 
-use crate::cells::{read, row, rows, select};
+use crate::cells::{first_two, read, row, rows, select};
 use crate::servers::{Certificates, Mariadb, here, secret};
 
 fn compare(column: &str, operator: Operator, value: Literal) -> Filter {
@@ -42,6 +42,7 @@ async fn mariadb_is_tested_discovered_and_read() {
     }
     types(&server, &mut admin).await;
     filters(&server, &mut admin).await;
+    first_rows(&server, &mut admin).await;
     discovery(&server, &mut admin).await;
     reads_only(&server, &mut admin).await;
     cancelling(&server, &mut admin).await;
@@ -170,6 +171,7 @@ async fn filters(server: &Mariadb, admin: &mut mysql_async::Conn) {
             values: vec![Literal::Int(4), Literal::Int(9)],
             negated: false,
         }],
+        order: vec![],
         limit: Some(5),
     };
     admin.query_drop("SET GLOBAL log_output = 'TABLE'").await.unwrap();
@@ -181,6 +183,41 @@ async fn filters(server: &Mariadb, admin: &mut mysql_async::Conn) {
     let sent: Option<String> = admin.query_first(logged).await.unwrap();
     assert_eq!(sent.unwrap(), "SELECT `name`, `id` FROM `shop`.`emp` WHERE (`id` IN (4, 9)) LIMIT 5");
     admin.query_drop("SET GLOBAL general_log = 0").await.unwrap();
+}
+
+async fn first_rows(server: &Mariadb, admin: &mut mysql_async::Conn) {
+    for statement in [
+        "CREATE TABLE shop.ranked (id int NOT NULL, name varchar(20), salary decimal(8,2), hired date NOT NULL, rate double, since year)",
+        "INSERT INTO shop.ranked VALUES (1, 'Anna', 100, '2020-01-01', 1, 2001), (2, 'anna', 200.5, '2021-01-01', 2, 1999),
+           (3, 'zoe', NULL, '1969-12-31', 3, NULL), (4, 'Zoë', 50, '2030-01-01', 4, 2010)",
+    ] {
+        admin.query_drop(statement).await.unwrap();
+    }
+    let source = open(server.settings("shop"), &here()).await.unwrap();
+    let relation = || Relation::new("shop", "ranked");
+    for (order, first) in [
+        (&["salary asc"][..], "4, 1"),
+        (&["salary asc nulls first"], "3, 4"),
+        (&["salary desc"], "2, 1"),
+        (&["salary desc nulls first"], "3, 2"),
+        (&["hired asc", "id desc"], "3, 1"),
+        (&["since desc"], "4, 1"),
+        (&["since asc"], "2, 1"),
+        // Its own collation, and of long texts the beginning alone.
+        (&["name asc"], "4 rows"),
+        (&["rate asc"], "4 rows"),
+    ] {
+        assert_eq!(first_two(source.as_ref(), relation(), order, vec![]).await.unwrap(), first, "{order:?}");
+    }
+    let some = Filter::IsNull { column: "salary".into(), negated: true };
+    let found = first_two(source.as_ref(), relation(), &["salary asc"], vec![some.clone()]).await.unwrap();
+    assert_eq!(found, "4, 1");
+    // Rows without columns are counted.
+    for (limit, count) in [(None, 3), (Some(2), 2)] {
+        let (projection, filters) = (Some(vec![]), vec![some.clone()]);
+        let scan = Scan { projection, filters, limit, ..Scan::all(relation()) };
+        assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap(), vec![vec![]; count]);
+    }
 }
 
 async fn discovery(server: &Mariadb, admin: &mut mysql_async::Conn) {

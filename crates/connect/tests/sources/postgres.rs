@@ -6,10 +6,10 @@ use arrow_array::cast::AsArray;
 use futures_util::StreamExt;
 use serde_json::json;
 use tidegate_connect::{
-    ConnectionString, ErrorCode, Filter, Literal, Operator, Relation, Scan, Source, TableKind, open,
+    ConnectionString, ErrorCode, Filter, Literal, Operator, Order, Relation, Scan, Source, TableKind, open,
 };
 
-use crate::cells::{read, row, rows, select};
+use crate::cells::{first_two, read, row, rows, select};
 use crate::servers::{Certificates, Postgres, here, secret};
 
 fn compare(column: &str, operator: Operator, value: Literal) -> Filter {
@@ -147,6 +147,7 @@ async fn filters_and_limits_are_the_servers_work_where_they_mean_the_same() {
         relation: relation(),
         projection: Some(vec!["name".into(), "id".into()]),
         filters: vec![compare("id", Operator::Gt, Literal::Int(1))],
+        order: vec![],
         limit: Some(1),
     };
     let stream = source.scan(scan).await.unwrap();
@@ -161,11 +162,115 @@ async fn filters_and_limits_are_the_servers_work_where_they_mean_the_same() {
         relation: relation(),
         projection: Some(vec![]),
         filters: vec![compare("free", Operator::Eq, text("y"))],
+        order: vec![],
         limit: Some(1),
     };
     let stream = source.scan(scan).await.unwrap();
     assert!(!stream.limited);
     assert_eq!(rows(stream).await.unwrap().len(), 4);
+
+    // Rows without columns are counted, and not sent.
+    let filters = vec![compare("id", Operator::Gt, Literal::Int(1))];
+    for (limit, count, end) in [(None, 3, ""), (Some(2), 2, " LIMIT 2")] {
+        let (projection, filters) = (Some(vec![]), filters.clone());
+        let scan = Scan { projection, filters, limit, ..Scan::all(relation()) };
+        assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap(), vec![vec![]; count]);
+        let sent: String = admin.query_one(last, &[]).await.unwrap().get(0);
+        let inner = format!("SELECT 1 FROM \"public\".\"emp\" WHERE (\"id\" > $1::int8){end}");
+        assert_eq!(sent, format!("SELECT count(*) FROM ({inner}) AS \"counted\""));
+    }
+}
+
+#[tokio::test]
+async fn the_first_rows_are_chosen_by_the_server_where_its_order_is_the_engines() {
+    let server = Postgres::start(&[]);
+    let admin = server.admin("postgres").await;
+    admin
+        .batch_execute(
+            "CREATE COLLATION blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE TYPE size AS ENUM ('small', 'large');
+             CREATE TABLE emp (id int NOT NULL, name text, free text COLLATE blind, salary numeric(8,2), rate float8, hired date NOT NULL,
+               is_new bool, size size NOT NULL, \"1\" timestamptz);
+             INSERT INTO emp VALUES (1, 'anna', 'x', 100, 1, '2020-01-01', true, 'small', '2020-01-01 00:00+00'),
+               (2, 'Zoë', 'X', 200.50, 'NaN', '2021-01-01', false, 'large', '2020-01-01 00:00+01'),
+               (3, NULL, NULL, NULL, NULL, '1999-12-31', NULL, 'small', NULL),
+               (4, 'Bea', 'y', 50, -0.0, '2030-01-01', true, 'large', '2020-01-02 00:00+00')",
+        )
+        .await
+        .unwrap();
+    let source = open(server.settings("postgres"), &here()).await.unwrap();
+    let relation = || Relation::new("public", "emp");
+    for (order, first) in [
+        // By bytes: capitals first, whatever the language of the server.
+        (&["name asc"][..], "4, 2"),
+        (&["name asc nulls first"], "3, 4"),
+        (&["name desc"], "1, 2"),
+        (&["name desc nulls first"], "3, 1"),
+        (&["salary desc"], "2, 1"),
+        (&["salary desc nulls first"], "3, 2"),
+        (&["hired desc"], "4, 2"),
+        (&["hired asc nulls first"], "3, 1"),
+        (&["is_new asc", "id desc"], "2, 4"),
+        (&["is_new desc", "id desc"], "4, 1"),
+        // By its name, and not by its place in the type.
+        (&["size asc", "id asc"], "2, 4"),
+        // No number of a column.
+        (&["1 desc"], "4, 1"),
+        // Where NaN and -0 differ, a collation ignores case, or there is no such column, all come.
+        (&["rate desc"], "4 rows"),
+        (&["free asc"], "4 rows"),
+        (&["id asc", "rate asc"], "4 rows"),
+        (&["absent asc"], "4 rows"),
+    ] {
+        assert_eq!(first_two(source.as_ref(), relation(), order, vec![]).await.unwrap(), first, "{order:?}");
+    }
+    // A condition comes before the choice, or the choice is not made.
+    let some = |column: &str| Filter::IsNull { column: column.to_owned(), negated: true };
+    let older = compare("hired", Operator::Lt, Literal::Date(18_262));
+    let dear = compare("salary", Operator::Gt, Literal::Decimal { unscaled: 6_000, scale: 2 });
+    let (order, filters) = (["salary desc", "id asc"], vec![some("salary"), dear]);
+    assert_eq!(first_two(source.as_ref(), relation(), &order, filters).await.unwrap(), "2, 1");
+    let last = "SELECT query FROM pg_stat_activity WHERE application_name = 'tidegate' ORDER BY query_start DESC LIMIT 1";
+    let sent: String = admin.query_one(last, &[]).await.unwrap().get(0);
+    // Of what is not NULL nothing is said, so that an index serves.
+    assert_eq!(
+        sent,
+        "SELECT \"id\" FROM \"public\".\"emp\" WHERE (\"salary\" IS NOT NULL) AND (\"salary\" > $1::numeric) \
+         ORDER BY \"emp\".\"salary\" DESC, \"emp\".\"id\" ASC LIMIT 2"
+    );
+    let found = first_two(source.as_ref(), relation(), &["name desc"], vec![older]).await.unwrap();
+    assert_eq!(found, "3", "one was hired before");
+    let scan = Scan {
+        projection: Some(vec!["id".into()]),
+        filters: vec![compare("free", Operator::Eq, Literal::Utf8("y".into()))],
+        order: vec![Order { column: "id".into(), descending: false, nulls_first: false }],
+        limit: Some(1),
+        ..Scan::all(relation())
+    };
+    let stream = source.scan(scan).await.unwrap();
+    assert!(!stream.limited);
+    assert_eq!(rows(stream).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_moment_that_is_read_as_null_is_not_among_the_last() {
+    let server = Postgres::start(&[]);
+    let admin = server.admin("postgres").await;
+    admin
+        .batch_execute(
+            "CREATE TABLE seen (id int, at timestamp, day date); INSERT INTO seen VALUES (1, '2024-01-01', 'infinity'),
+               (2, '294276-12-31 23:59:59', '2024-01-01'), (3, 'infinity', '2024-01-02')",
+        )
+        .await
+        .unwrap();
+    let mut settings = server.settings("postgres");
+    settings.metadata.insert("unfit_values".into(), json!("null"));
+    let source = open(settings, &here()).await.unwrap();
+    let relation = || Relation::new("public", "seen");
+    for (order, first) in [(["at desc"], "3 rows"), (["day desc"], "3, 2"), (["day asc nulls first"], "1, 2")]
+    {
+        assert_eq!(first_two(source.as_ref(), relation(), &order, vec![]).await.unwrap(), first, "{order:?}");
+    }
 }
 
 #[tokio::test]

@@ -225,6 +225,7 @@ async fn columns_filters_and_limits_reach_the_warehouse_as_values_apart() {
         relation: table("T"),
         projection: Some(vec!["ID".into()]),
         filters: vec![name.clone(), moment],
+        order: vec![],
         limit: Some(2),
     };
     let stream = source.scan(scan).await.unwrap();

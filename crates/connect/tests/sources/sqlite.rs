@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tidegate_connect::{
-    ErrorCode, FileContent, FileSource, Filter, Literal, Operator, Relation, Scan, Settings, SourceType, open,
+    ErrorCode, FileContent, FileSource, Filter, Literal, Operator, Order, Relation, Scan, Settings,
+    SourceType, open,
 };
 
-use crate::cells::{read, row, rows, select};
+use crate::cells::{first_two, read, row, rows, select};
 use crate::servers::here;
 
 async fn made(path: &Path, script: &str) -> Settings {
@@ -82,6 +84,72 @@ async fn filters_mean_what_they_mean_here() {
     }
     let scan = Scan { limit: Some(2), projection: Some(vec![]), ..Scan::all(Relation::new("main", "t")) };
     assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap(), vec![vec![]; 2]);
+}
+
+#[tokio::test]
+async fn the_first_rows_are_chosen_where_the_order_is_the_engines() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "CREATE TABLE t (id INT, name TEXT COLLATE NOCASE, loose, real REAL, \"1\" INT);
+         INSERT INTO t VALUES (1, 'anna', 1, 0.5, 7), (2, 'Zoe', '1', -0.0, 8), (3, NULL, 2, 0.0, NULL), (4, 'Bea', 3, NULL, 9)";
+    let source = open(made(&dir.path().join("a"), script).await, &here()).await.unwrap();
+    let relation = || Relation::new("main", "t");
+    for (order, first) in [
+        // By bytes, whatever the column says.
+        (&["name asc"][..], "4, 2"),
+        (&["name asc nulls first"], "3, 4"),
+        (&["name desc"], "1, 2"),
+        (&["name desc nulls first"], "3, 1"),
+        (&["1 desc", "id asc"], "4, 2"),
+        (&["1 asc"], "1, 2"),
+        // Integers and texts in one column; zeros with and without a sign.
+        (&["loose asc"], "4 rows"),
+        (&["real asc"], "4 rows"),
+        (&["absent asc"], "4 rows"),
+    ] {
+        assert_eq!(first_two(source.as_ref(), relation(), order, vec![]).await.unwrap(), first, "{order:?}");
+    }
+    let above = Filter::Compare { column: "id".into(), operator: Operator::Gt, value: Literal::Int(1) };
+    let found = first_two(source.as_ref(), relation(), &["name desc"], vec![above.clone()]).await.unwrap();
+    assert_eq!(found, "2, 4");
+    let loose =
+        Filter::Compare { column: "loose".into(), operator: Operator::Eq, value: Literal::Utf8("1".into()) };
+    let scan = Scan {
+        filters: vec![above, loose],
+        order: vec![Order { column: "id".into(), descending: true, nulls_first: false }],
+        limit: Some(1),
+        ..Scan::all(relation())
+    };
+    let stream = source.scan(scan).await.unwrap();
+    assert_eq!((stream.filtered.as_slice(), stream.limited), (&[true, false][..], false));
+    assert_eq!(rows(stream).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn rows_without_columns_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "CREATE TABLE t (id INTEGER PRIMARY KEY);
+         INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n";
+    let source = open(made(&dir.path().join("a"), script).await, &here()).await.unwrap();
+    let none = |filters: Vec<Filter>, limit: Option<usize>| Scan {
+        projection: Some(vec![]),
+        filters,
+        limit,
+        ..Scan::all(Relation::new("main", "t"))
+    };
+    let above =
+        |id: i64| Filter::Compare { column: "id".into(), operator: Operator::Gt, value: Literal::Int(id) };
+    for (scan, count) in [
+        (none(vec![], None), 20_000),
+        (none(vec![], Some(9_000)), 9_000),
+        (none(vec![above(3_616)], None), 16_384),
+        (none(vec![above(20_000)], None), 0),
+        (none(vec![above(19_999)], Some(5)), 1),
+    ] {
+        let batches: Vec<_> = source.scan(scan).await.unwrap().collect().await;
+        let sizes: Vec<usize> = batches.into_iter().map(|batch| batch.unwrap().num_rows()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), count);
+        assert!(sizes.iter().all(|size| (1..=8_192).contains(size)), "{sizes:?}");
+    }
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ fn statements(log: &Log, member: &str) -> Vec<String> {
 
 fn read_of(columns: &[&str], relation: Relation) -> Scan {
     let projection = Some(columns.iter().map(|&name| name.to_owned()).collect());
-    Scan { relation, projection, filters: vec![], limit: None }
+    Scan { relation, projection, filters: vec![], order: vec![], limit: None }
 }
 
 #[tokio::test]
@@ -190,6 +190,7 @@ async fn oracle_is_read_in_ordered_windows_with_filters_and_limits() {
             eq("HIRED", Literal::Timestamp(0)),
             eq("PAY", Literal::Decimal { unscaled: -150, scale: 2 }),
         ],
+        order: vec![],
         limit: Some(3),
     };
     let stream = source.scan(scan).await.unwrap();

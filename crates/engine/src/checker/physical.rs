@@ -15,6 +15,7 @@ use super::{Expected, refused};
 use crate::barrier::SecureBarrierExec;
 use crate::error::QueryError;
 use crate::governance;
+use crate::source::ConnectedExec;
 use crate::table::GovernedTable;
 
 /// Nodes with children that only compute.
@@ -105,7 +106,23 @@ fn check_barrier(barrier: &SecureBarrierExec, expected: &Expected) -> Result<(),
     let table =
         expected.tables.get(barrier.seal().relation).ok_or_else(|| refused("a barrier of no relation"))?;
     check_columns(barrier, table)?;
+    check_first(barrier, table)?;
     check_rows(barrier, table)
+}
+
+/// A source that stops early has applied the policy's filter before, and chooses by values that the person sees.
+fn check_first(barrier: &SecureBarrierExec, table: &GovernedTable) -> Result<(), QueryError> {
+    let Some(source) = barrier.leaf().downcast_ref::<ConnectedExec>() else { return Ok(()) };
+    let (scan, resolved) = (source.scan(), &table.governed.resolved);
+    let is_hidden = |name: &String| resolved.masks.contains_key(name) || resolved.hidden.contains_key(name);
+    if scan.order.iter().any(|key| is_hidden(&key.column)) {
+        return Err(refused("rows that are chosen by what is hidden"));
+    }
+    let is_filtered = source.is_exact() && !scan.filters.is_empty();
+    if scan.limit.is_some() && resolved.filter.is_some() && !is_filtered {
+        return Err(refused("a limit before the filter"));
+    }
+    Ok(())
 }
 
 /// Each column that leaves is visible, of its own place, and under its mask.

@@ -19,12 +19,15 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tidegate_connect::{ErrorCode, Filter, Relation, Scan, Source, SourceError};
+use tidegate_connect::{ErrorCode, Filter, Order, Relation, Scan, Source, SourceError};
 
 use super::pushed::shapes;
 use super::{Pushed, Rows, Wanted, names};
 use crate::error::QueryError;
 use crate::leakproof::to_filter;
+
+/// Rows that a source chooses as the first ones at most. It sorts what it has no index for, on its own disk if they are many.
+const MOST_FIRST: usize = 10_000;
 
 /// A relation of an open data source.
 #[derive(Clone)]
@@ -64,6 +67,17 @@ impl Connected {
         all.filter(|filter| self.source.evaluates(&self.schema, filter)).collect()
     }
 
+    /// Whether the source applies all conditions as the engine would, so that none of its rows is taken away above.
+    fn applies_all(&self, wanted: &Wanted<'_>) -> bool {
+        let mut all = wanted.conditions.iter().map(to_filter);
+        all.all(|filter| filter.is_some_and(|filter| self.source.evaluates(&self.schema, &filter)))
+    }
+
+    /// Rows after which the source may stop.
+    fn limit(&self, wanted: &Wanted<'_>) -> Option<usize> {
+        wanted.limit.or_else(|| wanted.first.filter(|_| self.applies_all(wanted)))
+    }
+
     /// The conditions that the source is told: all of them if it leaves out what has no row for which they hold.
     fn told(&self, wanted: &Wanted<'_>) -> Vec<Filter> {
         match self.source.skips() {
@@ -94,35 +108,59 @@ impl Rows for Connected {
 
     fn pushed(&self, wanted: &Wanted<'_>) -> Pushed {
         let filters = shapes(&self.filters(wanted));
-        Pushed { columns: names(&self.schema, &wanted.columns), filters, limit: wanted.limit }
+        let (columns, limit) = (names(&self.schema, &wanted.columns), self.limit(wanted));
+        Pushed { columns, filters, order: Vec::new(), limit }
     }
 
     async fn scan(&self, wanted: Wanted<'_>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let filters = self.told(&wanted);
         let schema = Arc::new(self.schema.project(&wanted.columns)?);
         let names = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let scan =
-            Scan { relation: self.relation.clone(), projection: Some(names), filters, limit: wanted.limit };
-        Ok(Arc::new(ConnectedExec::new(Arc::clone(&self.source), scan, schema)))
+        let (relation, limit) = (self.relation.clone(), self.limit(&wanted));
+        let scan = Scan { relation, projection: Some(names), filters, order: Vec::new(), limit };
+        Ok(Arc::new(ConnectedExec::new(self.clone(), scan, self.applies_all(&wanted), schema)))
     }
 }
 
 /// Reads a relation of a data source, in one stream.
 pub(crate) struct ConnectedExec {
-    source: Arc<dyn Source>,
+    rows: Connected,
     scan: Scan,
+    /// Whether no row that comes is taken away above.
+    is_exact: bool,
     properties: Arc<PlanProperties>,
 }
 
 impl ConnectedExec {
-    fn new(source: Arc<dyn Source>, scan: Scan, schema: SchemaRef) -> Self {
+    fn new(rows: Connected, scan: Scan, is_exact: bool, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Self { source, scan, properties: Arc::new(properties) }
+        Self { rows, scan, is_exact, properties: Arc::new(properties) }
+    }
+
+    /// The same, of no more than the first rows in an order. None where the source cannot choose them as the engine would.
+    pub(crate) fn first(&self, order: &[Order], rows: usize) -> Option<Self> {
+        let is_known = || self.rows.source.orders(&self.rows.schema, order);
+        if !self.is_exact || self.scan.limit.is_some() || rows > MOST_FIRST || !is_known() {
+            return None;
+        }
+        let scan = Scan { order: order.to_vec(), limit: Some(rows), ..self.scan.clone() };
+        let (rows, properties) = (self.rows.clone(), Arc::clone(&self.properties));
+        Some(Self { rows, scan, is_exact: self.is_exact, properties })
+    }
+
+    /// What the source is asked for.
+    pub(crate) fn scan(&self) -> &Scan {
+        &self.scan
+    }
+
+    /// Whether it applies all conditions that it was made with, the policy's among them.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.is_exact
     }
 }
 
@@ -174,7 +212,7 @@ impl ExecutionPlan for ConnectedExec {
         if partition != 0 {
             return internal_err!("a data source is read in one stream");
         }
-        let (source, scan, schema) = (Arc::clone(&self.source), self.scan.clone(), self.schema());
+        let (source, scan, schema) = (Arc::clone(&self.rows.source), self.scan.clone(), self.schema());
         let shape = Arc::clone(&schema);
         let rows = stream::once(async move {
             let rows = source.scan(scan).await.map_err(|error| unavailable(&error))?;

@@ -20,6 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tidegate_connect::{Relation, Source};
 
 pub use connected::Connected;
+pub(crate) use connected::ConnectedExec;
 pub use memory::InMemory;
 pub use parquet::ParquetRows;
 pub use pushed::Pushed;
@@ -54,6 +55,8 @@ pub struct Wanted<'w> {
     pub conditions: &'w [Expr],
     /// Rows wanted at most, where nothing above takes rows away.
     pub limit: Option<usize>,
+    /// Rows wanted at most of those for which all conditions hold: for a source that applies them all.
+    pub first: Option<usize>,
     /// Streams wanted.
     pub partitions: usize,
     /// Columns, sorted, of whose values the optimizer may know as much as the source does, and of the number of rows; none where a

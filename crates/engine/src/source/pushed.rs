@@ -1,8 +1,8 @@
 //! What a source was asked for, for those who manage policies: columns, conditions without their values, a limit.
 
-use tidegate_connect::Filter;
+use tidegate_connect::{Filter, Order};
 
-/// Conditions of one reading that are told at most: a statement may have thousands, and what is told is kept.
+/// Conditions, and columns of an order, of one reading that are told at most: a statement may have thousands, and what is told is kept.
 const MOST_FILTERS: usize = 20;
 /// Bytes of a condition that are told at most.
 const MOST_TEXT: usize = 500;
@@ -14,8 +14,19 @@ pub struct Pushed {
     pub columns: Vec<String>,
     /// Conditions that it applies, of policies and of the query. Values are left out: they are in the policy and in the statement.
     pub filters: Vec<String>,
+    /// The order whose first rows it sends, as `total desc`; any rows, if there is none.
+    pub order: Vec<String>,
     /// The number of rows after which it stops.
     pub limit: Option<usize>,
+}
+
+impl Pushed {
+    /// Notes that the first rows in an order are all that is sent.
+    pub(crate) fn first(&mut self, order: &[Order], rows: usize) {
+        let word = |key: &Order| format!("{} {}", key.column, if key.descending { "desc" } else { "asc" });
+        self.order = order.iter().take(MOST_FILTERS).map(word).collect();
+        self.limit = Some(rows);
+    }
 }
 
 /// The first of some conditions, without their values.

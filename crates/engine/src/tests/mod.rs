@@ -3,6 +3,7 @@
 mod attacks;
 mod differential;
 mod errors;
+mod first;
 mod fixture;
 mod further;
 mod joins;

@@ -85,6 +85,7 @@ enum Place {
     Memory,
     Dictionary,
     Parquet,
+    Sqlite,
 }
 
 impl Place {
@@ -93,6 +94,7 @@ impl Place {
             Self::Memory => fixture::memory(),
             Self::Dictionary => fixture::dictionary(),
             Self::Parquet => fixture::parquet(true).await,
+            Self::Sqlite => fixture::sqlite().await,
         }
     }
 }
@@ -146,6 +148,8 @@ attack_of_each! {
     // A guess at the raw number of a row whose mask is known: the row is there only if the guess is right.
     DynamicUnmasked besides Checker, checked false, Eu in Parquet:
         "select e.id from (values ('*******7003'), ('103-13-7004')) v(n) join emp e on e.ssn = v.n";
+    // Who earns most is told, where nobody may see what they earn.
+    OrderUnmasked besides Checker, checked true, Eu in Sqlite: "select id from emp order by salary desc, id limit 3";
     Statistics besides Checker, checked false, Eu in Memory: "select count(*) from emp";
     // A dictionary is cast as a whole, with the words of hidden rows.
     OwnValues besides Checker, checked false, Eu in Dictionary: "select id from emp where cast(note as int) > 0";

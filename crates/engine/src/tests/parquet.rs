@@ -262,7 +262,7 @@ async fn administrators_see_what_was_left_to_a_file() {
 
 fn wanted(columns: Vec<usize>, told: Option<Vec<usize>>) -> Wanted<'static> {
     let memory = Arc::new(UnboundedMemoryPool::default());
-    Wanted { columns, conditions: &[], limit: None, partitions: 4, told, memory }
+    Wanted { columns, conditions: &[], limit: None, first: None, partitions: 4, told, memory }
 }
 
 #[tokio::test]

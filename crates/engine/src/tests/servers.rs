@@ -1,5 +1,6 @@
 //! The attacks on relations in PostgreSQL and MariaDB, and what the servers' own logs say they were asked: the policy's filter and
-//! comparisons of unmasked columns with values, and nothing else. A server is started once for all of it, for that takes seconds.
+//! comparisons of unmasked columns with values, behind the policy the first rows by unmasked columns, and nothing else. A server is started
+//! once for all of it, for that takes seconds.
 
 #[path = "../../../connect/tests/sources/databases.rs"]
 #[expect(clippy::disallowed_methods, reason = "these tests start the servers they ask")]
@@ -15,7 +16,7 @@ use mysql_async::prelude::Queryable;
 use super::attacks::{self, ATTACKS, STRUCTURES};
 use super::fixture::{self, Caller, Employee, Fixture};
 use super::further::{self, FURTHER};
-use super::{Engine, Options, ask, engine, leaks, options, plain, refused, text};
+use super::{Engine, Options, ask, engine, leaks, options, plain, refused, rows, text};
 use crate::Code;
 use crate::mutation::Protection;
 use databases::{Mariadb, Postgres, here};
@@ -145,11 +146,17 @@ const WORDS: &[&str] = &[
     "utf8mb4", "as", "binary",
 ];
 
-/// Something in a statement's condition that is none of: an unmasked column, a value, a comparison, AND, OR, NOT.
+/// Words of the choice of the first rows, which is made of those for which the policy holds.
+const FIRST: &[&str] = &["order", "by", "asc", "desc", "nulls", "first", "last", "limit"];
+
+/// Something in a statement's condition that is none of: an unmasked column, a value, a comparison, AND, OR, NOT; behind the policy, the
+/// first rows by unmasked columns.
 fn too_much(statement: &str) -> Option<String> {
     let Some((_, condition)) = statement.split_once(" WHERE ") else {
-        return statement.contains(" LIMIT ").then(|| "LIMIT".to_owned());
+        let words = ["ORDER BY", "LIMIT"].into_iter();
+        return words.map(str::to_owned).find(|word| statement.contains(&format!(" {word} ")));
     };
+    let may_choose = has_policy(statement);
     let mut rest = condition.chars().peekable();
     while let Some(sign) = rest.next() {
         match sign {
@@ -166,7 +173,10 @@ fn too_much(statement: &str) -> Option<String> {
                     word.push(next);
                 }
                 // Names are quoted. What begins so says the character set of a text.
-                if letter != '_' && !WORDS.contains(&word.to_lowercase().as_str()) {
+                let known = word.to_lowercase();
+                let is_known =
+                    WORDS.contains(&known.as_str()) || may_choose && FIRST.contains(&known.as_str());
+                if letter != '_' && !is_known {
                     return Some(word);
                 }
             }
@@ -200,6 +210,10 @@ fn a_statement_that_says_too_much_is_noticed() {
         "SELECT \"id\" FROM \"public\".\"emp\" WHERE (\"note\" COLLATE \"C\" > $1) AND (\"id\" > $2::int8)",
         "SELECT `id` FROM `hr`.`emp` WHERE (CAST(CONVERT(`note` USING utf8mb4) AS BINARY) = CAST('a\\'b''c / d' AS BINARY)) \
          AND (NOT (`id` BETWEEN -1 AND 5))",
+        "SELECT \"id\" FROM \"public\".\"emp\" WHERE (\"region\" = $1) AND (\"id\" > $2::int8) \
+         ORDER BY \"note\" COLLATE \"C\" DESC NULLS LAST, \"emp\".\"id\" ASC LIMIT 5",
+        "SELECT `id` FROM `hr`.`emp` WHERE (CAST(CONVERT(`region` USING utf8mb4) AS BINARY) = CAST('EU' AS BINARY)) \
+         ORDER BY (`emp`.`id` IS NULL) ASC, `emp`.`id` ASC LIMIT 5",
     ] {
         assert_eq!(too_much(statement), None, "{statement}");
     }
@@ -214,6 +228,9 @@ fn a_statement_that_says_too_much_is_noticed() {
         ("(\"id\" + 2 > 0)", "+"),
         ("(upper(\"dept\") = $1)", "upper"),
         ("(\"id\" > 2) LIMIT 5", "LIMIT"),
+        ("(\"id\" > 2) ORDER BY \"emp\".\"id\" ASC LIMIT 5", "ORDER"),
+        ("(\"region\" = $1) ORDER BY \"emp\".\"salary\" DESC LIMIT 5", "salary"),
+        ("(\"region\" = $1) ORDER BY length(\"note\") DESC LIMIT 5", "length"),
     ] {
         let statement = format!("SELECT \"id\" FROM \"public\".\"emp\" WHERE {condition}");
         assert_eq!(too_much(&statement).as_deref(), Some(much), "{statement}");
@@ -253,19 +270,22 @@ async fn attacked(mut server: Server, fixture: Fixture) {
     attacks::shows_everything_without_a_policy(&engine, &fixture).await;
     refused::has_no_hidden_column(&engine, &fixture).await;
     notices_what_crosses(&mut server, &fixture).await;
+    is_asked_for_the_first_rows(&engine, &mut server, &fixture).await;
     shows_no_words_of_the_server(&engine, &mut server, &fixture).await;
 }
 
 /// Without a protection the log shows what must not cross: the test above can fail.
 async fn notices_what_crosses(server: &mut Server, fixture: &Fixture) {
-    for (gone, sql, much) in [
-        (Protection::UnmaskedOnly, "select id from emp where ssn = '101-11-7001'", "ssn"),
-        (Protection::LimitAboveFilter, "select id from emp limit 5", "LIMIT"),
+    for (gone, caller, sql, much) in [
+        (Protection::UnmaskedOnly, Caller::Eu, "select id from emp where ssn = '101-11-7001'", "ssn"),
+        // Neither server evaluates this policy.
+        (Protection::LimitAboveFilter, Caller::Like, "select id from emp limit 5", "LIMIT"),
+        (Protection::OrderUnmasked, Caller::Eu, "select id from emp order by salary limit 5", "salary"),
     ] {
         let mutations = Arc::new(vec![gone, Protection::Checker]);
         let engine = Engine::new(Options { mutations, ..options() });
         server.statements().await;
-        let answer = ask(&engine, fixture, Caller::Eu, sql).await;
+        let answer = ask(&engine, fixture, caller, sql).await;
         assert!(answer.is_ok(), "{gone:?}: {}", text(&answer));
         let sent = server.statements().await;
         let mut found: Vec<_> = sent.iter().filter_map(|statement| too_much(statement)).collect();
@@ -273,6 +293,25 @@ async fn notices_what_crosses(server: &mut Server, fixture: &Fixture) {
         found.dedup();
         assert_eq!(found, [much], "{gone:?}: {sent:?}");
     }
+}
+
+/// With the policy before, or without one, the server chooses; by what is masked, the engine does.
+async fn is_asked_for_the_first_rows(engine: &Engine, server: &mut Server, fixture: &Fixture) {
+    let sql = "select id, dept from emp order by id desc limit 3";
+    for (caller, first) in [(Caller::Eu, ["15", "13", "11"]), (Caller::Everybody, ["18", "17", "16"])] {
+        server.statements().await;
+        let answer = rows(&ask(engine, fixture, caller, sql).await.unwrap(), false);
+        assert_eq!(answer.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), first, "{caller:?}");
+        let sent = server.statements().await;
+        let chosen = sent.iter().filter(|statement| statement.ends_with(" LIMIT 3"));
+        assert!(chosen.count() > 0, "{caller:?}: {sent:?}");
+    }
+    server.statements().await;
+    let masked = "select id from emp order by salary desc, id limit 3";
+    let answer = rows(&ask(engine, fixture, Caller::Eu, masked).await.unwrap(), false);
+    assert_eq!(answer, [["1"], ["3"], ["5"]]);
+    let sent = server.statements().await;
+    assert!(sent.iter().all(|statement| !statement.contains(" ORDER BY ")), "{sent:?}");
 }
 
 /// A query that fails at the server is answered with a code.

@@ -321,7 +321,7 @@ impl<W: Warehouse> Source for Sql<W> {
             .filter(|(_, exact)| **exact)
             .map(|(filter, _)| filter)
             .collect();
-        let limited = scan.limit.is_some() && filtered.iter().all(|exact| *exact);
+        let limited = scan.limit_of_any().is_some() && filtered.iter().all(|exact| *exact);
         let mut statement = self.statement(&plan, &projected, &scan, &pushed);
         statement.limit = scan.limit.filter(|_| limited);
         let left = statement.limit.unwrap_or(usize::MAX);

@@ -121,7 +121,7 @@ async fn sent(
 ) -> Rows {
     let projection = columns.map(|columns| columns.iter().map(|&name| name.to_owned()).collect());
     let told = filters.len();
-    let scan = Scan { relation: relation.clone(), projection, filters, limit: None };
+    let scan = Scan { relation: relation.clone(), projection, filters, order: vec![], limit: None };
     let stream = source.scan(scan).await.unwrap();
     assert_eq!(stream.filtered, vec![false; told], "the engine filters");
     rows(stream).await.unwrap()

@@ -57,7 +57,8 @@ async fn narrowed(
     column: &str,
     filters: Vec<Filter>,
 ) -> (Vec<bool>, bool) {
-    let scan = Scan { relation, projection: Some(vec![column.to_owned()]), filters, limit: Some(7) };
+    let projection = Some(vec![column.to_owned()]);
+    let scan = Scan { relation, projection, filters, order: vec![], limit: Some(7) };
     let stream = source.scan(scan).await.unwrap();
     let applied = (stream.filtered.clone(), stream.limited);
     rows(stream).await.unwrap();

@@ -325,6 +325,17 @@ on_both_engines! {
                 assert!(!shown.text.contains(word), "{path}: {}", shown.text);
             }
         }
+        // The server chooses the first rows of those that the policy leaves.
+        let data = run(&app, &vera, source, "select note from emp order by id desc limit 1").await;
+        assert_eq!(data["result_preview"], json!([{ "note": "fine" }]), "{data}");
+        let reading = eventually("the record of the second query", async || {
+            let found = get(&app, &ada, &path).await;
+            let items = found.assert_status(200).field("data.items").as_array()?;
+            let mut readings = items.iter().map(|item| &item["metadata"]["pushed_down"][0]);
+            readings.find(|reading| reading["limit"] == 1).cloned()
+        })
+        .await;
+        assert_eq!(reading["order"], json!(["id desc"]), "{reading}");
     }
 
     async fn a_query_without_a_workspace_runs_in_the_callers_own(engine: Engine) {
