@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use tidegate_database::{
-    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_one, fetch_optional, fetch_rows, prune,
-    rows,
+    MOST_ROWS, Result, StoreError, Unit, execute, fetch_one, fetch_optional, fetch_rows, prune, put_off,
+    put_off_rows, rows,
 };
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, LimitStatus};
@@ -102,7 +102,7 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn fail(&mut self, bucket: &[u8], limit: Limit, now: Timestamp) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "insert into rate_limit_buckets (bucket, count, resets_at) values ($1, 1, $3)
              on conflict (bucket) do update set
@@ -111,8 +111,7 @@ impl Limits<'_> {
             bucket,
             now.micros(),
             now.plus(limit.window).micros(),
-        )?;
-        Ok(())
+        )
     }
 
     /// The status that one more attempt would have in a bucket; none where nothing is counted.
@@ -141,11 +140,11 @@ impl Limits<'_> {
         sorted.sort_unstable();
         sorted.dedup();
         for some in sorted.chunks(MOST_ROWS) {
-            execute_rows!(
+            put_off_rows!(
                 self.0,
                 // An update of several rows locks them in whatever order it finds them; an insert in the order of its values. Where
                 // there is nothing to take back it leaves a row of a window that is over.
-                rows(
+                &rows(
                     "insert into rate_limit_buckets (bucket, count, resets_at) values",
                     0,
                     3,
@@ -179,8 +178,7 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn clear(&mut self, bucket: &[u8]) -> Result<()> {
-        execute!(self.0, "delete from rate_limit_buckets where bucket = $1", bucket)?;
-        Ok(())
+        put_off!(self.0, "delete from rate_limit_buckets where bucket = $1", bucket)
     }
 
     /// Removes buckets whose window is over; answers how many.
