@@ -149,9 +149,9 @@ impl Identity {
             handle_hash: None,
             continuation: &Continuation::default(),
         };
-        work.challenge_factor(challenge, Some(&recipient)).await?;
         let metadata = json!({ "method": kind.as_str() });
         work.audit(Action::FactorCodeSent, work.grant.subject(), metadata).await?;
+        work.challenge_factor(challenge, Some(&recipient)).await?;
         Ok(work.commit().await?)
     }
 

@@ -415,9 +415,9 @@ impl Identity {
             handle_hash: Some(next_hash.as_bytes()),
             continuation: &continuation,
         };
-        work.challenge_factor(next, recipient.as_ref()).await?;
         work.audit(Action::FactorCodeSent, account.id, json!({ "method": claim.kind.as_str() })).await?;
         work.kernel().keep_answer(&action, &token.expose()).await?;
+        work.challenge_factor(next, recipient.as_ref()).await?;
         work.commit().await?;
         Ok(Secret::new(token.expose()))
     }
