@@ -4,8 +4,8 @@ use tidegate_database::Unit;
 use tidegate_domain::limit::{Exceeded, Limit};
 
 use crate::fault::Fault;
-use crate::node::counting::Taken;
-use crate::tables::limits::Bucket;
+use crate::node::counting::ProvisionalCount;
+use crate::tables::limits::BucketName;
 use crate::throttle::Counted;
 use crate::{Call, Kernel, KernelTables};
 
@@ -34,9 +34,9 @@ impl Kernel {
 /// guesses within the limit. Whatever does not turn out to be a failure is taken back, also an attempt that was given up
 /// half-way, or refused because there was too much to do.
 pub struct Reserved {
-    taken: Taken,
+    taken: ProvisionalCount,
     /// Counted in the unit that acts: gone with it where it is not committed.
-    in_unit: Vec<Bucket>,
+    in_unit: Vec<BucketName>,
 }
 
 impl Reserved {

@@ -10,7 +10,7 @@ pub use crate::counted::Counted;
 use crate::counted::Scope;
 use crate::counted_client::CountedClient;
 use crate::fault::Fault;
-use crate::node::counting::{Standing, Taken};
+use crate::node::counting::{Judged, ProvisionalCount};
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::tables::limits::Attempts;
 use crate::{Call, Kernel, KernelTables, Work, noted};
@@ -84,9 +84,9 @@ impl Kernel {
         &self,
         call: &Call,
         attempts: &[(Counted<'_>, Limit)],
-    ) -> Result<Result<Taken, Exceeded>, Fault> {
+    ) -> Result<Result<ProvisionalCount, Exceeded>, Fault> {
         let (now, buckets) = (self.now(), self.attempts(call, attempts));
-        let Standing { statuses, taken } = self.counting.count(buckets.concat(), now).await?;
+        let Judged { statuses, taken } = self.counting.count(buckets.concat(), now).await?;
         let Some(((counted, _), exceeded)) = first_exceeded(attempts, &exceeded_of(&buckets, statuses, now))
         else {
             return Ok(Ok(taken));

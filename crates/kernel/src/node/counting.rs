@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::KernelTables;
 use crate::node::together::Together;
-use crate::tables::limits::{Attempts, Bucket, Counts};
+use crate::tables::limits::{Attempts, BucketName, Counts};
 
 /// A bucket that was counted is none.
 const UNREADABLE: StoreError = StoreError::Unreadable("rate_limit_buckets.count");
@@ -24,28 +24,28 @@ const UNREADABLE: StoreError = StoreError::Unreadable("rate_limit_buckets.count"
 #[derive(Clone)]
 pub(crate) struct Counting {
     store: Store,
-    counts: Arc<Together<Asked, Standing>>,
-    refunds: Arc<Together<Vec<Bucket>, ()>>,
+    counts: Arc<Together<AskedCount, Judged>>,
+    refunds: Arc<Together<Vec<BucketName>, ()>>,
 }
 
 /// Attempts of one request, all of which are counted or none.
-struct Asked {
+struct AskedCount {
     attempts: Vec<Attempts>,
     now: Timestamp,
 }
 
 /// What became of them.
-pub(crate) struct Standing {
+pub(crate) struct Judged {
     /// In their order. Where one exceeds its limit, none is counted.
     pub(crate) statuses: Vec<LimitStatus>,
     /// What is counted.
-    pub(crate) taken: Taken,
+    pub(crate) taken: ProvisionalCount,
 }
 
 /// What is counted of a request, and taken back unless it is kept: also where the request is given up half-way.
-pub(crate) struct Taken {
+pub(crate) struct ProvisionalCount {
     counting: Counting,
-    buckets: Vec<Bucket>,
+    buckets: Vec<BucketName>,
 }
 
 impl Counting {
@@ -54,24 +54,24 @@ impl Counting {
     }
 
     /// What is counted already.
-    pub(crate) fn taken(&self, buckets: Vec<Bucket>) -> Taken {
-        Taken { counting: self.clone(), buckets }
+    pub(crate) fn taken(&self, buckets: Vec<BucketName>) -> ProvisionalCount {
+        ProvisionalCount { counting: self.clone(), buckets }
     }
 
     /// Counts each of `attempts`, or none where one of them exceeds its limit. No unit of the caller's may be open.
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn count(&self, attempts: Vec<Attempts>, now: Timestamp) -> Result<Standing> {
+    pub(crate) async fn count(&self, attempts: Vec<Attempts>, now: Timestamp) -> Result<Judged> {
         let Some(first) = attempts.first() else {
-            return Ok(Standing { statuses: Vec::new(), taken: self.taken(Vec::new()) });
+            return Ok(Judged { statuses: Vec::new(), taken: self.taken(Vec::new()) });
         };
         let (key, counting) = (first.bucket, self.clone());
         let serve = move |asked| counting.clone().serve(asked);
-        self.counts.ask(key, Asked { attempts, now }, serve).await
+        self.counts.ask(key, AskedCount { attempts, now }, serve).await
     }
 
-    async fn serve(self, asked: Vec<Asked>) -> Vec<Result<Standing>> {
+    async fn serve(self, asked: Vec<AskedCount>) -> Vec<Result<Judged>> {
         match self.count_once(&asked).await {
             Ok(standings) => standings.into_iter().map(Ok).collect(),
             Err(error) if asked.len() == 1 => vec![Err(error)],
@@ -87,10 +87,10 @@ impl Counting {
         }
     }
 
-    async fn count_once(&self, asked: &[Asked]) -> Result<Vec<Standing>> {
+    async fn count_once(&self, asked: &[AskedCount]) -> Result<Vec<Judged>> {
         let mut attempts = asked.iter().flat_map(|one| &one.attempts);
         let first = attempts.next().map(|first| first.bucket);
-        let asked: Vec<&Asked> = asked.iter().collect();
+        let asked: Vec<&AskedCount> = asked.iter().collect();
         let judged = if attempts.all(|attempts| Some(attempts.bucket) == first) {
             match self.count_in_one(self.store.begin_single().await?, &asked).await {
                 // The server closed the connection meanwhile. A unit that begins replaces it; that anything was counted is unlikely.
@@ -102,18 +102,18 @@ impl Counting {
         } else {
             self.count_in_several(&asked).await?
         };
-        let standing = |(one, statuses): (&Asked, Vec<LimitStatus>)| {
+        let standing = |(one, statuses): (&AskedCount, Vec<LimitStatus>)| {
             let is_counted = !is_refused(&statuses);
             let buckets = one.attempts.iter().filter(|_| is_counted).map(|attempts| attempts.bucket);
-            Standing { taken: self.taken(buckets.collect()), statuses }
+            Judged { taken: self.taken(buckets.collect()), statuses }
         };
         Ok(asked.into_iter().zip(judged).map(standing).collect())
     }
 
     /// Counts in one bucket. It may be counted too high for a moment: it is over its limit anyway.
-    async fn count_in_one(&self, mut unit: Unit, asked: &[&Asked]) -> Result<Vec<Vec<LimitStatus>>> {
+    async fn count_in_one(&self, mut unit: Unit, asked: &[&AskedCount]) -> Result<Vec<Vec<LimitStatus>>> {
         let judged = add(&mut unit, asked).await?;
-        let refused: Vec<(Bucket, i64)> = asked
+        let refused: Vec<(BucketName, i64)> = asked
             .iter()
             .zip(&judged)
             .filter(|(_, statuses)| is_refused(statuses))
@@ -128,10 +128,11 @@ impl Counting {
 
     /// Counts in several buckets. Of those that are over their limit nothing is written, not for a moment: the wider networks are others',
     /// too, and callers choose the names of some.
-    async fn count_in_several(&self, asked: &[&Asked]) -> Result<Vec<Vec<LimitStatus>>> {
-        let mut all: Vec<(&Asked, Option<Vec<LimitStatus>>)> = asked.iter().map(|one| (*one, None)).collect();
+    async fn count_in_several(&self, asked: &[&AskedCount]) -> Result<Vec<Vec<LimitStatus>>> {
+        let mut all: Vec<(&AskedCount, Option<Vec<LimitStatus>>)> =
+            asked.iter().map(|one| (*one, None)).collect();
         loop {
-            let open: Vec<&Asked> =
+            let open: Vec<&AskedCount> =
                 all.iter().filter(|(_, judged)| judged.is_none()).map(|(one, _)| *one).collect();
             if open.is_empty() {
                 break;
@@ -154,10 +155,10 @@ impl Counting {
     }
 
     /// Takes back one attempt in each of the buckets. No unit of the caller's may be open.
-    async fn take_back(&self, buckets: Vec<Bucket>) -> Result<()> {
+    async fn take_back(&self, buckets: Vec<BucketName>) -> Result<()> {
         let Some(key) = buckets.first().copied() else { return Ok(()) };
         let counting = self.clone();
-        let serve = move |asked: Vec<Vec<Bucket>>| {
+        let serve = move |asked: Vec<Vec<BucketName>>| {
             let counting = counting.clone();
             async move {
                 let done = counting.take_back_once(&asked).await;
@@ -167,9 +168,9 @@ impl Counting {
         self.refunds.ask(key, buckets, serve).await
     }
 
-    async fn take_back_once(&self, asked: &[Vec<Bucket>]) -> Result<()> {
-        let all: Vec<(Bucket, i64)> = asked.iter().flatten().map(|bucket| (*bucket, 1)).collect();
-        let different: HashSet<&Bucket> = asked.iter().flatten().collect();
+    async fn take_back_once(&self, asked: &[Vec<BucketName>]) -> Result<()> {
+        let all: Vec<(BucketName, i64)> = asked.iter().flatten().map(|bucket| (*bucket, 1)).collect();
+        let different: HashSet<&BucketName> = asked.iter().flatten().collect();
         if different.len() <= MOST_ROWS {
             match take_back_in(self.store.begin_single().await?, &all).await {
                 // As above.
@@ -181,13 +182,13 @@ impl Counting {
     }
 }
 
-async fn take_back_in(mut unit: Unit, all: &[(Bucket, i64)]) -> Result<()> {
+async fn take_back_in(mut unit: Unit, all: &[(BucketName, i64)]) -> Result<()> {
     unit.limits().take_back(all).await?;
     unit.commit().await
 }
 
 /// Adds the attempts of all to what is counted; answers the statuses of each.
-async fn add(unit: &mut Unit, asked: &[&Asked]) -> Result<Vec<Vec<LimitStatus>>> {
+async fn add(unit: &mut Unit, asked: &[&AskedCount]) -> Result<Vec<Vec<LimitStatus>>> {
     let all: Vec<Attempts> = asked.iter().flat_map(|one| one.attempts.iter().copied()).collect();
     let now = asked.iter().map(|one| one.now).max().unwrap_or_default();
     let counts = unit.limits().add_all(&all, now).await?;
@@ -199,8 +200,8 @@ fn is_refused(statuses: &[LimitStatus]) -> bool {
 }
 
 /// The statuses of each, as if they had come one after another. `counts` are what the buckets hold with all of them.
-fn judge(asked: &[&Asked], counts: &Counts) -> Result<Vec<Vec<LimitStatus>>> {
-    let mut standing: HashMap<Bucket, i64> =
+fn judge(asked: &[&AskedCount], counts: &Counts) -> Result<Vec<Vec<LimitStatus>>> {
+    let mut standing: HashMap<BucketName, i64> =
         counts.iter().map(|(bucket, (count, _))| (*bucket, *count)).collect();
     let mut add = |attempts: &Attempts, times: i64| {
         let count = standing.entry(attempts.bucket).or_default();
@@ -230,13 +231,13 @@ fn judge(asked: &[&Asked], counts: &Counts) -> Result<Vec<Vec<LimitStatus>>> {
     Ok(judged)
 }
 
-impl Taken {
+impl ProvisionalCount {
     /// It stays counted.
     pub(crate) fn keep(&mut self) {
         self.buckets.clear();
     }
 
-    pub(crate) fn buckets(&self) -> &[Bucket] {
+    pub(crate) fn buckets(&self) -> &[BucketName] {
         &self.buckets
     }
 
@@ -249,14 +250,14 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for ProvisionalCount {
     fn drop(&mut self) {
         if self.buckets.is_empty() {
             return;
         }
         // Without a runtime the process is ending; the window ends by itself.
         let Ok(runtime) = Handle::try_current() else { return };
-        // The task holds what it needs and no `Taken`: a runtime that is ending drops the task at once, and with a `Taken` in it that
+        // The task holds what it needs and no `ProvisionalCount`: a runtime that is ending drops the task at once, and with a `ProvisionalCount` in it that
         // would be the next one to be spawned, without end.
         let (counting, buckets) = (self.counting.clone(), std::mem::take(&mut self.buckets));
         runtime.spawn(async move {
@@ -273,16 +274,16 @@ mod tests {
 
     use super::*;
 
-    fn one(buckets: &[u8], most: u32) -> Asked {
+    fn one(buckets: &[u8], most: u32) -> AskedCount {
         let attempts = |name: &u8| Attempts { bucket: [*name; 32], limit: Limit::new(most, 60), times: 1 };
-        Asked { attempts: buckets.iter().map(attempts).collect(), now: Timestamp::default() }
+        AskedCount { attempts: buckets.iter().map(attempts).collect(), now: Timestamp::default() }
     }
 
     /// Who gets through, where each bucket holds so many with all of them.
-    fn passed(asked: &[Asked], counts: &[(u8, i64)]) -> Vec<bool> {
+    fn passed(asked: &[AskedCount], counts: &[(u8, i64)]) -> Vec<bool> {
         let end = Timestamp::from_seconds(60);
         let counts = counts.iter().map(|(name, count)| ([*name; 32], (*count, end))).collect();
-        let asked: Vec<&Asked> = asked.iter().collect();
+        let asked: Vec<&AskedCount> = asked.iter().collect();
         judge(&asked, &counts).unwrap().iter().map(|statuses| !is_refused(statuses)).collect()
     }
 

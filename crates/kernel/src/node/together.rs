@@ -20,8 +20,8 @@ pub(crate) struct Together<W, R> {
     waiting: Mutex<HashMap<Key, Vec<Waiting<W, R>>>>,
 }
 
-type Waiting<W, R> = (W, Answer<R>);
-type Answer<R> = oneshot::Sender<Result<R>>;
+type Waiting<W, R> = (W, AnswerSender<R>);
+type AnswerSender<R> = oneshot::Sender<Result<R>>;
 
 /// Serves those of one key until nobody waits.
 struct Serving<W, R> {
@@ -85,7 +85,7 @@ impl<W: Send + 'static, R: Send + 'static> Together<W, R> {
 
 impl<W, R> Serving<W, R> {
     /// Those who wait now, if there are any.
-    fn take_turn(&mut self) -> Option<(Vec<W>, Vec<Answer<R>>)> {
+    fn take_turn(&mut self) -> Option<(Vec<W>, Vec<AnswerSender<R>>)> {
         let mut waiting = self.together.waiting();
         let served = waiting.get_mut(&self.key).map(|all| {
             let later = all.split_off(all.len().min(MOST));

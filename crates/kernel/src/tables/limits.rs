@@ -18,16 +18,16 @@ const COUNT: &str = "on conflict (bucket) do update set
      returning bucket, count, resets_at";
 
 /// The name of a bucket.
-pub type Bucket = [u8; 32];
+pub type BucketName = [u8; 32];
 
 /// What buckets hold, and until when.
-pub type Counts = HashMap<Bucket, (i64, Timestamp)>;
+pub type Counts = HashMap<BucketName, (i64, Timestamp)>;
 
 /// Attempts to be counted in a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempts {
     /// Its name.
-    pub bucket: Bucket,
+    pub bucket: BucketName,
     /// What it is held against.
     pub limit: Limit,
     /// How many.
@@ -78,7 +78,7 @@ impl Limits<'_> {
                 ],
             )?;
             for (bucket, count, resets_at) in found {
-                let bucket = Bucket::try_from(bucket)
+                let bucket = BucketName::try_from(bucket)
                     .map_err(|_| StoreError::Unreadable("rate_limit_buckets.bucket"))?;
                 counted.insert(bucket, (count, Timestamp::from_micros(resets_at)));
             }
@@ -153,8 +153,8 @@ impl Limits<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn refund_all(&mut self, buckets: &[Bucket]) -> Result<()> {
-        let different: BTreeSet<&Bucket> = buckets.iter().collect();
+    pub async fn refund_all(&mut self, buckets: &[BucketName]) -> Result<()> {
+        let different: BTreeSet<&BucketName> = buckets.iter().collect();
         let once: Vec<_> = different.into_iter().map(|bucket| (*bucket, 1)).collect();
         self.take_back(&once).await
     }
@@ -163,12 +163,12 @@ impl Limits<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn take_back(&mut self, attempts: &[(Bucket, i64)]) -> Result<()> {
-        let mut sums: BTreeMap<Bucket, i64> = BTreeMap::new();
+    pub async fn take_back(&mut self, attempts: &[(BucketName, i64)]) -> Result<()> {
+        let mut sums: BTreeMap<BucketName, i64> = BTreeMap::new();
         for (bucket, times) in attempts {
             *sums.entry(*bucket).or_default() += times;
         }
-        let sums: Vec<(Bucket, i64)> = sums.into_iter().collect();
+        let sums: Vec<(BucketName, i64)> = sums.into_iter().collect();
         for some in sums.chunks(MOST_ROWS) {
             put_off_rows!(
                 self.0,
