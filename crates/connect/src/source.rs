@@ -83,7 +83,7 @@ impl Order {
         schema: &Schema,
         filters: impl IntoIterator<Item = &'f Filter>,
     ) -> Option<bool> {
-        let may_be = schema.field_with_name(&self.column).map_or(true, |field| field.is_nullable());
+        let may_be = schema.field_with_name(&self.column).ok().is_none_or(|field| field.is_nullable());
         let may_be = may_be && !filters.into_iter().any(|filter| filter.leaves_out_null(&self.column));
         may_be.then_some(self.nulls_first)
     }

@@ -6,26 +6,40 @@ use crate::fault::Fault;
 use crate::throttle::Counted;
 use crate::{KernelTables, Work};
 
+/// What attempts in a row have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InARow {
+    /// None has failed: there is nothing to forget.
+    NoFailure,
+    /// Some have, and another one may be tried.
+    SomeFailures,
+    /// Further ones wait.
+    LockedOut(Exceeded),
+}
+
 impl Work<'_> {
-    /// Whether further attempts wait because of failures in a row, and for how long. The caller holds the account's lock, so that of
-    /// many concurrent attempts no more are tried than allowed.
+    /// Whether attempts in a row have failed, and whether further ones wait because of that. The caller holds the account's lock, so that
+    /// of many concurrent attempts no more are tried than allowed.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn locked_out(
+    pub async fn failed_in_a_row(
         &mut self,
         counted: Counted<'_>,
         lock: Option<Limit>,
-    ) -> Result<Option<Exceeded>, Fault> {
-        let Some(lock) = lock else { return Ok(None) };
+    ) -> Result<InARow, Fault> {
+        let mut in_a_row = InARow::NoFailure;
+        let Some(lock) = lock else { return Ok(in_a_row) };
         for bucket in self.kernel.bucket_names(self.call, counted) {
-            if let Some(status) = self.unit.limits().next(&bucket, lock, self.now).await?
-                && status.exceeded
-            {
-                return Ok(Some(status.exceeded_at(self.now)));
+            match self.unit.limits().next(&bucket, lock, self.now).await? {
+                Some(status) if status.exceeded => {
+                    return Ok(InARow::LockedOut(status.exceeded_at(self.now)));
+                }
+                Some(_) => in_a_row = InARow::SomeFailures,
+                None => {}
             }
         }
-        Ok(None)
+        Ok(in_a_row)
     }
 
     /// Counts a failure.

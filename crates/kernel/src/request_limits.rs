@@ -7,6 +7,7 @@ use tidegate_domain::Role;
 use tidegate_domain::limit::{Limit, LimitStatus};
 
 use crate::fault::Fault;
+use crate::tables::limits::Attempts;
 use crate::{Actor, Call, Kernel, KernelTables, limit_key, noted};
 
 /// Whose requests those of an application are counted as.
@@ -100,9 +101,16 @@ impl Kernel {
         // Short units: requests wait behind each of them on SQLite.
         for batch in self.meter.take_own(now).chunks(64) {
             let mut unit = self.store.begin().await?;
-            for (caller, limit, own) in batch {
-                let bucket = self.vault.mac("meter", caller.as_bytes());
-                let status = unit.limits().count(&bucket, *limit, *own, now).await?;
+            let attempts: Vec<Attempts> = batch
+                .iter()
+                .map(|(caller, limit, own)| Attempts {
+                    bucket: self.vault.mac("meter", caller.as_bytes()),
+                    limit: *limit,
+                    times: *own,
+                })
+                .collect();
+            let statuses = unit.limits().count_all(&attempts, now).await?;
+            for ((caller, limit, _), status) in batch.iter().zip(statuses) {
                 let count = if status.exceeded {
                     i64::from(limit.attempts) + 1
                 } else {

@@ -1,9 +1,11 @@
 //! Failures that are counted before it is known whether they are any.
 
-use tidegate_database::{Store, Unit};
+use tidegate_database::Unit;
 use tidegate_domain::limit::{Exceeded, Limit};
 
 use crate::fault::Fault;
+use crate::node::counting::ProvisionalCount;
+use crate::tables::limits::BucketName;
 use crate::throttle::Counted;
 use crate::{Call, Kernel, KernelTables};
 
@@ -23,11 +25,8 @@ impl Kernel {
         let Some(limit) = limit else {
             return Ok(Ok(Reserved::new(self, call, &[])));
         };
-        if let Some(exceeded) = self.count_alone(call, counted, limit).await? {
-            return Ok(Err(exceeded));
-        }
-        // Not before it is counted: callers who go away early would be given back what was never taken.
-        Ok(Ok(Reserved::new(self, call, &[counted])))
+        let taken = self.count_apart(call, &[(counted, limit)]).await?;
+        Ok(taken.map(|taken| Reserved { taken, in_unit: Vec::new() }))
     }
 }
 
@@ -35,17 +34,16 @@ impl Kernel {
 /// guesses within the limit. Whatever does not turn out to be a failure is taken back, also an attempt that was given up
 /// half-way, or refused because there was too much to do.
 pub struct Reserved {
-    store: Store,
-    buckets: Vec<[u8; 32]>,
+    taken: ProvisionalCount,
     /// Counted in the unit that acts: gone with it where it is not committed.
-    in_unit: Vec<[u8; 32]>,
+    in_unit: Vec<BucketName>,
 }
 
 impl Reserved {
     /// What the attempt counts, should it fail.
     pub fn new(kernel: &Kernel, call: &Call, counted: &[Counted<'_>]) -> Self {
         let buckets = counted.iter().flat_map(|counted| kernel.bucket_names(call, *counted)).collect();
-        Self { store: kernel.store.clone(), buckets, in_unit: Vec::new() }
+        Self { taken: kernel.counting.taken(buckets), in_unit: Vec::new() }
     }
 
     /// What the unit that acts has counted itself, because it holds a lock that lets one attempt through at a time.
@@ -55,7 +53,7 @@ impl Reserved {
 
     /// The attempt failed: it stays counted.
     pub fn keep(&mut self) {
-        self.buckets.clear();
+        self.taken.keep();
         self.in_unit.clear();
     }
 
@@ -64,7 +62,7 @@ impl Reserved {
     /// # Errors
     /// Those of the store.
     pub async fn refund(&self, unit: &mut Unit) -> Result<(), Fault> {
-        Ok(unit.limits().refund_all(&self.buckets).await?)
+        Ok(unit.limits().refund_all(self.taken.buckets()).await?)
     }
 
     /// Takes back, in the unit of work that makes the attempt a success, what that unit has counted.
@@ -79,41 +77,12 @@ impl Reserved {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn give_back(mut self) -> Result<(), Fault> {
-        let buckets = std::mem::take(&mut self.buckets);
-        if buckets.is_empty() {
-            return Ok(());
-        }
-        let mut unit = self.store.begin_single().await?;
-        unit.limits().refund_all(&buckets).await?;
-        Ok(unit.commit().await?)
+    pub async fn give_back(self) -> Result<(), Fault> {
+        Ok(self.taken.give_back().await?)
     }
 
     /// That unit was committed.
     pub fn refunded(&mut self) {
-        self.buckets.clear();
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        if self.buckets.is_empty() {
-            return;
-        }
-        // Without a runtime the process is ending; the window ends by itself.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        // The task holds what it needs and no `Reserved`: a runtime that is ending drops the task at once, and with a
-        // `Reserved` in it that would be the next one to be spawned, without end.
-        let (store, buckets) = (self.store.clone(), std::mem::take(&mut self.buckets));
-        runtime.spawn(async move {
-            let taken_back = async {
-                let mut unit = store.begin().await?;
-                unit.limits().refund_all(&buckets).await?;
-                Ok::<(), Fault>(unit.commit().await?)
-            };
-            if let Err(fault) = taken_back.await {
-                tracing::warn!(error = %fault, "an attempt that did not fail stays counted as one");
-            }
-        });
+        self.taken.keep();
     }
 }

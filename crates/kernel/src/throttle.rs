@@ -3,13 +3,14 @@
 use tidegate_database::Unit;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
-use tidegate_domain::limit::{Exceeded, Limit};
+use tidegate_domain::limit::{Exceeded, Limit, LimitStatus};
 use tidegate_domain::{PhoneNumber, Timestamp};
 
 pub use crate::counted::Counted;
 use crate::counted::Scope;
 use crate::counted_client::CountedClient;
 use crate::fault::Fault;
+use crate::node::counting::{Judged, ProvisionalCount};
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::tables::limits::Attempts;
 use crate::{Call, Kernel, KernelTables, Work, noted};
@@ -31,6 +32,21 @@ fn note_exceeded(call: &Call, counted: Counted<'_>) {
 /// The first attempt that is over its limit.
 fn first_exceeded<A: Copy>(attempts: &[A], counts: &[Option<Exceeded>]) -> Option<(A, Exceeded)> {
     attempts.iter().zip(counts).find_map(|(attempt, exceeded)| Some((*attempt, (*exceeded)?)))
+}
+
+/// By how much each is over its limit, by the statuses of the buckets of all.
+fn exceeded_of(
+    buckets: &[Vec<Attempts>],
+    statuses: Vec<LimitStatus>,
+    now: Timestamp,
+) -> Vec<Option<Exceeded>> {
+    let mut statuses = statuses.into_iter();
+    let of_one = |buckets: &Vec<Attempts>| {
+        // All of its statuses are taken, so that the next one's follow.
+        let of_one: Vec<_> = statuses.by_ref().take(buckets.len()).collect();
+        of_one.into_iter().find(|status| status.exceeded).map(|status| status.exceeded_at(now))
+    };
+    buckets.iter().map(of_one).collect()
 }
 
 /// What an attempt is counted in.
@@ -57,56 +73,26 @@ impl Kernel {
     ) -> Result<(), Fault> {
         let limited: Vec<_> =
             attempts.iter().filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit))).collect();
-        if limited.is_empty() {
-            return Ok(());
-        }
-        if let [(counted, limit)] = limited.as_slice() {
-            return match self.count_alone(call, *counted, *limit).await? {
-                Some(exceeded) => Err(exceeded.into()),
-                None => Ok(()),
-            };
-        }
-        let mut unit = self.store.begin().await?;
-        let counts = self.count_each(&mut unit, call, &limited, self.now()).await?;
-        let Some(((counted, _), exceeded)) = first_exceeded(&limited, &counts) else {
-            return Ok(unit.commit().await?);
-        };
-        note_exceeded(call, counted);
-        Err(exceeded.into())
+        let mut taken = self.count_apart(call, &limited).await??;
+        taken.keep();
+        Ok(())
     }
 
-    /// Counts one attempt in a unit of its own; answers by how much it is over its limit, and does not count it then.
-    pub(crate) async fn count_alone(
+    /// Counts each of `attempts` apart from any unit of work, or none of them; answers by how much it is too many, if it is. What is
+    /// counted is taken back unless it is kept.
+    pub(crate) async fn count_apart(
         &self,
         call: &Call,
-        counted: Counted<'_>,
-        limit: Limit,
-    ) -> Result<Option<Exceeded>, Fault> {
-        let buckets = self.bucket_names(call, counted);
-        // One bucket may be counted too high for a moment: it is over its limit anyway. Of several, the wider networks are others', too.
-        let mut is_single = buckets.len() == 1;
-        let mut unit = if is_single { self.store.begin_single().await? } else { self.store.begin().await? };
-        let counted_once = self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await;
-        let counts = match counted_once {
-            // The server closed the connection meanwhile. A unit that begins replaces it; that the attempt was counted is unlikely.
-            Err(Fault::Unavailable(_)) if is_single => {
-                drop(unit);
-                is_single = false;
-                unit = self.store.begin().await?;
-                self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await?
-            }
-            counts => counts?,
+        attempts: &[(Counted<'_>, Limit)],
+    ) -> Result<Result<ProvisionalCount, Exceeded>, Fault> {
+        let (now, buckets) = (self.now(), self.attempts(call, attempts));
+        let Judged { statuses, taken } = self.counting.count(buckets.concat(), now).await?;
+        let Some(((counted, _), exceeded)) = first_exceeded(attempts, &exceeded_of(&buckets, statuses, now))
+        else {
+            return Ok(Ok(taken));
         };
-        let Some(exceeded) = counts.into_iter().next().flatten() else {
-            unit.commit().await?;
-            return Ok(None);
-        };
-        if is_single {
-            unit.limits().refund_all(&buckets).await?;
-            unit.commit().await?;
-        }
         note_exceeded(call, counted);
-        Ok(Some(exceeded))
+        Ok(Err(exceeded))
     }
 
     /// Counts each of `attempts`, all in one statement; answers by how much each is over its limit.
@@ -117,24 +103,19 @@ impl Kernel {
         attempts: &[(Counted<'_>, Limit)],
         now: Timestamp,
     ) -> Result<Vec<Option<Exceeded>>, Fault> {
-        let buckets: Vec<Vec<Attempts>> = attempts
-            .iter()
-            .map(|(counted, limit)| {
-                let buckets = self.buckets(call, *counted).into_iter();
-                let attempts =
-                    |Bucket { mac, times }| Attempts { bucket: mac, limit: limit.times(times), times: 1 };
-                buckets.map(attempts).collect()
-            })
-            .collect();
-        let mut statuses = unit.limits().count_all(&buckets.concat(), now).await?.into_iter();
-        Ok(buckets
-            .iter()
-            .map(|of_one| {
-                // All of its statuses are taken, so that the next one's follow.
-                let of_one: Vec<_> = statuses.by_ref().take(of_one.len()).collect();
-                of_one.into_iter().find(|status| status.exceeded).map(|status| status.exceeded_at(now))
-            })
-            .collect())
+        let buckets = self.attempts(call, attempts);
+        let statuses = unit.limits().count_all(&buckets.concat(), now).await?;
+        Ok(exceeded_of(&buckets, statuses, now))
+    }
+
+    /// The attempts in the buckets of each.
+    fn attempts(&self, call: &Call, attempts: &[(Counted<'_>, Limit)]) -> Vec<Vec<Attempts>> {
+        let of_one = |(counted, limit): &(Counted<'_>, Limit)| {
+            let limited =
+                |Bucket { mac, times }| Attempts { bucket: mac, limit: limit.times(times), times: 1 };
+            self.buckets(call, *counted).into_iter().map(limited).collect()
+        };
+        attempts.iter().map(of_one).collect()
     }
 
     /// What a wrong password for `login` counts as. A network that the account has signed in from has a count of its own:

@@ -107,6 +107,17 @@ on_both_engines! {
         trips
             .list("logging in by code, Riven", async |app| app.confirm("login/verify-code", phone, &code).await)
             .await;
+        let grace = app.sign_up_rivergen_verified("grace@example.com").await;
+        let authenticator = app.enrol_totp(&grace, "Phone").await;
+        // A code is good once.
+        app.advance(Duration::from_secs(30));
+        let token = app.sign_in_halfway(&grace).await;
+        let shown = json!({ "temporary_token": token, "code": authenticator.code(app.now()) });
+        trips
+            .list("code of an app at sign-in, RiverGen", async |app| {
+                app.post("/api/v1/auth/mfa/verify").json(&shown).send().await
+            })
+            .await;
         insta::assert_snapshot!(format!("statements_{engine:?}").to_lowercase(), trips.report);
     }
 }

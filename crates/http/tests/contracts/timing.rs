@@ -91,7 +91,7 @@ pub(crate) fn statements(lines: &[String]) -> Vec<String> {
             // A connection more was opened.
             && !line.contains("PRAGMA")
             // What did not fail is given back once the answer is on its way.
-            && !line.contains("set count = rate_limit_buckets.count - 1")
+            && !line.contains("rate_limit_buckets.count - excluded.count")
     };
     // What changed, in an announcement, is a key that was made just now.
     let shown = |line: &String| {

@@ -73,6 +73,12 @@ impl Identity {
         let mac = self.code_mac(new.id, code.expose());
         let new = NewChallenge { account: Some(account), code_mac: Some(&mac), ..new };
         work.unit.challenges().insert(&new).await?;
+        work.warn_old_mailbox(new_email, new.id).await?;
+        // The contract keeps an unproven address out of the log.
+        let mac = self.kernel.vault.mac("audited address", new_email.as_str().as_bytes());
+        let hashed = hex::encode(mac);
+        work.audit(Action::EmailChangeRequested, work.grant.subject(), json!({ "new_email_hash": hashed }))
+            .await?;
         work.send(Mail {
             template: Template::EmailChangeCode,
             to: new_email,
@@ -83,12 +89,6 @@ impl Identity {
             deliverable: true,
         })
         .await?;
-        work.warn_old_mailbox(new_email, new.id).await?;
-        // The contract keeps an unproven address out of the log.
-        let mac = self.kernel.vault.mac("audited address", new_email.as_str().as_bytes());
-        let hashed = hex::encode(mac);
-        work.audit(Action::EmailChangeRequested, work.grant.subject(), json!({ "new_email_hash": hashed }))
-            .await?;
         Ok(work.commit().await?)
     }
 }

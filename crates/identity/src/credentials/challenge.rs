@@ -276,19 +276,6 @@ impl<G> Work<'_, G> {
         new_challenge(&self.kernel(), purpose, address)
     }
 
-    /// Sends a code and a link to an address that is to be verified; answers the temporary token that goes with the
-    /// code.
-    pub(crate) async fn challenge_email(
-        &mut self,
-        account: &Account,
-        email: &EmailAddress,
-        continuation: Continuation,
-    ) -> Result<PlainToken, Fault> {
-        let challenge = self.new_email_challenge(account, email, continuation).await?;
-        self.send_email_challenge(email, &challenge).await?;
-        Ok(challenge.temporary)
-    }
-
     /// A code and a link for an address that is to be verified. [`Work::send_email_challenge`] sends them, last of all.
     pub(crate) async fn new_email_challenge(
         &mut self,

@@ -272,13 +272,12 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn forget_continuation(&mut self, id: ChallengeId) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "update challenges set continuation = $2 where id = $1",
             id.0,
             Json(&Continuation::NOTHING),
-        )?;
-        Ok(())
+        )
     }
 
     /// Takes the challenge as answered by its link, also when it was before. False when it was withdrawn meanwhile, or
@@ -303,15 +302,14 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn consume_all(&mut self, purpose: Purpose, account: AccountId, now: Timestamp) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "update challenges set consumed_at = $3
              where purpose = $1 and account_id = $2 and consumed_at is null",
             purpose.as_str(),
             account.0,
             now.micros(),
-        )?;
-        Ok(())
+        )
     }
 
     /// Takes back the code and the temporary token of the account's challenges; a link already sent keeps working.
@@ -319,13 +317,12 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn withdraw_codes(&mut self, purpose: Purpose, account: AccountId) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "update challenges set handle_hash = null, code_mac = null where purpose = $1 and account_id = $2",
             purpose.as_str(),
             account.0,
-        )?;
-        Ok(())
+        )
     }
 
     /// Adds a challenge in the place of those of its purpose that were sent to its address.
@@ -346,14 +343,13 @@ impl Challenges<'_> {
         account: AccountId,
         contract: ContractId,
     ) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "delete from challenges where purpose = $1 and account_id = $2 and dialect = $3",
             purpose.as_str(),
             account.0,
             contract.as_str(),
-        )?;
-        Ok(())
+        )
     }
 
     /// Removes the account's challenges of that purpose.
@@ -361,13 +357,12 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn remove(&mut self, purpose: Purpose, account: AccountId) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "delete from challenges where purpose = $1 and account_id = $2",
             purpose.as_str(),
             account.0,
-        )?;
-        Ok(())
+        )
     }
 
     /// Removes challenges that expired before `before`; answers how many.

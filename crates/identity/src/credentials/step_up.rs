@@ -149,9 +149,9 @@ impl Identity {
             handle_hash: None,
             continuation: &Continuation::default(),
         };
-        work.challenge_factor(challenge, Some(&recipient)).await?;
         let metadata = json!({ "method": kind.as_str() });
         work.audit(Action::FactorCodeSent, work.grant.subject(), metadata).await?;
+        work.challenge_factor(challenge, Some(&recipient)).await?;
         Ok(work.commit().await?)
     }
 
@@ -169,9 +169,10 @@ impl Identity {
         presented: &Presented,
         kind: FactorKind,
     ) -> Outcome<(Timestamp, Option<usize>), StepUpError> {
+        let reserved = self.reserve_factor_guess(call).await?;
         let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
         let account = work.grant.account();
-        let guess = match work.begin_guess(account, FactorUse::StepUp, None).await? {
+        let guess = match work.begin_guess(account, FactorUse::StepUp, None, reserved).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(StepUpError::TooManyAttempts(exceeded)),
         };

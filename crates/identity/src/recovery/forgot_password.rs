@@ -72,15 +72,18 @@ impl Identity {
         let account = found.map(|found| found.account);
         let mut deliverable = account.is_some();
         let limits = &call.profile.limits;
-        for (counted, limit) in [
+        let counted = [
             (Counted::ForgotPasswordByEmail(email), limits.forgot_password_by_email),
             (Counted::MailsByEmail(email), limits.mails_by_email),
-        ] {
-            // An attacker floods a mailbox from many addresses. An error would disclose that the mailbox is known.
-            deliverable &= work.count(counted, limit).await?.is_none();
-        }
+        ];
+        let counted: Vec<_> =
+            counted.into_iter().filter_map(|(counted, limit)| Some((counted, limit?))).collect();
+        // An attacker floods a mailbox from many addresses. An error would disclose that the mailbox is known.
+        deliverable &= work.kernel().count_each(&counted).await?.iter().all(Option::is_none);
         let new = work.new_challenge(Purpose::ResetPassword, email.as_str());
         let link = work.insert_reset_link(new, account.as_ref(), redirect).await?;
+        let subject = Subject { account: account.as_ref().map(|account| account.id), ..Subject::default() };
+        work.audit(Action::PasswordResetRequested, subject, json!({})).await?;
         work.send(Mail {
             template: Template::PasswordReset,
             to: email,
@@ -90,8 +93,6 @@ impl Identity {
             deliverable,
         })
         .await?;
-        let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
-        work.audit(Action::PasswordResetRequested, subject, json!({})).await?;
         work.commit().await
     }
 }

@@ -197,7 +197,9 @@ impl<G> Work<'_, G> {
             self.enqueue_factor_reset(account, challenge, at).await?;
         }
         let called = self.what_is_reset(account, &email).await?;
-        self.send(Mail {
+        let metadata = json!({ "mode": request.mode, "at": at.iso_seconds(), "by": request.by });
+        self.audit(Action::FactorsResetRequested, request.subject, metadata).await?;
+        let mail = Mail {
             template,
             to: &email,
             display_name: "",
@@ -209,10 +211,8 @@ impl<G> Work<'_, G> {
                 "link": link.expose(),
             }),
             deliverable: true,
-        })
-        .await?;
-        let metadata = json!({ "mode": request.mode, "at": at.iso_seconds(), "by": request.by });
-        Ok(self.audit(Action::FactorsResetRequested, request.subject, metadata).await?)
+        };
+        Ok(self.send(mail).await?)
     }
 
     /// The account's second factors and passkeys as its owner calls them, in the owner's language.

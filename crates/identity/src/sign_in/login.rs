@@ -264,19 +264,16 @@ impl Identity {
             let evidence = Evidence { trusted_device: true, ..evidence.clone() };
             completed = work.complete_sign_in(account, completion(evidence)).await?;
         }
-        let outcome = match completed {
-            Completed::SignedIn(signed_in) => SignInOutcome::SignedIn(Box::new(signed_in)),
-            Completed::VerifyEmail => work.ask_to_verify(account, claim).await?,
-            Completed::SecondFactor => {
-                work.note_second_factor(account).await?;
-                let request = work.ask_second_factor(account, &evidence, claim.workspace).await?;
-                SignInOutcome::SecondFactorRequired(request)
-            }
-            Completed::Refused(refusal) => {
+        // Before a mail is counted: on PostgreSQL others of the network wait from then on.
+        if !matches!(completed, Completed::Refused(_)) {
+            reserved.refund(&mut work.unit).await?;
+        }
+        let outcome = match work.outcome_of(completed, account, claim, &evidence).await? {
+            Ok(outcome) => outcome,
+            Err(refusal) => {
                 return self.refuse_sign_in(work, &claim.login, account, refusal, reserved).await.map(Some);
             }
         };
-        reserved.refund(&mut work.unit).await?;
         work.commit().await?;
         reserved.refunded();
         if matches!(outcome, SignInOutcome::SignedIn(_)) {
@@ -386,15 +383,37 @@ impl Proof {
 }
 
 impl Work<'_> {
+    /// What a sign-in comes to that got so far, with what its next step needs.
+    async fn outcome_of(
+        &mut self,
+        completed: Completed<SignedIn>,
+        account: &Account,
+        claim: &SignIn,
+        evidence: &Evidence,
+    ) -> Result<Result<SignInOutcome, Refusal>, Fault> {
+        Ok(match completed {
+            Completed::SignedIn(signed_in) => Ok(SignInOutcome::SignedIn(Box::new(signed_in))),
+            Completed::VerifyEmail => Ok(self.ask_to_verify(account, claim).await?),
+            Completed::SecondFactor => {
+                self.note_second_factor(account).await?;
+                let request = self.ask_second_factor(account, evidence, claim.workspace).await?;
+                Ok(SignInOutcome::SecondFactorRequired(request))
+            }
+            Completed::Refused(refusal) => Err(refusal),
+        })
+    }
+
     /// Sends a code that verifies the address and then signs in.
     async fn ask_to_verify(&mut self, account: &Account, claim: &SignIn) -> Result<SignInOutcome, Fault> {
         let Some(email) = claim.login.email() else {
             return Err(Fault::Internal("an address is to be verified that is none".to_owned()));
         };
         let continuation = Continuation { remember_me: claim.remember_me, ..Continuation::default() };
-        let token = self.challenge_email(account, email, continuation).await?;
+        let challenge = self.new_email_challenge(account, email, continuation).await?;
         self.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" })).await?;
-        Ok(SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) })
+        self.send_email_challenge(email, &challenge).await?;
+        let temporary_token = Secret::new(challenge.temporary.expose());
+        Ok(SignInOutcome::VerificationRequired { temporary_token })
     }
 
     /// Whether what was proved still holds. Hashing took a while, and a password that was changed meanwhile, perhaps

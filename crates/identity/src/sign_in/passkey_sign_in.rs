@@ -9,7 +9,6 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::factor::{DeviceData, device_name};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::session::AmrSet;
 use tidegate_domain::{EmailAddress, Origin};
 use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
@@ -79,6 +78,8 @@ pub enum PasskeySignInError {
 struct PasskeyOwner {
     account: Account,
     login: LoginName,
+    /// Whether the address is known to be theirs.
+    is_verified: bool,
     passkey: Passkey,
 }
 
@@ -167,7 +168,7 @@ impl Identity {
                 return work.refuse_passkey_sign_in(account, error, INVALID_PASSKEY).await;
             }
         };
-        let PasskeyOwner { account, login, passkey } = owner;
+        let PasskeyOwner { account, login, is_verified, passkey } = owner;
         let shown = work.accept_passkey(&relying_party, &presented, &claim.response, &passkey).await?;
         let methods = match shown {
             Ok(methods) => methods,
@@ -176,7 +177,16 @@ impl Identity {
                 return work.refuse_passkey_sign_in(Some(account.id), error, reason).await;
             }
         };
-        work.finish_passkey_sign_in(account, login, methods, &claim.device).await
+        let evidence = Evidence {
+            login,
+            is_verified,
+            methods,
+            trusted_device: false,
+            remember_me: false,
+            key: None,
+            shown_at: None,
+        };
+        work.finish_passkey_sign_in(account, evidence, &claim.device).await
     }
 
     /// The challenge that the client data repeats, if it waits for an answer for that address.
@@ -253,10 +263,10 @@ impl Work<'_> {
             return refused(PasskeySignInError::UnknownAccount, Some(owner));
         };
         let emails = self.unit.accounts().emails(owner).await?;
-        let Some(email) = emails.into_iter().find(|known| known.is_primary).map(|known| known.email) else {
+        let Some(primary) = emails.into_iter().find(|known| known.is_primary) else {
             return refused(PasskeySignInError::NotAdmitted, Some(owner));
         };
-        if claim.email.as_ref().is_some_and(|sent| *sent != email) {
+        if claim.email.as_ref().is_some_and(|sent| *sent != primary.email) {
             return refused(PasskeySignInError::InvalidCredential, Some(owner));
         }
         let is_owner = match &claim.response.user_handle {
@@ -266,28 +276,18 @@ impl Work<'_> {
         if !is_owner {
             return refused(PasskeySignInError::InvalidAssertion, Some(owner));
         }
-        Ok(Ok(PasskeyOwner { account, login: email.into(), passkey }))
+        let is_verified = primary.verified_at.is_some();
+        Ok(Ok(PasskeyOwner { account, login: primary.email.into(), is_verified, passkey }))
     }
 
     /// Opens the session.
     async fn finish_passkey_sign_in(
         mut self,
         account: Account,
-        login: LoginName,
-        methods: AmrSet,
+        evidence: Evidence,
         device: &DeviceData,
     ) -> Outcome<SignedIn, PasskeySignInError> {
-        let record = self.unit.accounts().find_for_sign_in(&login).await?;
-        let is_known = self.kernel().is_known_network(&login).await?;
-        let evidence = Evidence {
-            login,
-            is_verified: record.is_some_and(|record| record.verified_at.is_some()),
-            methods,
-            trusted_device: false,
-            remember_me: false,
-            key: None,
-            shown_at: None,
-        };
+        let is_known = self.kernel().is_known_network(&evidence.login).await?;
         let history = json!({ "method": "webauthn", "remember_me": false });
         let completion = Completion::to_home(evidence, Some(history));
         let Completed::SignedIn(signed_in) = self.complete_sign_in(&account, completion).await? else {

@@ -124,6 +124,15 @@ pub enum FactorOutcome {
     Another(FactorRequest),
 }
 
+/// What was shown is right.
+struct RightFactor {
+    /// Whose it is.
+    account: Account,
+    accepted: Accepted,
+    /// Whether the account has signed in from the caller's network before.
+    is_known: bool,
+}
+
 /// What a temporary token names.
 enum Named {
     /// A sign-in that waits.
@@ -194,15 +203,12 @@ impl Work<'_> {
         self.usable_kinds(account, &factors).await
     }
 
-    /// The sign-in that a temporary token names, with its account locked.
-    async fn pending_sign_in(&mut self, hash: &[u8]) -> Result<Named, Fault> {
-        let found = self.unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
-        let Some(account) = found.and_then(|found| found.account) else {
-            return Ok(Named::None);
-        };
+    /// The sign-in of `account` that a temporary token names, with the account locked.
+    async fn pending_sign_in(&mut self, account: AccountId, hash: &[u8]) -> Result<Named, Fault> {
         self.lock(account).await?;
-        // Again: others may have answered it while this unit waited.
-        let Some(found) = self.unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await? else {
+        // Again: others may have answered it since it was found.
+        let found = self.unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
+        let Some(found) = found.filter(|found| found.account == Some(account)) else {
             return Ok(Named::None);
         };
         let is_open = found.status(self.now) == ChallengeStatus::Open;
@@ -310,12 +316,10 @@ impl Work<'_> {
         claim: &ShowFactor,
         challenge: &Challenge,
         pending: PendingSignIn,
-        accepted: Accepted,
+        right: RightFactor,
         action: &OneTime,
     ) -> Outcome<FactorOutcome, ShowFactorError> {
-        let Some(account) = self.account_of(challenge).await? else {
-            return refuse(ShowFactorError::AccountNotFound);
-        };
+        let RightFactor { account, accepted, is_known } = right;
         let shown = self.shown_by_now(account.id, &pending, &accepted).await?;
         let mut pending = PendingSignIn { shown, kind: None, ..pending };
         let is_mailbox = matches!(accepted, Accepted::Mailbox);
@@ -329,8 +333,6 @@ impl Work<'_> {
             self.commit().await?;
             return Ok(FactorOutcome::Another(request));
         }
-        let login = LoginName::from_stored_address(challenge.address.clone());
-        let is_known = self.kernel().is_known_network(&login).await?;
         let signed_in = self.complete_with_factor(&account, challenge, &pending, &accepted).await?;
         let Some(signed_in) = signed_in else {
             return refuse(ShowFactorError::InvalidToken);
@@ -366,14 +368,14 @@ impl Identity {
         claim: ChooseFactor,
     ) -> Outcome<Secret, ChooseFactorError> {
         let hash = claim.temporary_token.hash();
-        if !self.is_pending_sign_in(hash.as_bytes()).await? {
+        let Some(account) = self.account_of_pending(hash.as_bytes()).await? else {
             return refuse(ChooseFactorError::InvalidToken);
-        }
+        };
         let mut work = self.begin(call).await?;
         work.require_sender(claim.kind)?;
         let proof = json!([claim.temporary_token.expose(), claim.kind.as_str()]);
         let action = self.kernel.one_time(call, "choose second factor", &proof);
-        let (challenge, pending) = match work.pending_sign_in(hash.as_bytes()).await? {
+        let (challenge, pending) = match work.pending_sign_in(account, hash.as_bytes()).await? {
             Named::Waiting(challenge, pending) => (challenge, pending),
             Named::Answered(_) => {
                 let known = self.kernel.answered::<String>(&mut work.unit, &action).await?;
@@ -413,9 +415,9 @@ impl Identity {
             handle_hash: Some(next_hash.as_bytes()),
             continuation: &continuation,
         };
-        work.challenge_factor(next, recipient.as_ref()).await?;
         work.audit(Action::FactorCodeSent, account.id, json!({ "method": claim.kind.as_str() })).await?;
         work.kernel().keep_answer(&action, &token.expose()).await?;
+        work.challenge_factor(next, recipient.as_ref()).await?;
         work.commit().await?;
         Ok(Secret::new(token.expose()))
     }
@@ -433,16 +435,17 @@ impl Identity {
         claim: ShowFactor,
     ) -> Outcome<FactorOutcome, ShowFactorError> {
         let hash = claim.temporary_token.hash();
-        if !self.is_pending_sign_in(hash.as_bytes()).await? {
+        let Some(account) = self.account_of_pending(hash.as_bytes()).await? else {
             return refuse(ShowFactorError::InvalidToken);
-        }
+        };
+        let reserved = self.reserve_factor_guess(call).await?;
         let mut work = self.begin(call).await?;
         let proof = json!([claim.temporary_token.expose(), claim.presented.proof(), claim.device.as_str()]);
         let action = self.kernel.one_time(call, "show second factor", &proof);
-        let (challenge, pending) = match work.pending_sign_in(hash.as_bytes()).await? {
+        let (challenge, pending) = match work.pending_sign_in(account, hash.as_bytes()).await? {
             Named::Waiting(challenge, pending) => (challenge, pending),
             Named::Answered(challenge) => {
-                let shown = work.factor_shown_again(&challenge, &action).await;
+                let shown = work.factor_shown_again(&challenge, &action, reserved).await;
                 return shown.map(|shown| FactorOutcome::SignedIn(Box::new(shown)));
             }
             Named::None => return refuse(ShowFactorError::InvalidToken),
@@ -451,7 +454,8 @@ impl Identity {
             return refuse(ShowFactorError::AccountNotFound);
         };
         let login = LoginName::from_stored_address(challenge.address.clone());
-        let guess = match work.begin_guess(account.id, counted_use(&pending), Some(&login)).await? {
+        let to = counted_use(&pending);
+        let guess = match work.begin_guess(account.id, to, Some(&login), reserved).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),
         };
@@ -463,17 +467,19 @@ impl Identity {
             return refuse(ShowFactorError::InvalidToken);
         }
         work.right_guess(guess).await?;
-        work.go_on_with(&claim, &challenge, pending, accepted, &action).await
+        let right = RightFactor { account, accepted, is_known: guess.is_known };
+        work.go_on_with(&claim, &challenge, pending, right, &action).await
     }
 
-    /// Whether a temporary token names a sign-in that waits, or was answered just now: what is none is refused before it costs a turn at the writer.
-    async fn is_pending_sign_in(&self, hash: &[u8]) -> Result<bool, Fault> {
+    /// The account of the sign-in that a temporary token names, where it waits or was answered just now: what is none is refused before it
+    /// costs a turn at the writer.
+    async fn account_of_pending(&self, hash: &[u8]) -> Result<Option<AccountId>, Fault> {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
         let now = self.kernel.now();
-        Ok(found.is_some_and(|found| {
-            found.status(now) == ChallengeStatus::Open || was_just_answered(&found, now)
-        }))
+        let found =
+            found.filter(|found| found.status(now) == ChallengeStatus::Open || was_just_answered(found, now));
+        Ok(found.and_then(|found| found.account))
     }
 }
 

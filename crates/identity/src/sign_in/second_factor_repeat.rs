@@ -8,6 +8,7 @@ use tidegate_kernel::counted_factor::FactorUse;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::one_time::OneTime;
 
+use crate::credentials::factors::guess::ReservedGuess;
 use crate::credentials::trusted_device::recognize::OfferedDevice;
 use crate::sign_in::kept::KeptSignIn;
 use crate::sign_in::second_factor::{FactorShown, ShowFactorError, counted_use};
@@ -56,13 +57,14 @@ impl Work<'_> {
         mut self,
         challenge: &Challenge,
         action: &OneTime,
+        reserved: ReservedGuess,
     ) -> Outcome<FactorShown, ShowFactorError> {
         let Some(account) = challenge.account else {
             return refuse(ShowFactorError::InvalidToken);
         };
         let login = LoginName::from_stored_address(challenge.address.clone());
         let counted = challenge.continuation.sign_in.as_ref().map_or(FactorUse::SignIn, counted_use);
-        let guess = match self.begin_guess(account, counted, Some(&login)).await? {
+        let guess = match self.begin_guess(account, counted, Some(&login), reserved).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),
         };

@@ -181,10 +181,6 @@ impl Work<'_> {
         connection: &Connection<'_>,
         email: &EmailAddress,
     ) -> Result<Found, Fault> {
-        let limit = self.call.profile.limits.sign_up_by_ip;
-        if let Some(exceeded) = self.count(Counted::SignUpByIp, limit).await? {
-            return Err(exceeded.into());
-        }
         let (profile, provider) = (connection.profile, connection.provider.name());
         let terms = match &connection.intent {
             Intent::SignUp(terms) => terms.clone(),
@@ -265,8 +261,21 @@ impl Work<'_> {
         let subject = Subject { account, ..Subject::default() };
         let metadata = json!({ "reason": error.reason(), "method": connection.provider.name() });
         self.audit(Action::SignInFailed, subject, metadata).await?;
-        self.commit().await?;
+        self.commit_social(account).await?;
         refuse(error)
+    }
+
+    /// Makes it all durable. An account that is made counts as a sign-up: last of all, because on PostgreSQL others of the network wait
+    /// from then on, and nothing of it is written beyond the limit.
+    pub(crate) async fn commit_social(mut self, account: Option<AccountId>) -> Result<(), Fault> {
+        if account.is_some_and(|account| self.unit.has_made(account.0)) {
+            self.unit.write_deferred().await?;
+            let limit = self.call.profile.limits.sign_up_by_ip;
+            if let Some(exceeded) = self.count(Counted::SignUpByIp, limit).await? {
+                return Err(exceeded.into());
+            }
+        }
+        self.commit().await
     }
 }
 

@@ -69,7 +69,7 @@ impl Work<'_> {
                 return self.refuse_social(connection, SocialError::NotAdmitted, Some(account.id)).await;
             }
         };
-        self.commit().await?;
+        self.commit_social(Some(account.id)).await?;
         Ok(outcome)
     }
 

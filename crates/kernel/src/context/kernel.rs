@@ -15,6 +15,7 @@ use crate::context::pruning::Pruning;
 use crate::fault::Fault;
 use crate::jobs::Job;
 use crate::jobs::registry::RegisteredJob;
+use crate::node::counting::Counting;
 use crate::node::keys::{KeyNames, Keys, first_ring};
 use crate::node::memory::{KEY_RING, Memory};
 use crate::node::meter::Meter;
@@ -65,6 +66,7 @@ pub struct Kernel {
     pub(crate) templates: Templates,
     pub(crate) retry: RetryPolicy,
     pub(crate) meter: Meter,
+    pub(crate) counting: Counting,
     pub(crate) pace: Pace,
     pub(crate) wrong_codes_warned: OncePerWindow,
     pub(crate) readiness: Readiness,
@@ -97,6 +99,7 @@ impl Kernel {
             first_ring(&parts.store, &vault, parts.entropy.as_ref(), &parts.settings, parts.clock.now())
                 .await?;
         let kernel = Arc::new(Self {
+            counting: Counting::new(parts.store.clone()),
             store: parts.store,
             clock: parts.clock,
             entropy: parts.entropy,

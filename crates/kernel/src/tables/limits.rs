@@ -1,10 +1,10 @@
 //! Rate limits, shared by all nodes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidegate_database::{
-    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_one, fetch_optional, fetch_rows, prune,
-    rows,
+    MOST_ROWS, Result, StoreError, Unit, execute, fetch_one, fetch_optional, fetch_rows, prune, put_off,
+    put_off_rows, rows,
 };
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, LimitStatus};
@@ -17,11 +17,17 @@ const COUNT: &str = "on conflict (bucket) do update set
                     else rate_limit_buckets.resets_at end
      returning bucket, count, resets_at";
 
+/// The name of a bucket.
+pub type BucketName = [u8; 32];
+
+/// What buckets hold, and until when.
+pub type Counts = HashMap<BucketName, (i64, Timestamp)>;
+
 /// Attempts to be counted in a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempts {
     /// Its name.
-    pub bucket: [u8; 32],
+    pub bucket: BucketName,
     /// What it is held against.
     pub limit: Limit,
     /// How many.
@@ -38,6 +44,20 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn count_all(&mut self, attempts: &[Attempts], now: Timestamp) -> Result<Vec<LimitStatus>> {
+        let counts = self.add_all(attempts, now).await?;
+        let status = |attempts: &Attempts| {
+            let (count, resets_at) =
+                counts.get(&attempts.bucket).ok_or(StoreError::Unreadable("rate_limit_buckets.count"))?;
+            Ok(attempts.limit.judge(*count, *resets_at))
+        };
+        attempts.iter().map(status).collect()
+    }
+
+    /// Counts attempts in buckets as [`Limits::count_all`] does, and returns what the buckets hold with all of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn add_all(&mut self, attempts: &[Attempts], now: Timestamp) -> Result<Counts> {
         let mut sorted: Vec<&Attempts> = attempts.iter().collect();
         sorted.sort_by_key(|attempts| attempts.bucket);
         let mut counted = HashMap::with_capacity(sorted.len());
@@ -57,15 +77,13 @@ impl Limits<'_> {
                     same.first().map(|attempts| now.plus(attempts.limit.window).micros()),
                 ],
             )?;
-            counted.extend(found.into_iter().map(|(bucket, count, resets_at)| (bucket, (count, resets_at))));
+            for (bucket, count, resets_at) in found {
+                let bucket = BucketName::try_from(bucket)
+                    .map_err(|_| StoreError::Unreadable("rate_limit_buckets.bucket"))?;
+                counted.insert(bucket, (count, Timestamp::from_micros(resets_at)));
+            }
         }
-        let status = |attempts: &Attempts| {
-            let (count, resets_at) = counted
-                .get(attempts.bucket.as_slice())
-                .ok_or(StoreError::Unreadable("rate_limit_buckets.count"))?;
-            Ok(attempts.limit.judge(*count, Timestamp::from_micros(*resets_at)))
-        };
-        attempts.iter().map(status).collect()
+        Ok(counted)
     }
 
     /// Counts `times` attempts in a bucket and returns its status. The window begins with the first attempt.
@@ -102,7 +120,7 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn fail(&mut self, bucket: &[u8], limit: Limit, now: Timestamp) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "insert into rate_limit_buckets (bucket, count, resets_at) values ($1, 1, $3)
              on conflict (bucket) do update set
@@ -111,8 +129,7 @@ impl Limits<'_> {
             bucket,
             now.micros(),
             now.plus(limit.window).micros(),
-        )?;
-        Ok(())
+        )
     }
 
     /// The status that one more attempt would have in a bucket; none where nothing is counted.
@@ -136,26 +153,40 @@ impl Limits<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn refund_all(&mut self, buckets: &[[u8; 32]]) -> Result<()> {
-        let mut sorted = buckets.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        for some in sorted.chunks(MOST_ROWS) {
-            execute_rows!(
+    pub async fn refund_all(&mut self, buckets: &[BucketName]) -> Result<()> {
+        let different: BTreeSet<&BucketName> = buckets.iter().collect();
+        let once: Vec<_> = different.into_iter().map(|bucket| (*bucket, 1)).collect();
+        self.take_back(&once).await
+    }
+
+    /// Takes back so many attempts in each of the buckets, and no more than there are. Rows are locked in the order of their keys.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn take_back(&mut self, attempts: &[(BucketName, i64)]) -> Result<()> {
+        let mut sums: BTreeMap<BucketName, i64> = BTreeMap::new();
+        for (bucket, times) in attempts {
+            *sums.entry(*bucket).or_default() += times;
+        }
+        let sums: Vec<(BucketName, i64)> = sums.into_iter().collect();
+        for some in sums.chunks(MOST_ROWS) {
+            put_off_rows!(
                 self.0,
                 // An update of several rows locks them in whatever order it finds them; an insert in the order of its values. Where
                 // there is nothing to take back it leaves a row of a window that is over.
-                rows(
+                &rows(
                     "insert into rate_limit_buckets (bucket, count, resets_at) values",
                     0,
                     3,
                     some.len(),
-                    "on conflict (bucket) do update set count = rate_limit_buckets.count - 1
+                    "on conflict (bucket) do update set
+                        count = case when rate_limit_buckets.count > excluded.count
+                                then rate_limit_buckets.count - excluded.count else 0 end
                      where rate_limit_buckets.count > 0",
                 ),
                 [],
                 some,
-                bucket => [bucket.as_slice(), 0_i64, 0_i64],
+                (bucket, times) => [bucket.as_slice(), *times, 0_i64],
             )?;
         }
         Ok(())
@@ -179,8 +210,7 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn clear(&mut self, bucket: &[u8]) -> Result<()> {
-        execute!(self.0, "delete from rate_limit_buckets where bucket = $1", bucket)?;
-        Ok(())
+        put_off!(self.0, "delete from rate_limit_buckets where bucket = $1", bucket)
     }
 
     /// Removes buckets whose window is over; answers how many.

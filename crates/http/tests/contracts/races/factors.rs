@@ -45,6 +45,19 @@ async fn locking(engine: Engine, lock: Option<Limit>) -> Nodes {
     Nodes::of(builder.start().await).await
 }
 
+/// An application that judges five wrong codes of one network an hour, and has no limit besides.
+async fn counting(engine: Engine) -> Nodes {
+    let change = |settings: &mut tidegate_kernel::Settings| {
+        settings.failed_codes_by_account = Some(Limit::new(1_000, 3_600));
+        settings.failed_codes_by_network = Some(Limit::new(5, 3_600));
+        for profile in settings.contracts.iter_mut() {
+            profile.limits.wrong_second_factor = None;
+        }
+    };
+    let builder = TestApp::builder(engine).without_limits().settings(change);
+    Nodes::of(builder.start().await).await
+}
+
 on_both_engines! {
     async fn of_one_code_sent_with_one_token_many_times_one_opens_a_session(nodes: Nodes) {
         let (ada, phone) = enrolled(&nodes).await;
@@ -109,6 +122,32 @@ on_both_engines! {
         let answers = all_at_once(requests).await;
         assert_tally(&answers, &[(400, "INVALID_MFA_CODE", 3), (429, "TOO_MANY_ATTEMPTS", MANY - 3)]);
         show(&nodes, 1, &tokens[0], "code", &right).send().await.assert_error(429, "TOO_MANY_ATTEMPTS");
+    }
+
+    async fn of_many_wrong_codes_from_one_network_as_many_are_judged_as_its_limit_says(engine: Engine) {
+        let nodes = counting(engine).await;
+        let (ada, phone) = enrolled(&nodes).await;
+        let tokens = waiting(&nodes, &ada, MANY).await;
+        let right = phone.code(nodes.app.now());
+        let wrong = if right == "000000" { "000001" } else { "000000" };
+        let from_one = |number: usize, code: &str| {
+            show(&nodes, number, &tokens[number], "code", code).ip("203.0.113.7")
+        };
+        let answers = all_at_once((0..MANY).map(|number| from_one(number, wrong))).await;
+        assert_tally(&answers, &[(400, "INVALID_MFA_CODE", 5), (429, "TOO_MANY_ATTEMPTS", MANY - 5)]);
+        from_one(0, &right).send().await.assert_error(429, "TOO_MANY_ATTEMPTS");
+        show(&nodes, 0, &tokens[0], "code", &right).send().await.assert_status(200);
+    }
+
+    async fn a_right_code_leaves_nothing_counted(engine: Engine) {
+        let nodes = counting(engine).await;
+        let counted = "select cast(coalesce(sum(count), 0) as bigint) from rate_limit_buckets";
+        let (ada, phone) = enrolled(&nodes).await;
+        let token = nodes.app.sign_in_halfway(&ada).await;
+        let before = nodes.count(counted).await;
+        let code = phone.code(nodes.app.now());
+        show(&nodes, 0, &token, "code", &code).send().await.assert_status(200);
+        assert_eq!(nodes.count(counted).await, before);
     }
 
     async fn of_one_set_up_confirmed_many_times_one_counts(nodes: Nodes) {

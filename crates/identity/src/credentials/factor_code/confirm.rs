@@ -27,6 +27,7 @@ impl Identity {
         kind: FactorKind,
         code: &Secret,
     ) -> Outcome<Vec<RecoveryCode>, ConfirmFactorError> {
+        let reserved = self.reserve_factor_guess(call).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         let account = work.grant.account();
         let pending = work.unit.factors().pending(account, kind, work.now).await?;
@@ -34,9 +35,9 @@ impl Identity {
         let sent = sent.filter(|sent| sent.status(work.now) == ChallengeStatus::Open);
         let action = work.confirmation(kind, code, None);
         let (Some(pending), Some(sent)) = (pending, sent) else {
-            return work.confirmed_again(kind, &action).await;
+            return work.confirmed_again(kind, &action, reserved).await;
         };
-        let guess = match work.begin_guess(account, FactorUse::SetUp, None).await? {
+        let guess = match work.begin_guess(account, FactorUse::SetUp, None, reserved).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ConfirmFactorError::TooManyAttempts(exceeded)),
         };

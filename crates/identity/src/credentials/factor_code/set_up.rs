@@ -61,7 +61,6 @@ impl Identity {
             handle_hash: None,
             continuation: &Continuation::default(),
         };
-        work.challenge_factor(challenge, Some(&recipient)).await?;
         work.unit
             .factors()
             .insert(&NewFactor {
@@ -76,6 +75,7 @@ impl Identity {
             .await?;
         let metadata = json!({ "method": kind.as_str() });
         work.audit(Action::FactorCodeSent, work.grant.subject(), metadata).await?;
+        work.challenge_factor(challenge, Some(&recipient)).await?;
         Ok(work.commit().await?)
     }
 }

@@ -14,7 +14,7 @@ use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::one_time::OneTime;
 
 use crate::IdentityTables;
-use crate::credentials::factors::guess::FactorGuess;
+use crate::credentials::factors::guess::{FactorGuess, ReservedGuess};
 use crate::work::Acting;
 
 /// Why a factor was not confirmed.
@@ -75,13 +75,14 @@ impl Acting<'_> {
         mut self,
         kind: FactorKind,
         action: &OneTime,
+        reserved: ReservedGuess,
     ) -> Outcome<Vec<RecoveryCode>, ConfirmFactorError> {
         let (account, since) = (self.grant.account(), self.now.minus(REPEATED_FOR));
         let recent = self.unit.factors().verified_since(account, since).await?;
         if !recent.iter().any(|factor| factor.kind == kind) {
             return refuse(ConfirmFactorError::NotPending);
         }
-        let guess = match self.begin_guess(account, FactorUse::SetUp, None).await? {
+        let guess = match self.begin_guess(account, FactorUse::SetUp, None, reserved).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ConfirmFactorError::TooManyAttempts(exceeded)),
         };

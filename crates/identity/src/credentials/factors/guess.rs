@@ -6,18 +6,38 @@
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Exceeded;
+use tidegate_kernel::Call;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::Fault;
+use tidegate_kernel::lockout::InARow;
+use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 
+use crate::Identity;
 use crate::work::Work;
+
+/// What is counted of the caller's network before the unit that judges the code, or by how much that is too many.
+pub(crate) type ReservedGuess = Result<Reserved, Exceeded>;
 
 /// A try that has begun: it counts as a wrong one until it is right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FactorGuess {
     account: AccountId,
     to: FactorUse,
-    is_known: bool,
+    /// Whether the account has signed in from the caller's network, as far as the try has a name to look it up by.
+    pub(crate) is_known: bool,
+    /// Whether there are failures in a row to forget.
+    has_failed: bool,
+}
+
+impl Identity {
+    /// Counts a code of a second factor as the wrong one it may be, in the caller's network: in a unit of its own, so that nobody in a
+    /// network waits for what another one's code leads to. [`Work::begin_guess`] counts the rest. No other unit may be open: on SQLite
+    /// one at a time writes.
+    pub(crate) async fn reserve_factor_guess(&self, call: &Call) -> Result<ReservedGuess, Fault> {
+        let by_network = self.kernel.settings.failed_codes_by_network;
+        self.kernel.reserve(call, Counted::FailedCodeByNetwork, by_network).await
+    }
 }
 
 impl FactorGuess {
@@ -46,44 +66,49 @@ impl<G> Work<'_, G> {
         account: AccountId,
         to: FactorUse,
         login: Option<&LoginName>,
+        reserved: ReservedGuess,
     ) -> Result<Result<FactorGuess, Exceeded>, Fault> {
         let is_known = match login {
             Some(login) => self.kernel().is_known_network(login).await?,
             None => false,
         };
-        let guess = FactorGuess { account, to, is_known };
+        let mut guess = FactorGuess { account, to, is_known, has_failed: false };
         let lock = self.call.profile.limits.wrong_second_factor;
-        if let Some(exceeded) = self.kernel().locked_out(guess.in_a_row(), lock).await? {
+        match self.kernel().failed_in_a_row(guess.in_a_row(), lock).await? {
+            InARow::LockedOut(exceeded) => return Ok(Err(exceeded)),
+            InARow::SomeFailures => guess.has_failed = true,
+            InARow::NoFailure => {}
+        }
+        // Counted rather than read: codes that are sent again after they worked are counted here without the account's lock.
+        let by_account = self.app.kernel.settings.failed_codes_by_account;
+        if let Some(exceeded) = self.kernel().count(guess.in_an_hour(), by_account).await? {
             return Ok(Err(exceeded));
         }
-        let settings = &self.app.kernel.settings;
-        let hourly = [
-            (guess.in_an_hour(), settings.failed_codes_by_account),
-            (Counted::FailedCodeByNetwork, settings.failed_codes_by_network),
-        ];
-        let hourly: Vec<_> =
-            hourly.into_iter().filter_map(|(counted, limit)| Some((counted, limit?))).collect();
-        let exceeded = self.kernel().count_each(&hourly).await?;
-        if let Some(exceeded) = exceeded.into_iter().flatten().next() {
-            return Ok(Err(exceeded));
+        match reserved {
+            Ok(reserved) => self.reserved = Some(reserved),
+            Err(exceeded) => return Ok(Err(exceeded)),
         }
         Ok(Ok(guess))
     }
 
-    /// The code was wrong.
+    /// The code was wrong: it stays counted.
     pub(crate) async fn wrong_guess(&mut self, guess: FactorGuess) -> Result<(), Fault> {
+        if let Some(mut reserved) = self.reserved.take() {
+            reserved.keep();
+        }
         self.app.kernel.note_wrong_code();
         let lock = self.call.profile.limits.wrong_second_factor;
         self.kernel().count_failure(guess.in_a_row(), lock).await
     }
 
-    /// It was right: nothing of it counts.
+    /// It was right: nothing of it counts. What is reserved of the network is given back after the commit.
     pub(crate) async fn right_guess(&mut self, guess: FactorGuess) -> Result<(), Fault> {
-        let settings = &self.app.kernel.settings;
-        let of_account = settings.failed_codes_by_account.map(|_| guess.in_an_hour());
-        let of_network = settings.failed_codes_by_network.map(|_| Counted::FailedCodeByNetwork);
-        let counted: Vec<_> = of_account.into_iter().chain(of_network).collect();
-        self.kernel().refund(&counted).await?;
-        self.kernel().forget_failures(guess.in_a_row()).await
+        if self.app.kernel.settings.failed_codes_by_account.is_some() {
+            self.kernel().refund(&[guess.in_an_hour()]).await?;
+        }
+        if guess.has_failed {
+            self.kernel().forget_failures(guess.in_a_row()).await?;
+        }
+        Ok(())
     }
 }

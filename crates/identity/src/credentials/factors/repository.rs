@@ -1,6 +1,6 @@
 //! Second factors in the store. A row is pending until its owner has shown that it works.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional, prune};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional, prune, put_off};
 use tidegate_domain::Timestamp;
 use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::{AccountId, FactorId};
@@ -232,8 +232,7 @@ impl Factors<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn used(&mut self, id: FactorId, now: Timestamp) -> Result<()> {
-        execute!(self.0, "update second_factors set last_used_at = $2 where id = $1", id.0, now.micros(),)?;
-        Ok(())
+        put_off!(self.0, "update second_factors set last_used_at = $2 where id = $1", id.0, now.micros())
     }
 
     /// Removes a verified factor.

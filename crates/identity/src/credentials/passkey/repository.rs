@@ -1,7 +1,7 @@
 //! Passkeys in the store.
 
 use tidegate_crypto::webauthn::{StoredPasskey, VerifiedAssertion};
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, fetch_all, fetch_one, fetch_optional, put_off};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, PasskeyId};
 use tidegate_kernel::KernelTables;
@@ -201,7 +201,7 @@ impl Passkeys<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn used(&mut self, id: PasskeyId, verified: &VerifiedAssertion, now: Timestamp) -> Result<()> {
-        execute!(
+        put_off!(
             self.0,
             "update passkeys set sign_count = $2, backup_eligible = $3, backed_up = $4, last_used_at = $5,
                 use_count = use_count + 1
@@ -211,8 +211,7 @@ impl Passkeys<'_> {
             verified.backup_eligible,
             verified.backed_up,
             now.micros(),
-        )?;
-        Ok(())
+        )
     }
 
     /// Removes the account's passkey of that number; answers what it was called.

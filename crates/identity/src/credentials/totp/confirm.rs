@@ -27,14 +27,15 @@ impl Identity {
         code: &Secret,
         name: Option<&str>,
     ) -> Outcome<Vec<RecoveryCode>, ConfirmFactorError> {
+        let reserved = self.reserve_factor_guess(call).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         let account = work.grant.account();
         let pending = work.unit.factors().pending(account, FactorKind::Totp, work.now).await?;
         let action = work.confirmation(FactorKind::Totp, code, name);
         let Some(pending) = pending.filter(|pending| name.is_none_or(|name| name == pending.name)) else {
-            return work.confirmed_again(FactorKind::Totp, &action).await;
+            return work.confirmed_again(FactorKind::Totp, &action, reserved).await;
         };
-        let guess = match work.begin_guess(account, FactorUse::SetUp, None).await? {
+        let guess = match work.begin_guess(account, FactorUse::SetUp, None, reserved).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ConfirmFactorError::TooManyAttempts(exceeded)),
         };

@@ -1,6 +1,6 @@
 //! Trusted devices in the store. A row is inactive until its owner activates it.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune, put_off};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, TrustedDeviceId};
 use uuid::Uuid;
@@ -192,8 +192,7 @@ impl TrustedDevices<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn used(&mut self, id: TrustedDeviceId, now: Timestamp) -> Result<()> {
-        execute!(self.0, "update trusted_devices set last_used_at = $2 where id = $1", id.0, now.micros())?;
-        Ok(())
+        put_off!(self.0, "update trusted_devices set last_used_at = $2 where id = $1", id.0, now.micros())
     }
 
     /// Removes a device. False when it is gone already.
