@@ -1,5 +1,6 @@
 //! What one person may see of data sources, for the engine.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
