@@ -209,36 +209,6 @@ fn every_row_of_the_table_names_a_test_that_exists() {
     }
 }
 
-/// The rows of the generated run: one for each contract, with its number of operations. A new endpoint changes that number, and the run
-/// has to be made again: `scripts/fuzz-api --minutes 0 --seed 1`.
-#[test]
-fn the_figures_of_the_generated_run_are_of_the_operations_there_are() {
-    let page = std::fs::read_to_string(repository().join("docs/contracts.md")).unwrap();
-    let (_, part) = page.split_once("## Generated requests and clients").unwrap();
-    let part = part.split("\n## ").next().unwrap();
-    let routes = routes::all();
-    for contract in contracts() {
-        let served = routes.iter().filter(|route| route.contract == contract.id).count();
-        let row = part.lines().find_map(|line| line.strip_prefix(&format!("| {} | ", contract.title)));
-        let row = row.unwrap_or_else(|| panic!("no row of {}", contract.title));
-        let (operations, figures) = row.split_once(" | ").unwrap();
-        assert_eq!(
-            operations,
-            served.to_string(),
-            "{} has other operations: make the run again",
-            contract.title
-        );
-        let requests: usize = figures
-            .split(" | ")
-            .next()
-            .unwrap()
-            .split(", ")
-            .map(|figure| figure.replace(',', "").parse::<usize>().unwrap())
-            .sum();
-        assert!(requests >= served, "{}: {requests} requests for {served} operations", contract.title);
-    }
-}
-
 #[test]
 fn nothing_that_is_served_is_said_not_to_be() {
     let routes = routes::all();
