@@ -169,7 +169,7 @@ impl Identity {
         presented: &Presented,
         kind: FactorKind,
     ) -> Outcome<(Timestamp, Option<usize>), StepUpError> {
-        let reserved = self.reserve_factor_guess(call).await?;
+        let reserved = self.reserve_factor_guess_as(call, actor, Permission::StepUp).await?;
         let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
         let account = work.grant.account();
         let guess = match work.begin_guess(account, FactorUse::StepUp, None, reserved).await? {

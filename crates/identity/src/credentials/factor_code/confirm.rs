@@ -27,7 +27,7 @@ impl Identity {
         kind: FactorKind,
         code: &Secret,
     ) -> Outcome<Vec<RecoveryCode>, ConfirmFactorError> {
-        let reserved = self.reserve_factor_guess(call).await?;
+        let reserved = self.reserve_factor_guess_as(call, actor, Permission::ManageOwnFactors).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         let account = work.grant.account();
         let pending = work.unit.factors().pending(account, kind, work.now).await?;

@@ -3,15 +3,16 @@
 //! A few wrong codes in a row lock the next ones for a while, and an hour has a limit besides. Networks that the account has signed in
 //! from are counted on their own: an attacker who knows the password must not lock the owner out.
 
+use tidegate_domain::Permission;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Exceeded;
-use tidegate_kernel::Call;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::lockout::InARow;
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Actor, Call};
 
 use crate::Identity;
 use crate::work::Work;
@@ -37,6 +38,17 @@ impl Identity {
     pub(crate) async fn reserve_factor_guess(&self, call: &Call) -> Result<ReservedGuess, Fault> {
         let by_network = self.kernel.settings.failed_codes_by_network;
         self.kernel.reserve(call, Counted::FailedCodeByNetwork, by_network).await
+    }
+
+    /// The same for a signed-in caller, if they may do this.
+    pub(crate) async fn reserve_factor_guess_as(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<ReservedGuess, Fault> {
+        actor.authorize(permission)?;
+        self.reserve_factor_guess(call).await
     }
 }
 

@@ -167,7 +167,7 @@ on_both_engines! {
     async fn a_question_about_what_is_denied_has_the_answer_of_one_about_nothing(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
-        server.database.sql("create table payroll (id bigint primary key, wage text); insert into payroll values (1, 'monthly')").await;
+        server.database.sql("create table payroll (id bigint primary key, wage text); insert into payroll values (1, 'quillon')").await;
         let source = employees(&app, &ada, &server).await;
         let ask = async |text: &str| {
             let body = json!({ "prompt_text": text, "selected_data_source_ids": [source] });
@@ -183,7 +183,7 @@ on_both_engines! {
             ("How many WORD are there?", "payroll"),
             ("number of emp per WORD", "wage"),
             ("WORD of emp 1", "wage"),
-            ("emp with WORD notes", "monthly"),
+            ("emp with WORD notes", "quillon"),
             ("emp without WORD", "payroll"),
         ] {
             let told = async |word: &str| {
