@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use tidegate_bridge::QueryEngine;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
@@ -53,17 +55,26 @@ impl Background {
     }
 }
 
+/// Makes what collects metrics, beside what else begins: it compares the processor's clock with the system's for some 20 ms.
+pub(super) fn prepare_metrics() -> JoinHandle<Result<PrometheusRecorder, BuildError>> {
+    tokio::task::spawn_blocking(|| {
+        let durations = Matcher::Suffix("_duration_seconds".to_owned());
+        Ok(PrometheusBuilder::new().set_buckets_for_metric(durations, DURATIONS)?.build_recorder())
+    })
+}
+
 /// Begins to collect metrics.
 ///
 /// # Errors
 /// When something else collects them already.
-pub(super) fn install_metrics() -> Result<PrometheusHandle, Failure> {
+pub(super) async fn install_metrics(
+    prepared: JoinHandle<Result<PrometheusRecorder, BuildError>>,
+) -> Result<PrometheusHandle, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::internal(format!("metrics cannot be collected: {error}"));
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), DURATIONS)
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(|error| failed(&error))?;
+    let recorder = prepared.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|error| failed(&error))?;
     tidegate_http::describe_metrics();
     Ok(handle)
 }

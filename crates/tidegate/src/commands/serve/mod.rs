@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::announce::is_secure;
 use self::announce::{announce, base_url, serves_outbox};
-use self::background::{Background, install_metrics};
+use self::background::{Background, install_metrics, prepare_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
@@ -43,6 +43,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 /// What keeps it from serving, and what to do about it.
 pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> Result<(), Failure> {
     let config = &loaded.config;
+    let metrics = prepare_metrics();
     stopping::ignore_hangups()?;
     survive_large_files()?;
     // First: a second server started by mistake must not touch the first one's database, and is told of the directory, not of the port.
@@ -63,7 +64,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         serving.note_address(address);
     }
     let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
-    let metrics = install_metrics()?;
+    let metrics = install_metrics(metrics).await?;
     let signals = StopSignals::install()?;
     let background = Background::start(&opened, metrics.clone());
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
