@@ -5,9 +5,9 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 
 use crate::flexible_id::FlexibleId;
-use crate::id::{AccountId, ApplicationId, DatabaseId, OrganizationId, SessionId};
+use crate::id::{DatabaseId, OrganizationId, SessionId};
 use crate::session::AmrSet;
-use crate::{ContractId, Role, Scopes};
+use crate::{ContractId, PartyName, Role, Scopes};
 use uuid::Uuid;
 
 /// An audience as a claim.
@@ -49,7 +49,7 @@ pub struct AccessClaims {
     /// Issuer: the installation's public URL.
     pub iss: String,
     /// Subject: the account; for what an application does in its own name, the application.
-    pub sub: AccountId,
+    pub sub: PartyName,
     /// Audience: the installation's public URL, or the APIs that an application asked for it for (RFC 8707), separated by spaces. As a claim
     /// it is a text where it is one, and an array where it is several (RFC 7519 section 4.1.3).
     #[serde(with = "audience")]
@@ -77,9 +77,10 @@ pub struct AccessClaims {
     /// The contract through which it was issued. The claim keeps the name that tokens in circulation have.
     #[serde(rename = "dialect")]
     pub contract: ContractId,
-    /// The application it was issued to (RFC 9068 section 2.2); none for a session that its owner signed in to.
+    /// The application it was issued to, by what that calls itself (RFC 9068 section 2.2); none for a session that its owner signed in to.
+    /// Tokens of versions before name one that a document describes by its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<ApplicationId>,
+    pub client_id: Option<PartyName>,
     /// The key that its bearer has to prove to hold (RFC 9449 section 6); none for a token that whoever bears it may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,

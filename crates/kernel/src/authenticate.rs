@@ -7,7 +7,9 @@ use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenFault, TokenHas
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, OrganizationId, SessionId};
 use tidegate_domain::session::Amr;
-use tidegate_domain::{AccessClaims, ContractId, Permission, PermissionSet, Role, Scopes, Timestamp};
+use tidegate_domain::{
+    AccessClaims, ContractId, PartyName, Permission, PermissionSet, Role, Scopes, Timestamp,
+};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
@@ -171,7 +173,7 @@ impl Kernel {
     fn claims_of(&self, record: &SessionRecord, scope: Scopes, now: Timestamp) -> AccessClaims {
         AccessClaims {
             iss: self.settings.public_url.clone(),
-            sub: record.account,
+            sub: record.account.into(),
             aud: self.settings.public_url.clone(),
             exp: record.expires_at.seconds(),
             iat: now.seconds(),
@@ -183,7 +185,7 @@ impl Kernel {
             amr: record.amr,
             auth_time: record.auth_time.seconds(),
             contract: record.contract,
-            client_id: record.application.map(|application| application.id),
+            client_id: record.application.map(|application| application.id.into()),
             cnf: None,
             act: None,
             xep: Vec::new(),
@@ -282,7 +284,11 @@ impl Kernel {
 
     async fn live_session(&self, claims: &AccessClaims) -> Result<Arc<SessionRecord>, AuthError> {
         let now = self.now();
-        let stamp = self.memory.changes.stamp(&[claims.sid.0, claims.sub.0]);
+        let stamp = match &claims.sub {
+            PartyName::Key(key) => self.memory.changes.stamp(&[claims.sid.0, *key]),
+            // An application in its own name: whatever changes of it is noted under its epoch.
+            PartyName::Document(_) => self.memory.changes.stamp(&[claims.sid.0]),
+        };
         let remembered = self.memory.sessions.get(&claims.sid, stamp, now, MAX_AGE);
         // One that looks expired is read again: a refresh may have extended it.
         // Nor is one believed whose tokens do not name the account: what changes that would not be noticed.
@@ -302,8 +308,12 @@ impl Kernel {
                 session
             }
         };
-        let belongs =
-            session.subject.unwrap_or(session.account) == claims.sub && session.organization == claims.org;
+        let is_subjects = match &claims.sub {
+            PartyName::Key(key) => session.subject.unwrap_or(session.account).0 == *key,
+            // The epoch tells which application it is.
+            PartyName::Document(_) => session.application.is_some_and(|application| application.in_own_name),
+        };
+        let belongs = is_subjects && session.organization == claims.org;
         if session.ended {
             return Err(invalid(CredentialFault::Session("ended: signed out, revoked or replaced")));
         }
@@ -317,7 +327,7 @@ impl Kernel {
 
 /// Whether an application got the token in its own name (RFC 9068 section 2.2: `sub` is the client then).
 fn is_in_own_name(claims: &AccessClaims) -> bool {
-    claims.client_id.is_some_and(|client| client.0 == claims.sub.0)
+    claims.client_id.as_ref() == Some(&claims.sub)
 }
 
 impl Kernel {

@@ -4,9 +4,9 @@
 //! more. So it does not pass the decision of [`crate::admission`] again.
 
 use tidegate_crypto::{PlainToken, SigningAlgorithm};
-use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
+use tidegate_domain::id::{OrganizationId, SessionId};
 use tidegate_domain::session::{Amr, AmrSet};
-use tidegate_domain::{ContractId, Role, Scopes, Secret, Timestamp};
+use tidegate_domain::{ContractId, PartyName, Role, Scopes, Secret, Timestamp};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -28,6 +28,8 @@ pub struct Delegation<'a> {
     pub session: &'a SessionRecord,
     /// The application.
     pub application: NewSessionApplication<'a>,
+    /// What the application calls itself: so its tokens call it.
+    pub client_id: PartyName,
     /// What the application is called: so the list of the owner's sessions calls it, and says that it is an application.
     pub name: &'a str,
     /// The address from which the owner approved it.
@@ -43,8 +45,8 @@ pub struct Delegation<'a> {
 /// An application that gets a token in its own name.
 #[derive(Clone, Debug)]
 pub struct OwnToken {
-    /// The application.
-    pub application: ApplicationId,
+    /// The application, as its tokens call it.
+    pub application: PartyName,
     /// Its organization.
     pub organization: OrganizationId,
     /// The epoch of its own tokens: the token ends with it.
@@ -102,7 +104,8 @@ impl Work<'_> {
     ) -> Result<(SessionId, TokenSet), Fault> {
         let kernel = self.kernel;
         let profile = &self.call.profile;
-        let Delegation { session: parent, application, name, ip, scopes, audience, key } = delegation;
+        let Delegation { session: parent, application, client_id, name, ip, scopes, audience, key } =
+            delegation;
         let session = SessionId(kernel.entropy.uuid(self.now));
         // Whoever registered the application chose its name: it must not pass for a program of the owner's.
         let listed = format!("{LISTED_AS}{name}");
@@ -136,7 +139,7 @@ impl Work<'_> {
             .await?;
         let refresh = self.first_refresh_token(session, times.expires_at).await?;
         let bearer = Bearer {
-            account: application.subject.unwrap_or(parent.account),
+            subject: application.subject.unwrap_or(parent.account).into(),
             organization: parent.organization,
             role: parent.role,
             session,
@@ -145,7 +148,7 @@ impl Work<'_> {
             auth_time: parent.auth_time,
             binding: None,
             scopes: scopes.clone(),
-            application: Some(application.id),
+            client_id: Some(client_id),
             audience: audience.map(str::to_owned),
             key: key.map(str::to_owned),
         };
@@ -179,7 +182,7 @@ impl Kernel {
     /// Those of signing.
     pub fn own_token(&self, token: OwnToken) -> Result<(Secret, i64), Fault> {
         let bearer = Bearer {
-            account: AccountId(token.application.0),
+            subject: token.application.clone(),
             organization: token.organization,
             role: Role::Viewer,
             session: SessionId(token.own_epoch),
@@ -188,7 +191,7 @@ impl Kernel {
             auth_time: Timestamp::from_micros(0),
             binding: None,
             scopes: token.scopes,
-            application: Some(token.application),
+            client_id: Some(token.application),
             audience: token.audience,
             key: token.key,
         };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidegate_database::Unit;
 use tidegate_domain::access::{ActingParty, Confirmation};
-use tidegate_domain::id::{ApplicationId, SessionId};
-use tidegate_domain::{AccessClaims, Scopes, Secret};
+use tidegate_domain::id::SessionId;
+use tidegate_domain::{AccessClaims, PartyName, Scopes, Secret};
 use uuid::Uuid;
 
 use crate::authenticate::{AuthError, ended_meanwhile, invalid};
@@ -19,8 +19,8 @@ use crate::{Kernel, KernelTables};
 pub struct ExchangedToken<'a> {
     /// What that one says: the new token lives no longer, in the same session.
     pub subject: &'a AccessClaims,
-    /// The application.
-    pub application: ApplicationId,
+    /// The application, as tokens call it.
+    pub client_id: PartyName,
     /// The epoch of its own tokens: the new token ends with it.
     pub own_epoch: Uuid,
     /// What it may do at most.
@@ -48,7 +48,7 @@ impl Kernel {
             iat: now.seconds(),
             jti: self.entropy.uuid(now).simple().to_string(),
             scope: token.scopes,
-            client_id: Some(token.application),
+            client_id: Some(token.client_id),
             cnf: token.key.map(|jkt| Confirmation { jkt }),
             act: Some(token.acting),
             xep: token.subject.xep.iter().copied().chain([token.own_epoch]).collect(),

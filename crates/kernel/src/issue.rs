@@ -7,9 +7,9 @@ use tidegate_domain::access::Confirmation;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::contract::AccessToken;
 use tidegate_domain::database::{Binding, Database};
-use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId, WorkspaceId};
+use tidegate_domain::id::{OrganizationId, SessionId, WorkspaceId};
 use tidegate_domain::session::{AmrSet, SessionTimes};
-use tidegate_domain::{AccessClaims, ContractProfile, Role, Scopes, Secret, Timestamp};
+use tidegate_domain::{AccessClaims, ContractProfile, PartyName, Role, Scopes, Secret, Timestamp};
 
 use crate::admission::Admission;
 use crate::fault::Fault;
@@ -76,8 +76,8 @@ pub struct Bound {
 
 /// What an access token says of a session.
 pub struct Bearer {
-    /// The account, or what its tokens call it.
-    pub account: AccountId,
+    /// Whom it speaks for, as tokens call them.
+    pub subject: PartyName,
     /// The organization signed in to.
     pub organization: OrganizationId,
     /// The role there.
@@ -95,7 +95,7 @@ pub struct Bearer {
     /// What it may do at most.
     pub scopes: Scopes,
     /// The application it is issued to, if it is.
-    pub application: Option<ApplicationId>,
+    pub client_id: Option<PartyName>,
     /// The API that it is for, if not this installation.
     pub audience: Option<String>,
     /// Thumbprint of the key that its bearer has to prove to hold.
@@ -139,7 +139,7 @@ impl Work<'_> {
             },
             None => {
                 let bearer = Bearer {
-                    account: account.id,
+                    subject: account.id.into(),
                     organization,
                     role,
                     session: opened.session,
@@ -148,7 +148,7 @@ impl Work<'_> {
                     auth_time: evidence.auth_time(self.now),
                     binding,
                     scopes: Scopes::Full,
-                    application: None,
+                    client_id: None,
                     audience: None,
                     key: None,
                 };
@@ -283,7 +283,7 @@ impl Kernel {
         };
         let claims = AccessClaims {
             iss: self.settings.public_url.clone(),
-            sub: bearer.account,
+            sub: bearer.subject,
             aud: bearer.audience.unwrap_or_else(|| self.settings.public_url.clone()),
             exp: expires_at.seconds(),
             iat: now.seconds(),
@@ -295,7 +295,7 @@ impl Kernel {
             amr: bearer.amr,
             auth_time: bearer.auth_time.seconds(),
             contract: profile.contract,
-            client_id: bearer.application,
+            client_id: bearer.client_id,
             cnf: bearer.key.map(|jkt| Confirmation { jkt }),
             act: None,
             xep: Vec::new(),

@@ -6,7 +6,7 @@ use tidegate_database::StoreError;
 use tidegate_domain::audit::Action;
 use tidegate_domain::refresh::Verdict;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Scopes, Timestamp};
+use tidegate_domain::{PartyName, Scopes, Timestamp};
 
 use crate::fault::{Fault, Outcome, Refused, refuse};
 use crate::issue::{Bearer, REFRESH_PREFIX, TokenSet};
@@ -44,12 +44,15 @@ pub struct Continued {
     pub scopes: Scopes,
     /// The APIs that it is for, separated by spaces; none for this installation.
     pub audience: Option<String>,
+    /// The application it is issued to, as tokens call it; none where it is none's.
+    pub client_id: Option<PartyName>,
 }
 
 /// What the access token is given.
 struct Granted<'a> {
     scopes: &'a Scopes,
     audience: Option<&'a str>,
+    client_id: Option<&'a PartyName>,
     /// Thumbprint of the key that its bearer has to prove to hold.
     key: Option<&'a str>,
 }
@@ -89,7 +92,8 @@ impl Kernel {
         admit: impl Fn(&PresentedToken) -> Result<Scopes, E>,
     ) -> Outcome<Refreshed, E> {
         let admit = |found: &PresentedToken| {
-            admit(found).map(|scopes| Continued { scopes, audience: found.audience.clone() })
+            let client_id = found.application.map(PartyName::from);
+            admit(found).map(|scopes| Continued { scopes, audience: found.audience.clone(), client_id })
         };
         self.refresh_with_key(call, token, None, admit).await
     }
@@ -121,11 +125,12 @@ impl Kernel {
             if found.contract != call.profile.contract {
                 return refuse(invalid("of another contract").into());
             }
-            let Continued { scopes, audience } = match admit(&found) {
+            let Continued { scopes, audience, client_id } = match admit(&found) {
                 Ok(continued) => continued,
                 Err(refusal) => return refuse(refusal),
             };
-            let granted = Granted { scopes: &scopes, audience: audience.as_deref(), key };
+            let (audience, client_id) = (audience.as_deref(), client_id.as_ref());
+            let granted = Granted { scopes: &scopes, audience, client_id, key };
             match call.profile.refresh.judge(found.presented, self.now()) {
                 Verdict::Rotate => {
                     if let Some(tokens) = self.rotate(call, token, &found, &granted).await? {
@@ -257,7 +262,7 @@ impl Kernel {
 
 fn bearer(found: &PresentedToken, granted: &Granted<'_>, session_expires_at: Timestamp) -> Bearer {
     Bearer {
-        account: found.subject,
+        subject: found.subject.into(),
         organization: found.organization,
         role: found.role,
         session: found.session,
@@ -266,7 +271,7 @@ fn bearer(found: &PresentedToken, granted: &Granted<'_>, session_expires_at: Tim
         auth_time: found.auth_time,
         binding: None,
         scopes: granted.scopes.clone(),
-        application: found.application,
+        client_id: granted.client_id.cloned(),
         audience: granted.audience.map(str::to_owned),
         key: granted.key.map(str::to_owned),
     }

@@ -51,7 +51,7 @@ fn active(issuer: &str, found: Introspection) -> Value {
         "org": found.organization,
     });
     let optional = [
-        ("client_id", found.client_id.map(Value::from)),
+        ("client_id", found.client_id.map(|name| Value::from(String::from(name)))),
         ("iat", found.issued_at.map(Value::from)),
         ("jti", found.id.map(Value::from)),
         ("cnf", found.key.map(|jkt| json!({ "jkt": jkt }))),

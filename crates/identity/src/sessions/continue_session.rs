@@ -102,7 +102,7 @@ impl Identity {
             token.clone()
         };
         let bearer = Bearer {
-            account: found.account,
+            subject: found.account.into(),
             organization: found.organization,
             role: found.role,
             session: found.session,
@@ -111,7 +111,7 @@ impl Identity {
             auth_time: found.auth_time,
             binding,
             scopes: found.scopes,
-            application: None,
+            client_id: None,
             key: None,
             audience: None,
         };

@@ -6,7 +6,7 @@ use tidegate_crypto::{SigningAlgorithm, TokenHash};
 use tidegate_domain::id::{ApplicationId, OrganizationId};
 use tidegate_domain::logout::LogoutSettings;
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
-use tidegate_domain::{RedirectUri, Scopes, Timestamp};
+use tidegate_domain::{PartyName, RedirectUri, Scopes, Timestamp};
 use tidegate_federation::Publisher;
 use tidegate_kernel::hooks::ApplicationMaker;
 use url::Url;
@@ -124,7 +124,20 @@ impl Application {
 
     /// What it calls itself in requests and is called in tokens: its key, or the address of the document that describes it.
     pub fn client_id(&self) -> String {
-        self.document.as_ref().map_or_else(|| self.id.to_string(), |(uri, _)| uri.clone())
+        self.party().into()
+    }
+
+    /// The same as tokens have it.
+    pub(crate) fn party(&self) -> PartyName {
+        match &self.document {
+            Some((uri, _)) => PartyName::Document(uri.clone()),
+            None => self.id.into(),
+        }
+    }
+
+    /// Whether a token names it so. Tokens of versions before name one that a document describes by its key.
+    pub(crate) fn is_called(&self, name: &PartyName) -> bool {
+        *name == self.party() || *name == PartyName::from(self.id)
     }
 
     /// Whether it registered itself: nobody has looked at what it says of itself.

@@ -7,7 +7,7 @@ use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one,
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
 use tidegate_domain::logout::{BackchannelUri, LogoutSettings};
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
-use tidegate_domain::{RedirectUri, Scopes, Timestamp};
+use tidegate_domain::{PartyName, RedirectUri, Scopes, Timestamp};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
@@ -219,6 +219,14 @@ impl Applications<'_> {
     /// The one that the document at that address describes.
     pub(crate) async fn of_document(&mut self, uri: &str) -> Result<Option<Application>> {
         fetch_optional!(self.0, Row, select!("where document_uri = $1"), uri)?.map(Row::read).transpose()
+    }
+
+    /// The one that tokens call so.
+    pub(crate) async fn called(&mut self, name: &PartyName) -> Result<Option<Application>> {
+        match name {
+            PartyName::Key(key) => self.find((*key).into()).await,
+            PartyName::Document(uri) => self.of_document(uri).await,
+        }
     }
 
     /// Notes that its document was read.

@@ -50,8 +50,8 @@ impl Oauth {
         if !scopes.contains("openid") {
             return Err(Refused::Rule(UserInfoError::InsufficientScope));
         }
-        let application = match grant.claims().client_id {
-            Some(id) => unit.applications().find(id).await?,
+        let application = match &grant.claims().client_id {
+            Some(name) => unit.applications().called(name).await?,
             None => None,
         };
         // They were allowed to the application that asked for them, and not to an API that exchanged its token (RFC 8693).

@@ -134,6 +134,7 @@ impl Oauth {
                 key: session_key(application, key),
                 subject,
             },
+            client_id: current.party(),
             name: &current.name,
             // Where the device is, as far as it is known: where its owner was, the session that approved it says.
             ip: &code.ip,

@@ -189,6 +189,7 @@ impl Oauth {
                 key: session_key(application, key),
                 subject,
             },
+            client_id: current.party(),
             name: &current.name,
             ip: &code.ip,
             scopes: &scopes,

@@ -1,26 +1,24 @@
 //! A token is described to an application that it was shown to.
 
 use tidegate_crypto::PlainToken;
-use tidegate_domain::Scopes;
 use tidegate_domain::access::ActingParty;
-use tidegate_domain::id::{ApplicationId, OrganizationId};
+use tidegate_domain::id::OrganizationId;
+use tidegate_domain::{PartyName, Scopes};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::REFRESH_PREFIX;
 use tidegate_kernel::{AuthError, KernelTables};
 
 use super::error::TokenError;
+use crate::Oauth;
 use crate::applications::Application;
-use crate::{Oauth, OauthTables};
 
 /// What is told of a valid token (RFC 7662 section 2.2).
 #[derive(Clone, Debug)]
 pub struct Introspection {
     /// What it may do at most.
     pub scopes: Scopes,
-    /// The application it was issued to.
-    pub client: Option<ApplicationId>,
-    /// What that one calls itself: its key, or the address of the document that describes it.
-    pub client_id: Option<String>,
+    /// The application it was issued to, by what that calls itself: its key, or the address of the document that describes it.
+    pub client_id: Option<PartyName>,
     /// Whom it speaks for: an account, or an application.
     pub subject: String,
     /// The API that it is for.
@@ -73,29 +71,10 @@ impl Oauth {
             let is_of_organization = !client.is_self_registered()
                 && found.audience.split(' ').any(|api| api == self.issuer())
                 && found.organization == client.organization;
-            found.client == Some(client.id) || is_api || is_of_organization
+            let is_own = found.client_id.as_ref().is_some_and(|name| client.is_called(name));
+            is_own || is_api || is_of_organization
         };
-        let Some(found) = found.filter(is_told) else { return Ok(None) };
-        let client_id = self.called(client, found.client).await?;
-        Ok(Some(Introspection { client_id, ..found }))
-    }
-
-    /// What the application calls itself that a token was issued to. Where no document describes any, its key is its name, and nothing is read.
-    async fn called(
-        &self,
-        client: &Application,
-        issued_to: Option<ApplicationId>,
-    ) -> Result<Option<String>, Fault> {
-        let Some(id) = issued_to else { return Ok(None) };
-        if id == client.id {
-            return Ok(Some(client.client_id()));
-        }
-        let found = if self.rules().registration.client_id_documents {
-            self.kernel.store.read().await?.applications().find(id).await?
-        } else {
-            None
-        };
-        Ok(Some(found.map_or_else(|| id.to_string(), |found| found.client_id())))
+        Ok(found.filter(is_told))
     }
 
     /// A refresh token is told of to the application it was issued to: nobody else is shown it.
@@ -113,8 +92,7 @@ impl Oauth {
         });
         Ok(found.map(|found| Introspection {
             scopes: found.scopes.intersection(&client.scopes),
-            client: found.application,
-            client_id: None,
+            client_id: Some(client.party()),
             subject: found.subject.to_string(),
             audience: found.audience.unwrap_or_else(|| self.issuer().to_owned()),
             expires_at: found.presented.expires_at.seconds(),
@@ -139,8 +117,7 @@ impl Oauth {
         let is_signed = token.expose().split('.').count() == 3;
         Ok(Some(Introspection {
             scopes: claims.scope.intersection(&session.scopes),
-            client: claims.client_id,
-            client_id: None,
+            client_id: claims.client_id.clone(),
             subject: claims.sub.to_string(),
             audience: claims.aud.clone(),
             expires_at: claims.exp,

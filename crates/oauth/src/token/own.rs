@@ -37,7 +37,7 @@ impl Oauth {
         let is_key_bound = key.is_some();
         let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;
         let (access_token, expires_in) = self.kernel.own_token(OwnToken {
-            application: application.id,
+            application: application.party(),
             organization: application.organization,
             own_epoch: application.own_epoch,
             scopes: scopes.clone(),

@@ -62,7 +62,7 @@ impl Oauth {
                 None => granted,
                 Some(narrowed) => within(narrowed.clone(), &granted, ScopeRefused::NotGranted)?,
             };
-            Ok(Continued { scopes, audience })
+            Ok(Continued { scopes, audience, client_id: Some(application.party()) })
         });
         let refreshed = refreshed.await?;
         let found = refreshed.found;

@@ -86,7 +86,7 @@ impl Oauth {
         let is_key_bound = presented.key.is_some();
         let exchanged = ExchangedToken {
             subject: claims,
-            application: application.id,
+            client_id: application.party(),
             own_epoch: application.own_epoch,
             scopes: scopes.clone(),
             audience: audience.clone(),
@@ -155,7 +155,7 @@ impl Oauth {
         actor: Option<&(Secret, Option<String>)>,
     ) -> Outcome<ActingParty, TokenError> {
         let sub = match actor {
-            None => application.id.to_string(),
+            None => application.client_id(),
             Some((token, _)) => match self.signed(token).await? {
                 // Of its own, in its own name: a person's would hide it.
                 Some(actor)
@@ -165,7 +165,7 @@ impl Oauth {
                             .application
                             .is_some_and(|of| of.in_own_name && of.id == application.id) =>
                 {
-                    application.id.to_string()
+                    application.client_id()
                 }
                 Some(_) | None => return refuse(ACTOR),
             },

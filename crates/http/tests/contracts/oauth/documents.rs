@@ -4,16 +4,27 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
+use tidegate_domain::id::ApplicationId;
+use tidegate_domain::oauth::GrantType;
+use tidegate_domain::{PartyName, Scopes};
+use tidegate_oauth::applications::{ApplicationChange, RulesChange};
+use tidegate_testkit::{Answer, Engine, PASSWORD, PUBLIC_URL, Person, TestApp, on_both_engines};
 use tokio::net::TcpListener;
 
+use super::signing::{JWT_BEARER, OWN, assertion, jwks, operator};
 use super::wire::{
-    ADA, App, CALLBACK, approve, assert_flat, authorize, claims, described, exchange, form, parameters_with,
-    refresh, register, sent_back, sign_in,
+    ADA, App, CALLBACK, approve, assert_flat, authorize, claims, code_for, described, exchange, form,
+    parameters_with, refresh, register, sent_back, sign_in,
 };
 use crate::cross_contract::login_rivergen;
+use crate::forge::reworded;
 use crate::pages::heading;
 use crate::pages::sign_in::window::Window;
+
+const ORDERS: &str = "https://orders.example.com";
+const STOCK: &str = "https://stock.example.com";
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// A document that is published on this machine, and how often it was asked for.
 struct Published {
@@ -67,6 +78,7 @@ async fn start(engine: Engine, most: u32) -> TestApp {
         rules.registration.client_id_documents = true;
         rules.registration.organization = Some(1);
         rules.registration.most = most;
+        rules.resources = vec![ORDERS.to_owned(), STOCK.to_owned()];
         settings.set_oauth(rules);
     };
     TestApp::builder(engine).local_clients().settings(on).start().await
@@ -74,6 +86,39 @@ async fn start(engine: Engine, most: u32) -> TestApp {
 
 fn asked(client: &App) -> std::collections::BTreeMap<String, String> {
     parameters_with(client, &[("scope", "openid email")])
+}
+
+/// The key of the row in which an application is kept.
+async fn key_of(app: &TestApp, client: &App) -> ApplicationId {
+    let all = app.oauth().applications_for_operator(None, 0, 100).await.unwrap();
+    all.iter().find(|one| one.client_id() == client.client_id).unwrap().id
+}
+
+/// An application that signs with a key of its document, and may what an operator allowed it besides.
+async fn confidential(app: &TestApp, ada: &Person) -> (App, ApplicationId) {
+    let keys = json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(&[OWN]) });
+    let client = Published::start(keys).await.client();
+    authorize(app, &ada.access_token, &asked(&client)).await.assert_status(302);
+    let id = key_of(app, &client).await;
+    let change = ApplicationChange {
+        grant_types: Some(vec![GrantType::AuthorizationCode, GrantType::ClientCredentials]),
+        scopes: Some(Scopes::from_stored("openid email read")),
+        ..ApplicationChange::default()
+    };
+    app.oauth().change_application_for_operator(&operator(app), id, change, None, |_| ()).await.unwrap();
+    (client, id)
+}
+
+/// A request of an application that signs for it; `jti` is the name of what it signs.
+async fn signed(app: &TestApp, client: &App, jti: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let jwt = OWN.sign(&assertion(app, client, jti));
+    let mut all = vec![("client_assertion_type", JWT_BEARER), ("client_assertion", jwt.as_str())];
+    all.extend_from_slice(fields);
+    app.post(path).form(&form(&all)).send().await
+}
+
+async fn userinfo(app: &TestApp, token: &str) -> Answer {
+    app.get("/oauth/userinfo").bearer(token).send().await
 }
 
 on_both_engines! {
@@ -110,6 +155,86 @@ on_both_engines! {
             ];
             let said = app.post("/oauth/introspect").form(&form(&fields)).send().await;
             assert_eq!(said.assert_status(200).text_at("client_id"), known.client_id);
+        }
+    }
+
+    /// RFC 9068 section 2.2: `client_id` is what the application calls itself.
+    async fn its_access_tokens_name_it_by_the_address_of_its_document(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = Published::start(json!({})).await.client();
+        let back = sent_back(&approve(&app, &ada.access_token, &asked(&client)).await);
+        let first = exchange(&app, &client, &back["code"]).await;
+        let next = refresh(&app, &client, &first.assert_status(200).text_at("refresh_token")).await;
+        next.assert_status(200);
+        let id = key_of(&app, &client).await;
+        let token = next.text_at("access_token");
+        // As versions before wrote it.
+        let before = reworded(&app, &token, |claims| claims.client_id = Some(id.into())).await;
+        assert_eq!(claims(&before)["client_id"], json!(id));
+        let named = [first.text_at("access_token"), token];
+        for token in &named {
+            assert_eq!(claims(token)["client_id"], json!(client.client_id));
+        }
+        for token in named.iter().chain([&before]) {
+            assert_eq!(userinfo(&app, token).await.assert_status(200).text_at("email"), ADA);
+        }
+        app.oauth().suspend_application(&operator(&app), id).await.unwrap();
+        for token in named.iter().chain([&before]) {
+            userinfo(&app, token).await.assert_status(401);
+        }
+    }
+
+    async fn in_its_own_name_subject_and_client_are_that_address(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let (client, id) = confidential(&app, &ada).await;
+        let own = [("grant_type", "client_credentials")];
+        let token = signed(&app, &client, "own", "/oauth/token", &own).await.assert_status(200).text_at("access_token");
+        let (said, address) = (claims(&token), json!(client.client_id));
+        assert_eq!((&said["sub"], &said["client_id"]), (&address, &address));
+        userinfo(&app, &token).await.assert_status(403);
+        let told = signed(&app, &client, "told", "/oauth/introspect", &[("token", &token)]).await;
+        assert_eq!((told.field("active"), told.field("sub"), told.field("client_id")), (&json!(true), &address, &address));
+        // As versions before wrote it.
+        let before = reworded(&app, &token, |claims| {
+            claims.sub = PartyName::from(id);
+            claims.client_id = Some(id.into());
+        }).await;
+        let told = signed(&app, &client, "before", "/oauth/introspect", &[("token", &before)]).await;
+        assert_eq!((told.field("active"), told.field("sub")), (&json!(true), &json!(id)));
+        signed(&app, &client, "end", "/oauth/token/revoke", &[("token", &token)]).await.assert_status(200);
+        for (jti, token) in [("after", &token), ("before after", &before)] {
+            let told = signed(&app, &client, jti, "/oauth/introspect", &[("token", token)]).await;
+            assert_eq!(told.assert_status(200).field("active"), &json!(false), "{jti}");
+        }
+    }
+
+    async fn a_token_that_it_exchanged_names_it_so_too(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let (client, id) = confidential(&app, &ada).await;
+        let apis = |all: &[&str]| Some(all.iter().map(|api| (*api).to_owned()).collect());
+        let (exchange_from, exchange_to) = (apis(&[ORDERS]), apis(&[STOCK, PUBLIC_URL]));
+        let change = RulesChange { exchange_from, exchange_to, ..RulesChange::default() };
+        app.oauth().set_application_rules(&operator(&app), id, change).await.unwrap();
+        let shop = register(&app, &ada, &described()).await;
+        let code = code_for(&app, &ada, &parameters_with(&shop, &[("resource", ORDERS)])).await;
+        let called = exchange(&app, &shop, &code).await.assert_status(200).text_at("access_token");
+        assert_eq!(claims(&called)["client_id"], json!(shop.client_id));
+        for api in [STOCK, PUBLIC_URL] {
+            let fields = [
+                ("grant_type", EXCHANGE), ("subject_token", called.as_str()), ("subject_token_type", ACCESS),
+                ("audience", api),
+            ];
+            let answer = signed(&app, &client, api, "/oauth/token", &fields).await;
+            let token = answer.assert_status(200).text_at("access_token");
+            let said = claims(&token);
+            assert_eq!((&said["client_id"], &said["act"]), (&json!(client.client_id), &json!({ "sub": client.client_id })));
+            let told = signed(&app, &client, &format!("told {api}"), "/oauth/introspect", &[("token", &token)]).await;
+            assert_eq!(told.text_at("client_id"), client.client_id);
+            let status = if api == PUBLIC_URL { 200 } else { 401 };
+            userinfo(&app, &token).await.assert_status(status);
         }
     }
 
