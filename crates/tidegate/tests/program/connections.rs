@@ -8,7 +8,7 @@ use crate::sockets::Socket;
 use crate::support::Installation;
 
 /// The head of the next answer.
-fn head(stream: &mut Socket) -> String {
+pub(crate) fn head(stream: &mut Socket) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

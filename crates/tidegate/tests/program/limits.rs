@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::json;
 use tidegate_testkit::eventually;
 
-use crate::connections::head_of_answer;
+use crate::connections::{head, head_of_answer};
 use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
@@ -68,10 +68,10 @@ async fn a_client_has_a_share_of_the_connections_and_others_have_theirs() {
 
 /// Begins a request whose answer waits for the last byte of its body. It is under way when this returns.
 fn begin(stream: &mut Socket) {
-    let head = "POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
+    let asked = "POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
                 expect: 100-continue\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
-    let begun = head_of_answer(stream);
+    stream.write_all(asked.as_bytes()).unwrap();
+    let begun = head(stream);
     assert!(begun.starts_with("http/1.1 100"), "{begun}");
     stream.write_all(b"{").unwrap();
 }
