@@ -49,14 +49,15 @@ impl PutOff {
         &mut self.values
     }
 
-    pub(crate) fn sql(&self) -> String {
+    fn sql(&self) -> String {
         match &self.values {
             Values::Sqlite(_) => self.statements.join("; "),
             Values::Postgres(_) => as_one(&self.statements),
         }
     }
 
-    pub(crate) async fn run(self, sql: String, on: Connection<'_>) -> sqlx::Result<()> {
+    pub(crate) async fn run(self, on: Connection<'_>) -> sqlx::Result<()> {
+        let sql = self.sql();
         match (self.values, on) {
             (Values::Sqlite(values), Connection::Sqlite(on)) => {
                 sqlx::query_with(AssertSqlSafe(sql), values).execute(on).await.map(|_| ())
@@ -72,7 +73,7 @@ impl PutOff {
 }
 
 /// Several statements as one of PostgreSQL. None of them reads what another one writes; keys by which their rows refer to one another
-/// are checked when all are written.
+/// are checked when all are written. In which order they lock rows is not said.
 fn as_one(statements: &[String]) -> String {
     let Some((last, others)) = statements.split_last() else { return String::new() };
     let mut sql = String::with_capacity(statements.iter().map(|sql| sql.len() + 24).sum());

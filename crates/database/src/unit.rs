@@ -85,7 +85,9 @@ impl Unit {
     }
 
     /// Puts a statement off until the unit's next one that is not, or its commit, and then runs all of them in one trip: for repositories,
-    /// through [`crate::put_off!`], which adds its values. Of two that concern the same table the first is run before.
+    /// through [`crate::put_off!`], which adds its values. Of two that concern the same table the first is run before. On PostgreSQL those of
+    /// one trip lock rows in an order that is not said: of rows that are there already, a unit that holds nothing which keeps the others
+    /// away, such as the account, locks those of one table at most.
     ///
     /// # Errors
     /// [`StoreError::Database`] as of [`Unit::connection`], and those of the statements that had to be run.
@@ -115,8 +117,7 @@ impl Unit {
     /// Those of the database.
     pub async fn run_put_off(&mut self) -> Result<()> {
         let Some(put_off) = self.put_off.take() else { return Ok(()) };
-        let sql = put_off.sql();
-        match put_off.run(sql.clone(), self.connection(&sql)?).await {
+        match put_off.run(self.connection("put off")?).await {
             Ok(()) => {
                 self.succeeded();
                 Ok(())

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tidegate_database::{
-    MOST_ROWS, Result, StoreError, Unit, execute, fetch_one, fetch_optional, fetch_rows, prune, put_off,
-    put_off_rows, rows,
+    MOST_ROWS, Result, StoreError, Unit, fetch_one, fetch_optional, fetch_rows, prune, put_off, put_off_rows,
+    rows,
 };
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, LimitStatus};
@@ -189,19 +189,6 @@ impl Limits<'_> {
                 (bucket, times) => [bucket.as_slice(), *times, 0_i64],
             )?;
         }
-        Ok(())
-    }
-
-    /// Takes back an attempt that turned out not to count.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn refund(&mut self, bucket: &[u8]) -> Result<()> {
-        execute!(
-            self.0,
-            "update rate_limit_buckets set count = count - 1 where bucket = $1 and count > 0",
-            bucket,
-        )?;
         Ok(())
     }
 

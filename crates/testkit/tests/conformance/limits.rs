@@ -72,14 +72,14 @@ on_both_engines! {
 
     async fn a_call_taken_back_does_not_count(world: World) {
         for _ in 0..2 {
-            commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+            commit!(world.store, unit => unit.limits().count(&[1; 32], LIMIT, 1, NOW));
         }
         // More are taken back than were counted: nobody gets credit.
         for _ in 0..4 {
-            commit!(world.store, unit => unit.limits().refund(b"ada"));
+            commit!(world.store, unit => unit.limits().refund_all(&[[1; 32]]));
         }
-        commit!(world.store, unit => unit.limits().refund(b"nobody"));
-        let status = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+        commit!(world.store, unit => unit.limits().refund_all(&[[2; 32]]));
+        let status = commit!(world.store, unit => unit.limits().count(&[1; 32], LIMIT, 1, NOW));
         assert_eq!(status.remaining, 4);
     }
 

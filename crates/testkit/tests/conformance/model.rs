@@ -225,9 +225,9 @@ impl Side {
             Ask::Consume(number) => shown(unit.challenges().consume(challenge_at(number), now).await),
             Ask::LatestCode => shown(unit.challenges().latest(Purpose::VerifyEmail, self.ada.account).await),
             Ask::CountLimit { bucket, times } => {
-                shown(unit.limits().count(&[bucket], Limit::new(3, 60), times, now).await)
+                shown(unit.limits().count(&[bucket; 32], Limit::new(3, 60), times, now).await)
             }
-            Ask::Refund(bucket) => shown(unit.limits().refund(&[bucket]).await),
+            Ask::Refund(bucket) => shown(unit.limits().refund_all(&[[bucket; 32]]).await),
             Ask::Keep { key, lasts } => {
                 let record = Record { fingerprint: vec![key], response: self.now.to_be_bytes().to_vec() };
                 shown(unit.idempotency().insert(&[key], &record, now, at(self.now + lasts)).await)

@@ -70,7 +70,7 @@ on_both_engines! {
     async fn a_unit_of_which_a_statement_failed_cannot_be_committed(world: World) {
         let (new, taken) = (world.key(), world.account().await);
         let mut unit = world.store.begin().await.unwrap();
-        unit.limits().refund(b"a statement that notes no change").await.unwrap();
+        unit.limits().refund_all(&[*b"a statement that notes no change"]).await.unwrap();
         unit.idempotency().prune(NOW, 100).await.unwrap();
         insert_account(&mut unit, new).await.unwrap();
         insert_account(&mut unit, taken).await.unwrap_err();

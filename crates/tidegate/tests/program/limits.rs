@@ -101,16 +101,19 @@ async fn where_all_places_are_taken_idle_connections_give_way_and_busy_ones_stay
     let mut crowd = [idle(&server, 5).await, idle(&server, 5).await];
     let mut others = vec![idle(&server, 6).await, idle(&server, 7).await];
 
-    // The longest idle of the client that has most of them.
+    // Of the client that has most of them. Which of the two is idle for longer is up to the server: a client may have its answer before the
+    // server counts it as ended.
     others.push(idle(&server, 8).await);
-    assert!(crowd[0].is_closed());
+    eventually("one of the crowd gives way", async || crowd.iter().any(Socket::has_ended).then_some(()))
+        .await;
+    assert_eq!(crowd.iter().filter(|one| one.has_ended()).count(), 1);
     // One of each is left: the longest idle. A head that is half read is nothing.
     others.push(idle(&server, 9).await);
     assert!(half.is_closed());
     for client in 10..20 {
         others.push(idle(&server, client).await);
     }
-    assert!(crowd[1].is_closed() && others[0].is_closed());
+    assert!(crowd.iter_mut().all(Socket::is_closed) && others[0].is_closed());
     end(&mut busy);
     let newest = others.last_mut().unwrap();
     assert!(ask(newest).is_some(), "who came last is still there");

@@ -45,14 +45,26 @@ impl Socket {
 
     /// Whether there is something to read within a moment.
     pub(crate) fn has_answer(&self) -> bool {
-        self.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let found = self.stream.peek(&mut [0]);
-        self.stream.set_read_timeout(Some(GUARD)).unwrap();
-        match found {
+        match self.peek() {
             Ok(count) => count > 0,
             Err(error) if is_late(&error) => false,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Whether the other end closes it within a moment.
+    pub(crate) fn has_ended(&self) -> bool {
+        match self.peek() {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let found = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(GUARD)).unwrap();
+        found
     }
 
     /// Whether the other end closes it before it says anything more.

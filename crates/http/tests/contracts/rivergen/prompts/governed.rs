@@ -54,6 +54,22 @@ async fn patient(engine: Engine) -> TestApp {
     builder(engine).prompts(|prompts| prompts.answer_within = Duration::from_secs(300)).start().await
 }
 
+/// A statement about a data source, as a PostgreSQL client asks it.
+pub(super) fn statement(sql: &str, source: i64) -> NewExecution {
+    NewExecution {
+        kind: ExecutionKind::Sql,
+        asked: Asked::Sql(sql.to_owned(), Vec::new()),
+        workspace: None,
+        sources: vec![source],
+        schemas: Vec::new(),
+        save: None,
+        again: None,
+        template: None,
+        model: None,
+        waits: false,
+    }
+}
+
 on_both_engines! {
     async fn a_query_sees_what_the_policies_leave_on_every_way_out(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
@@ -275,18 +291,7 @@ on_both_engines! {
         post(&app, &ada, "policies", &limit).await.assert_status(201);
         let actor = app.kernel().authenticate(&ada.access_token).await.unwrap();
         let call = Call::to_postgres(app.kernel().settings(), [127, 0, 0, 1].into(), "psql".to_owned());
-        let asked = || NewExecution {
-            kind: ExecutionKind::Sql,
-            asked: Asked::Sql("select id from emp".to_owned(), Vec::new()),
-            workspace: None,
-            sources: vec![source],
-            schemas: Vec::new(),
-            save: None,
-            again: None,
-            template: None,
-            model: None,
-            waits: false,
-        };
+        let asked = || statement("select id from emp", source);
         let mut rows = app.prompts().stream(&call, &actor, asked()).await.unwrap();
         while rows.next().await.unwrap().is_some() {}
         // The clock stands still: both were asked at the same instant.

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_kernel::Call;
-use tidegate_prompts::executions::ExecutionKind;
-use tidegate_prompts::executions::start::{Asked, NewExecution};
 use tidegate_prompts::ports::QueryCode;
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
 use super::bad_input::over;
-use super::governed::{employees_of, run};
+use super::governed::{employees_of, run, statement};
 use super::line::Line;
 use super::script::{delete, get, post};
 use crate::rivergen::data_sources::wire::{
@@ -151,18 +149,7 @@ on_both_engines! {
         let actor = app.kernel().authenticate(&ada.access_token).await.unwrap();
         let call = Call::to_postgres(app.kernel().settings(), [127, 0, 0, 1].into(), "psql".to_owned());
         let begin = async || {
-            let asked = NewExecution {
-                kind: ExecutionKind::Sql,
-                asked: Asked::Sql("select id, note from emp".to_owned(), Vec::new()),
-                workspace: None,
-                sources: vec![source],
-                schemas: Vec::new(),
-                save: None,
-                again: None,
-                template: None,
-                model: None,
-                waits: false,
-            };
+            let asked = statement("select id, note from emp", source);
             let mut rows = app.prompts().stream(&call, &actor, asked).await.unwrap();
             assert!(rows.next().await.unwrap().is_some(), "the first of many");
             rows
