@@ -109,7 +109,7 @@ pub fn prompt_ports(
     engine: &QueryEngine,
 ) -> Ports {
     Ports {
-        sources: Arc::new(queries::CatalogSources),
+        sources: Arc::new(queries::CatalogSources(Arc::clone(catalog))),
         queries: Arc::new(queries::GovernedQueries {
             engine: engine.engine.clone(),
             kernel: Arc::clone(kernel),

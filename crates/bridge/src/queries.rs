@@ -9,7 +9,7 @@ use tidegate_catalog::Catalog;
 use tidegate_catalog::hooks::sources_seen;
 use tidegate_database::Unit;
 use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request, Shape};
-use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader};
+use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader, Refused};
 use tidegate_policies::Policies;
 use tidegate_prompts::ports::{
     Purpose, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Relation, SourceName,
@@ -21,7 +21,7 @@ use crate::recorder::Recorded;
 use crate::watched::{Watched, watched};
 
 /// Data sources of the catalog.
-pub(crate) struct CatalogSources;
+pub(crate) struct CatalogSources(pub(crate) Arc<Catalog>);
 
 impl Sources for CatalogSources {
     fn seen<'f>(
@@ -41,6 +41,25 @@ impl Sources for CatalogSources {
                 is_discovered: source.schema_discovered_at.is_some(),
             };
             Ok(seen.into_iter().map(name).collect())
+        }
+        .boxed()
+    }
+
+    fn unseen<'f>(
+        &'f self,
+        actor: &'f Actor,
+        numbers: &'f [i64],
+    ) -> BoxFuture<'f, Result<Option<i64>, Fault>> {
+        async move {
+            let reader = Reader::Caller(actor.clone());
+            for number in numbers {
+                match self.0.data_source_to_query(&reader, *number).await {
+                    Ok(_) => {}
+                    Err(Refused::Rule(_)) => return Ok(Some(*number)),
+                    Err(Refused::Fault(error)) => return Err(error),
+                }
+            }
+            Ok(None)
         }
         .boxed()
     }

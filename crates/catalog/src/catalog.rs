@@ -8,6 +8,7 @@ use tidegate_kernel::{Fault, Grant, Kernel};
 use crate::DataSettings;
 use crate::hooks::{SourceFiles, SourceGovernance, TableView};
 use crate::life::pools::Pools;
+use crate::life::recent::Recent;
 use crate::life::slots::Slots;
 use crate::schemas::discover::Running;
 use crate::sources::DataSource;
@@ -28,6 +29,8 @@ pub struct Catalog {
     pub(crate) discovery_turns: Slots,
     /// Discoveries under way.
     pub(crate) running: Running,
+    /// What queries read lately.
+    pub(crate) recent: Recent,
 }
 
 impl Catalog {

@@ -6,6 +6,7 @@ use tidegate_kernel::Kernel;
 
 use crate::hooks::{CatalogHooks, SourceFiles};
 use crate::life::pools::Pools;
+use crate::life::recent::Recent;
 use crate::life::slots::Slots;
 use crate::life::{idle_job, schedule_job, test_job};
 use crate::maintenance::PRUNINGS;
@@ -23,6 +24,7 @@ impl Catalog {
             slots: Slots::new(settings.at_once, settings.at_once_per_organization),
             discovery_turns: Slots::new(discovery_job::AT_ONCE, discovery_job::EACH),
             running: Running::default(),
+            recent: Recent::new(),
             kernel,
             settings,
             files,

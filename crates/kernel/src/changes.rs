@@ -11,6 +11,8 @@ pub const ACCESS_TOKENS: Topic = Topic('t');
 pub const ACCOUNTS: Topic = Topic('a');
 /// Policies of an organization.
 pub const POLICIES: Topic = Topic('p');
+/// Data sources of an organization, and what was discovered of them.
+pub const DATA_SOURCES: Topic = Topic('d');
 /// A mail waits in the outbox.
 pub const MAILS: Change = Change::Topic(Topic('o'));
 /// A text message waits in the outbox.
@@ -38,4 +40,9 @@ pub const fn account(id: AccountId) -> Change {
 /// The policies of an organization changed.
 pub const fn policies(organization: OrganizationId) -> Change {
     Change::Row(POLICIES, organization.0)
+}
+
+/// A data source of the organization was made, changed or deleted, or its tables were discovered.
+pub const fn data_sources(organization: OrganizationId) -> Change {
+    Change::Row(DATA_SOURCES, organization.0)
 }

@@ -45,6 +45,16 @@ pub trait Sources: Send + Sync + 'static {
         unit: &'f mut Unit,
         grant: &'f Grant,
     ) -> BoxFuture<'f, Result<Vec<SourceName>, Fault>>;
+
+    /// The first of several numbers that is no data source which the caller sees: what is known of them may be two seconds old.
+    ///
+    /// # Errors
+    /// Those of the session and of the store.
+    fn unseen<'f>(
+        &'f self,
+        actor: &'f Actor,
+        numbers: &'f [i64],
+    ) -> BoxFuture<'f, Result<Option<i64>, Fault>>;
 }
 
 /// A column of a relation.

@@ -1,12 +1,11 @@
 //! One request's unit of work.
 
-use tidegate_domain::Permission;
-use tidegate_domain::id::{AccountId, OrganizationId, WorkspaceId};
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::Grant;
 use tidegate_kernel::fault::{Outcome, refuse};
 
 use crate::ports::SourceName;
-use crate::{PromptRefusal, PromptTables, Prompts};
+use crate::{PromptRefusal, Prompts};
 
 /// Whose questions are meant: one person's, in one organization. Those of others do not exist for them.
 #[derive(Clone, Copy, Debug)]
@@ -26,19 +25,6 @@ tidegate_kernel::feature_work!(Prompts: read);
 impl Acting<'_> {
     pub(crate) fn person(&self) -> Person {
         Person::of(&self.grant)
-    }
-
-    /// The workspace of that number that the caller belongs to, or the one they land in, with its number.
-    pub(crate) async fn workspace(
-        &mut self,
-        number: Option<i64>,
-    ) -> Outcome<(WorkspaceId, i64), PromptRefusal> {
-        let sees_all = self.grant.allows(Permission::AdministerDataSources);
-        let person = self.person();
-        match self.unit.prompts().workspace(person, sees_all, number).await? {
-            Some(workspace) => Ok(workspace),
-            None => refuse(PromptRefusal::WorkspaceNotFound),
-        }
     }
 
     /// Refuses data sources that the caller does not see.

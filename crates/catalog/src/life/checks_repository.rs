@@ -4,6 +4,7 @@ use tidegate_connect::SourceError;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::DataSourceId;
+use tidegate_kernel::changes;
 use uuid::Uuid;
 
 use crate::maintenance::MAX_CHECKS;
@@ -80,6 +81,10 @@ impl Checks<'_> {
         };
         if changed == 0 {
             return Ok(false);
+        }
+        // Queries of now on go nowhere else. What else a test changes, none of them asks for.
+        if noted.host_key.is_some() && source.ssh_host_key.is_none() {
+            self.0.note(changes::data_sources(source.organization));
         }
         execute!(
             self.0,

@@ -8,6 +8,7 @@ pub mod metrics;
 pub(crate) mod open;
 pub(crate) mod pools;
 pub mod query;
+pub(crate) mod recent;
 pub(crate) mod schedule_job;
 pub(crate) mod slots;
 pub(crate) mod test_job;

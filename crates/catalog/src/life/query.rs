@@ -3,29 +3,39 @@
 use std::sync::Arc;
 
 use tidegate_connect::Source;
-use tidegate_database::Unit;
 use tidegate_domain::Permission;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Member, Reader};
 
 use crate::life::open::NotOpen;
+use crate::life::recent::KnownSource;
 use crate::sources::access::Viewer;
-use crate::sources::find::seen_by;
 use crate::sources::{DataSource, SourceRefusal};
 use crate::{Catalog, CatalogTables};
 
 impl Catalog {
-    /// Begins to read for a query, if it may be run.
-    pub(crate) async fn read_for(&self, reader: &Reader) -> Result<(Unit, Viewer), Fault> {
+    /// Who looks, for a query, if it may be run: as [`Catalog::read_as`] looks at the session.
+    async fn viewer_for(&self, reader: &Reader) -> Result<Viewer, Fault> {
         match reader {
             Reader::Caller(actor) => {
-                let (unit, grant) = self.read_as(actor, Permission::QueryData).await?;
-                Ok((unit, Viewer::of(grant)))
+                let grant = actor.authorize(Permission::QueryData)?;
+                self.kernel.ensure_session_current(grant).await?;
+                Ok(Viewer::of(grant))
             }
-            Reader::Member(_) => {
-                let member = reader.authorize(Permission::QueryData)?;
-                Ok((self.kernel.store.read().await?, Viewer::of_member(member)))
-            }
+            Reader::Member(_) => Ok(Viewer::of_member(reader.authorize(Permission::QueryData)?)),
+        }
+    }
+
+    /// A data source that the reader sees, with what was discovered of it, as it was read lately.
+    pub(crate) async fn source_for(
+        &self,
+        reader: &Reader,
+        number: i64,
+    ) -> Outcome<Arc<KnownSource>, SourceRefusal> {
+        let viewer = self.viewer_for(reader).await?;
+        match self.known_source(viewer, number).await? {
+            Some(known) => Ok(known),
+            None => refuse(SourceRefusal::NotFound),
         }
     }
 
@@ -40,7 +50,7 @@ impl Catalog {
         Ok(unit.data_sources().all_seen(Viewer::of_member(member)).await?)
     }
 
-    /// A data source that the reader sees, to be asked.
+    /// A data source that the reader sees, to be asked: at most two seconds old, and at once as it was changed on this node.
     ///
     /// # Errors
     /// [`SourceRefusal::NotFound`].
@@ -49,8 +59,7 @@ impl Catalog {
         reader: &Reader,
         number: i64,
     ) -> Outcome<DataSource, SourceRefusal> {
-        let (mut unit, viewer) = self.read_for(reader).await?;
-        seen_by(&mut unit, viewer, number).await
+        Ok(self.source_for(reader, number).await?.source.clone())
     }
 
     /// The same, open. Whoever asks bounds how long that may take.
@@ -62,10 +71,8 @@ impl Catalog {
         reader: &Reader,
         number: i64,
     ) -> Outcome<Arc<dyn Source>, SourceRefusal> {
-        let (mut unit, viewer) = self.read_for(reader).await?;
-        let source = seen_by(&mut unit, viewer, number).await?;
-        drop(unit);
-        match self.opened(&source).await {
+        let known = self.source_for(reader, number).await?;
+        match self.opened(&known.source).await {
             Ok(open) => Ok(open),
             Err(NotOpen::Fault(fault)) => Err(fault.into()),
             Err(NotOpen::Source(error)) => {

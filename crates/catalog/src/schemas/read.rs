@@ -87,8 +87,8 @@ impl Catalog {
         reader: &Reader,
         number: i64,
     ) -> Outcome<KnownSchemas, SourceRefusal> {
-        let (unit, viewer) = self.read_for(reader).await?;
-        Ok(self.known_schemas(unit, viewer, number, Wanted::default()).await?.1)
+        let known = self.source_for(reader, number).await?;
+        Ok(self.schemas_of(&known.source, known.schemas.clone(), None))
     }
 
     /// Schemas that were discovered, with counts of the tables and columns that somebody may know of; without those in which that is none, as
@@ -132,16 +132,25 @@ impl Catalog {
     ) -> Outcome<(DataSource, KnownSchemas), SourceRefusal> {
         let source = seen_by(&mut unit, viewer, number).await?;
         let schemas = unit.data_schemas().of(source.id, wanted.schema.as_deref()).await?;
+        let known = self.schemas_of(&source, schemas, wanted.table);
+        Ok((source, known))
+    }
+
+    fn schemas_of(
+        self: &Arc<Self>,
+        source: &DataSource,
+        schemas: Vec<SchemaSummary>,
+        table: Option<String>,
+    ) -> KnownSchemas {
         let newest = schemas.iter().map(|schema| schema.discovered_at).max();
-        let known = KnownSchemas {
-            number,
+        KnownSchemas {
+            number: source.number,
             // One schema may have been discovered by itself, before all of them or after.
             discovered_at: source.schema_discovered_at.max(newest),
             counts_rows: false,
             schemas,
-            pages: Pages { catalog: Arc::clone(self), table: wanted.table, view: None },
-        };
-        Ok((source, known))
+            pages: Pages { catalog: Arc::clone(self), table, view: None },
+        }
     }
 }
 
@@ -169,6 +178,11 @@ impl Pages {
     /// # Errors
     /// Those of the store.
     pub async fn next(&self, schema: &SchemaSummary, last: Option<i64>) -> Result<Vec<StoredTable>, Fault> {
+        if let (None, None, None) = (last, &self.table, &self.view)
+            && let Some(all) = self.catalog.few_tables(schema).await?
+        {
+            return Ok(all.as_ref().clone());
+        }
         let mut after = last.unwrap_or(-1);
         let name = self.table.as_deref();
         loop {

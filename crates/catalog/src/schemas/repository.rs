@@ -5,6 +5,7 @@ use tidegate_database::{
 };
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::DataSourceId;
+use tidegate_kernel::changes;
 use uuid::Uuid;
 
 use super::discover::Discovery;
@@ -29,7 +30,7 @@ pub struct SchemaSummary {
     pub discovered_at: Timestamp,
     /// How long the discovery took, in milliseconds.
     pub duration_ms: i64,
-    pub(super) generation: Uuid,
+    pub(crate) generation: Uuid,
 }
 
 /// A table as it was discovered.
@@ -117,6 +118,7 @@ impl Schemas<'_> {
         if changed == 0 {
             return Ok(false);
         }
+        self.0.note(changes::data_sources(source.organization));
         execute!(
             self.0,
             "delete from data_schemas where source_id = $1 and ($2 is null or name = $2)",
@@ -167,7 +169,7 @@ impl Schemas<'_> {
     }
 
     /// The schemas of a source, or the one of that name.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         &mut self,
         source: DataSourceId,
         name: Option<&str>,
@@ -196,7 +198,7 @@ impl Schemas<'_> {
     }
 
     /// Tables of a schema beyond a place, or the one of that name.
-    pub(super) async fn tables(
+    pub(crate) async fn tables(
         &mut self,
         schema: &SchemaSummary,
         name: Option<&str>,

@@ -6,7 +6,7 @@ use tidegate_kernel::{Grant, Member};
 
 /// Whose sources are looked at. Those of other organizations do not exist; those of workspaces that the caller does not belong to, for
 /// administrators alone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Viewer {
     pub(crate) organization: OrganizationId,
     pub(crate) account: AccountId,

@@ -32,6 +32,7 @@ impl Sources<'_> {
             slug,
             now.micros(),
         )?;
+        self.touch(source.organization);
         Ok(())
     }
 
@@ -65,6 +66,7 @@ impl Sources<'_> {
             purge_at.micros(),
             account,
         )?;
+        self.touch(source.organization);
         Ok(())
     }
 
@@ -92,7 +94,15 @@ impl Sources<'_> {
         execute!(self.0, "delete from data_schemas where source_id = $1", id.0)?;
         execute!(self.0, "delete from data_source_checks where source_id = $1", id.0)?;
         execute!(self.0, "update data_generations set retired_at = created_at where source_id = $1", id.0,)?;
-        Ok(execute!(self.0, "delete from data_sources where id = $1", id.0)? == 1)
+        let removed = fetch_optional!(
+            self.0,
+            (Uuid,),
+            "delete from data_sources where id = $1 returning organization_id",
+            id.0,
+        )?;
+        let Some((organization,)) = removed else { return Ok(false) };
+        self.touch(organization.into());
+        Ok(true)
     }
 
     /// Removes deleted ones whose time is over.

@@ -3,6 +3,7 @@
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, DataSourceId, OrganizationId, WorkspaceId};
+use tidegate_kernel::changes;
 use uuid::Uuid;
 
 use super::access::Viewer;
@@ -110,6 +111,11 @@ impl Sources<'_> {
         Ok(())
     }
 
+    /// Has every node read the organization's data sources again once the unit is committed.
+    pub(super) fn touch(&mut self, organization: OrganizationId) {
+        self.0.note(changes::data_sources(organization));
+    }
+
     /// The workspace of that number that the caller may put things in, or the one they land in.
     pub(super) async fn workspace(
         &mut self,
@@ -194,6 +200,7 @@ impl Sources<'_> {
             row.created_by,
             row.now.micros(),
         )?;
+        self.touch(row.organization);
         Ok(number)
     }
 
@@ -394,6 +401,7 @@ impl Sources<'_> {
             now.micros(),
             source.ssh_host_key.as_deref(),
         )?;
+        self.touch(source.organization);
         Ok(())
     }
 
@@ -416,6 +424,7 @@ impl Sources<'_> {
             source.status.as_str(),
             account,
         )?;
+        self.touch(source.organization);
         Ok(())
     }
 
@@ -444,6 +453,7 @@ impl Sources<'_> {
             status.as_str(),
             now.micros(),
         )?;
+        self.touch(source.organization);
         Ok(())
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune, update_free};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{OrganizationId, WorkspaceId};
+use uuid::Uuid;
 
 use super::execution::{Execution, ExecutionKind, ExecutionStatus, PartStatus};
 use super::finish::Ended;
 use super::live::Drafted;
 use super::row::{EndedRow, Row, select, stored_numbers};
+use crate::records::repository::workspace_of;
 use crate::work::Person;
 
 /// The longest span that a policy limits queries within, and a little more.
@@ -37,20 +39,26 @@ pub(super) struct NewRow<'a> {
     pub(super) now: Timestamp,
 }
 
-/// When the last query of a person began; `$1` and `$2` are the organization and the account.
+/// When the last query of a person began; `$1` is the organization and `$account` the account.
 macro_rules! last_begun {
-    () => {
-        "select coalesce(max(begun.started_at), 0) from (
-             select max(started_at) as started_at from prompt_executions
-                 where organization_id = $1 and account_id = $2
-             union all
-             select max(started_at) from prompt_downloads where organization_id = $1 and account_id = $2
-         ) as begun"
+    ($account:literal) => {
+        concat!(
+            "select coalesce(max(begun.started_at), 0) from (
+                 select max(started_at) as started_at from prompt_executions
+                     where organization_id = $1 and account_id = ",
+            $account,
+            " union all
+                 select max(started_at) from prompt_downloads where organization_id = $1 and account_id = ",
+            $account,
+            ") as begun"
+        )
     };
 }
 
-/// What runs, and who began last.
+/// Where a query is to run, what runs, and who began last.
 pub(super) struct Standing {
+    /// Key and number of the workspace; none where the person has no such.
+    pub(super) workspace: Option<(WorkspaceId, i64)>,
     /// Executions of the organization.
     pub(super) organization: i64,
     /// Those of the person among them.
@@ -79,8 +87,12 @@ pub(crate) struct Progress {
 }
 
 impl Executions<'_> {
-    /// Keeps others of the organization from beginning until the unit ends, so that what runs is counted right.
+    /// Keeps others of the organization from beginning until the unit ends, so that what runs is counted right. On SQLite a unit that
+    /// writes is the only one.
     pub(super) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
+        if !self.0.is_postgres() {
+            return Ok(());
+        }
         execute!(self.0, "update organizations set updated_at = updated_at where id = $1", organization.0)?;
         Ok(())
     }
@@ -98,28 +110,44 @@ impl Executions<'_> {
         )
     }
 
-    /// The same, with when the last query of the person began: see [`Self::begins`]. One trip: each query asks for both.
-    pub(super) async fn standing(&mut self, person: Person, now: Timestamp) -> Result<Standing> {
-        let (organization, own, last) = fetch_one!(
+    /// The same, with when the last query of the person began (see [`Self::begins`]), and the workspace of that number, or the one that they
+    /// land in. One trip: each query asks for all of it.
+    pub(super) async fn standing(
+        &mut self,
+        person: Person,
+        sees_all: bool,
+        workspace: Option<i64>,
+        now: Timestamp,
+    ) -> Result<Standing> {
+        type Row = (Option<Uuid>, Option<i64>, i64, i64, i64);
+        let (id, number, organization, own, last): Row = fetch_one!(
             self.0,
-            (i64, i64, i64),
+            Row,
             concat!(
-                "select count(*), count(case when account_id = $2 then 1 end), (",
-                last_begun!(),
-                ") from prompt_executions
-                 where organization_id = $1 and lease_until is not null and lease_until > $3"
+                "select found.id, found.number, running.all_of_them, running.own, running.last_begun from
+                    (select count(*) as all_of_them, count(case when account_id = $3 then 1 end) as own, (",
+                last_begun!("$3"),
+                ") as last_begun from prompt_executions
+                     where organization_id = $1 and lease_until is not null and lease_until > $5) as running
+                 left join (",
+                workspace_of!(),
+                ") as found on 1 = 1"
             ),
             person.organization.0,
+            sees_all,
             person.account.0,
+            workspace,
             now.micros(),
         )?;
-        Ok(Standing { organization, own, last })
+        let workspace = id.map(WorkspaceId::from).zip(number);
+        Ok(Standing { workspace, organization, own, last })
     }
 
     /// When a query of the person begins that begins now: after all that began before, whatever the clocks of nodes say, so that each
     /// has its place in one order. Under [`Self::lock`].
     pub(super) async fn begins(&mut self, person: Person, now: Timestamp) -> Result<Timestamp> {
-        let (last,) = fetch_one!(self.0, (i64,), last_begun!(), person.organization.0, person.account.0,)?;
+        let (last,) =
+            fetch_one!(self.0, (i64,), last_begun!("$2"), person.organization.0, person.account.0,)?;
         Ok(after(last, now))
     }
 

@@ -89,6 +89,7 @@ impl Prompts {
         actor: &Actor,
         new: NewExecution,
     ) -> Outcome<Execution, PromptRefusal> {
+        self.ensure_seen(actor, Permission::QueryData, &new.sources).await?;
         let mut work = self.begin_as(call, actor, Permission::QueryData).await?;
         let chain = self.chain(new.model.as_deref())?;
         let Some(place) = self.live.place() else {
@@ -117,6 +118,21 @@ impl Prompts {
         // Over, or the time is.
         drop(timeout(patience, progress.wait_for(Option::is_none)).await);
         self.own_execution(actor, person, number).await
+    }
+
+    /// Refuses data sources that a caller does not see who may do this. Before the unit that adds an execution, which others of the
+    /// organization wait for; when it runs, it is looked at again.
+    pub(super) async fn ensure_seen(
+        &self,
+        actor: &Actor,
+        permission: Permission,
+        sources: &[i64],
+    ) -> Outcome<(), PromptRefusal> {
+        actor.authorize(permission)?;
+        match self.ports.sources.unseen(actor, sources).await? {
+            Some(unseen) => refuse(PromptRefusal::SourceNotFound(unseen)),
+            None => Ok(()),
+        }
     }
 
     /// The models that are to answer.
@@ -162,9 +178,11 @@ impl Acting<'_> {
     pub(super) async fn add(&mut self, new: &NewExecution) -> Outcome<Added, PromptRefusal> {
         let (person, now) = (self.person(), self.now);
         self.unit.prompt_executions().lock(person.organization).await?;
-        let (workspace, workspace_number) = self.workspace(new.workspace).await?;
-        self.require_sources(&new.sources).await?;
-        let standing = self.require_room(person).await?;
+        let standing = self.standing(person, new.workspace).await?;
+        let Some((workspace, workspace_number)) = standing.workspace else {
+            return refuse(PromptRefusal::WorkspaceNotFound);
+        };
+        self.require_room(&standing)?;
         let account_number = self.grant.session().account_number;
         let prompt = match (&new.save, new.again) {
             (_, Some(again)) => match self.unit.prompts().own(person, again).await? {
@@ -212,12 +230,16 @@ impl Acting<'_> {
         Ok(Added { number, prompt, workspace: workspace_number, began })
     }
 
+    async fn standing(&mut self, person: Person, workspace: Option<i64>) -> Outcome<Standing, PromptRefusal> {
+        let sees_all = self.grant.allows(Permission::AdministerDataSources);
+        Ok(self.unit.prompt_executions().standing(person, sees_all, workspace, self.now).await?)
+    }
+
     /// Refuses somebody who has as much running as they may.
-    async fn require_room(&mut self, person: Person) -> Outcome<Standing, PromptRefusal> {
+    fn require_room(&self, standing: &Standing) -> Outcome<(), PromptRefusal> {
         let settings = &self.app.settings;
-        let standing = self.unit.prompt_executions().standing(person, self.now).await?;
         let is_full = standing.organization >= i64::from(settings.at_once_per_organization)
             || standing.own >= i64::from(settings.at_once_per_person);
-        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(standing) }
+        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(()) }
     }
 }

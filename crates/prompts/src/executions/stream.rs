@@ -205,6 +205,7 @@ impl Prompts {
         actor: &Actor,
         new: NewExecution,
     ) -> Outcome<Held, PromptRefusal> {
+        self.ensure_seen(actor, Permission::QueryData, &new.sources).await?;
         let mut work = self.begin_as(call, actor, Permission::QueryData).await?;
         let Some(place) = self.live.place() else {
             return refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER });

@@ -189,6 +189,19 @@ macro_rules! history {
     };
 }
 
+/// The workspace of a number that a person belongs to, or the one they land in: `$1` is the organization, `$2` whether they see all of its
+/// workspaces, `$3` their account, `$4` the number, null for any.
+macro_rules! workspace_of {
+    () => {
+        "select w.id, w.number from workspaces w left join
+            (select mw.workspace_id from membership_workspaces mw join memberships m on m.id = mw.membership_id
+             where m.account_id = $3 and m.organization_id = $1) own on own.workspace_id = w.id
+         where w.organization_id = $1 and ($2 or own.workspace_id is not null) and ($4 is null or w.number = $4)
+         order by case when own.workspace_id is null then 1 else 0 end, w.is_default desc, w.number limit 1"
+    };
+}
+pub(crate) use workspace_of;
+
 impl Records<'_> {
     /// Key and number of the workspace of that number that the person belongs to (or any of the organization, with `sees_all`), or the one they land in.
     pub(crate) async fn workspace(
@@ -200,11 +213,7 @@ impl Records<'_> {
         let row = fetch_optional!(
             self.0,
             (Uuid, i64),
-            "select w.id, w.number from workspaces w left join
-                (select mw.workspace_id from membership_workspaces mw join memberships m on m.id = mw.membership_id
-                 where m.account_id = $3 and m.organization_id = $1) own on own.workspace_id = w.id
-             where w.organization_id = $1 and ($2 or own.workspace_id is not null) and ($4 is null or w.number = $4)
-             order by case when own.workspace_id is null then 1 else 0 end, w.is_default desc, w.number limit 1",
+            workspace_of!(),
             person.organization.0,
             sees_all,
             person.account.0,
