@@ -63,5 +63,6 @@ pub use context::work::{self, Work};
 pub use fault::{Fault, Outcome, Refused};
 pub use issue::{SignedIn, TokenSet};
 pub use node::readiness::NotReady;
+pub use node::together::Together;
 pub use settings::Settings;
 pub use tables::{KernelTables, MIGRATIONS};

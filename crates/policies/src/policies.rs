@@ -3,10 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_kernel::Kernel;
 use tidegate_kernel::cache::ReadCache;
+use tidegate_kernel::{Kernel, Together};
 
 use crate::PolicySettings;
+use crate::evaluations::repository::StoredRow;
 use crate::governed::load::Active;
 use crate::governed::person::{OwnWorkspace, Person};
 use crate::hooks::{SimulatedQueries, SourceRelations};
@@ -25,6 +26,8 @@ pub struct Policies {
     pub(crate) people: ReadCache<(AccountId, OrganizationId), Option<Arc<Person>>>,
     /// Whether workspaces are people's own, read lately.
     pub(crate) workspaces: ReadCache<OwnWorkspace, Option<i64>>,
+    /// What was decided and waits to be written.
+    pub(crate) records: Arc<Together<Vec<StoredRow>, ()>>,
     /// Keys of hashes, which never change.
     pub(crate) hash_keys: ReadCache<OrganizationId, Arc<[u8; 32]>>,
 }

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tidegate_kernel::Kernel;
 use tidegate_kernel::cache::ReadCache;
+use tidegate_kernel::{Kernel, Together};
 
 use crate::hooks::{PolicyHooks, SimulatedQueries, SourceRelations};
 use crate::maintenance::PRUNINGS;
@@ -31,6 +31,7 @@ impl Policies {
             active: ReadCache::new(ORGANIZATIONS),
             people: ReadCache::new(PEOPLE),
             workspaces: ReadCache::new(PEOPLE),
+            records: Together::new(),
             hash_keys: ReadCache::new(ORGANIZATIONS),
         })
     }

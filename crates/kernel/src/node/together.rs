@@ -15,7 +15,7 @@ const MOST: usize = 64;
 type Key = [u8; 32];
 
 /// Requests of one kind, by what they would wait for each other for.
-pub(crate) struct Together<W, R> {
+pub struct Together<W, R> {
     /// There is an entry while somebody is served under the key; in it those who came meanwhile.
     waiting: Mutex<HashMap<Key, Vec<Waiting<W, R>>>>,
 }
@@ -31,7 +31,8 @@ struct Serving<W, R> {
 }
 
 impl<W, R> Together<W, R> {
-    pub(crate) fn new() -> Arc<Self> {
+    /// Nobody is served yet.
+    pub fn new() -> Arc<Self> {
         Arc::new(Self { waiting: Mutex::new(HashMap::new()) })
     }
 
@@ -61,7 +62,7 @@ impl<W: Send + 'static, R: Send + 'static> Together<W, R> {
     ///
     /// # Errors
     /// Those of `serve`.
-    pub(crate) async fn ask<S, F>(self: &Arc<Self>, key: Key, what: W, serve: S) -> Result<R>
+    pub async fn ask<S, F>(self: &Arc<Self>, key: Key, what: W, serve: S) -> Result<R>
     where
         S: Fn(Vec<W>) -> F + Send + Sync + 'static,
         F: Future<Output = Vec<Result<R>>> + Send + 'static,

@@ -1,12 +1,15 @@
 //! What was decided is written down: by whoever ran the query.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tidegate_database::{MOST_ROWS, Result as Stored};
 use tidegate_domain::id::OrganizationId;
-use tidegate_kernel::Fault;
+use tidegate_kernel::{Fault, Kernel};
 use tidegate_policy::{Decision, Effect, Limits, PolicyRef, Relation, Resolved};
 
+use super::repository::StoredRow;
 use crate::{Policies, PolicyTables};
 
 /// Most columns, items of a list and characters of a text of a record: each query writes one for each policy.
@@ -104,18 +107,47 @@ pub struct NewEvaluation {
     pub details: Map<String, Value>,
 }
 
+/// All records of a node are written by one unit after another.
+const EVERYBODYS: [u8; 32] = [0; 32];
+
 impl Policies {
-    /// Writes down what was decided about relations: one row for each, and for each policy that had a part in it.
+    /// Writes down what was decided about relations: one row for each, and for each policy that had a part in it. What other queries have to
+    /// be written meanwhile is written with it.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn record(&self, evaluated: &[Evaluated<'_>]) -> Result<(), Fault> {
         let now = self.kernel.now();
         let expires_at = now.plus(self.settings.keep_evaluations);
-        let mut unit = self.kernel.store.begin().await?;
-        unit.policy_evaluations().insert(evaluated, now, expires_at).await?;
-        Ok(unit.commit().await?)
+        let rows: Vec<StoredRow> =
+            evaluated.iter().flat_map(|one| StoredRow::all_of(one, now, expires_at)).collect();
+        let kernel = Arc::clone(&self.kernel);
+        let write = move |asked| write_all(Arc::clone(&kernel), asked);
+        Ok(self.records.ask(EVERYBODYS, rows, write).await?)
     }
+}
+
+/// Writes the records of several queries. One that cannot be written keeps no other from it.
+async fn write_all(kernel: Arc<Kernel>, asked: Vec<Vec<StoredRow>>) -> Vec<Stored<()>> {
+    let all: Vec<&StoredRow> = asked.iter().flatten().collect();
+    match write(&kernel, &all).await {
+        Ok(()) => asked.iter().map(|_| Ok(())).collect(),
+        Err(error) if asked.len() == 1 => vec![Err(error)],
+        Err(_) => {
+            let mut results = Vec::with_capacity(asked.len());
+            for rows in &asked {
+                results.push(write(&kernel, &rows.iter().collect::<Vec<_>>()).await);
+            }
+            results
+        }
+    }
+}
+
+async fn write(kernel: &Kernel, rows: &[&StoredRow]) -> Stored<()> {
+    let is_one = rows.len() <= MOST_ROWS;
+    let mut unit = if is_one { kernel.store.begin_single().await? } else { kernel.store.begin().await? };
+    unit.policy_evaluations().insert(rows).await?;
+    unit.commit().await
 }
 
 /// What one policy did.

@@ -2,7 +2,7 @@
 
 use tidegate_database::{MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, prune, rows};
 use tidegate_domain::Timestamp;
-use tidegate_domain::id::AccountId;
+use tidegate_domain::id::{AccountId, OrganizationId};
 
 use super::find::{EvaluationListing, StoredEvaluation};
 use super::record::{Evaluated, NewEvaluation, evaluations_of};
@@ -56,20 +56,42 @@ impl Row {
     }
 }
 
-/// What all rows of a relation say of it.
-struct About {
-    name: String,
+/// A row to be added.
+pub(crate) struct StoredRow {
+    organization: OrganizationId,
+    user: i64,
+    query: Option<i64>,
+    source: i64,
+    relation: String,
+    evaluation: NewEvaluation,
+    ip: String,
     metadata: String,
+    now: Timestamp,
+    expires_at: Timestamp,
 }
 
-impl About {
-    fn of(evaluated: &Evaluated<'_>) -> Self {
+impl StoredRow {
+    /// Those of one relation.
+    pub(super) fn all_of(evaluated: &Evaluated<'_>, now: Timestamp, expires_at: Timestamp) -> Vec<Self> {
         let relation = evaluated.relation;
         let name = match &relation.schema {
             Some(schema) => format!("{schema}.{}", relation.table),
             None => relation.table.clone(),
         };
-        Self { name, metadata: serde_json::Value::Object(evaluated.metadata.clone()).to_string() }
+        let metadata = serde_json::Value::Object(evaluated.metadata.clone()).to_string();
+        let row = |evaluation| Self {
+            organization: evaluated.organization,
+            user: evaluated.user,
+            query: evaluated.query,
+            source: relation.source,
+            relation: name.clone(),
+            evaluation,
+            ip: evaluated.ip.to_owned(),
+            metadata: metadata.clone(),
+            now,
+            expires_at,
+        };
+        evaluations_of(evaluated).into_iter().map(row).collect()
     }
 }
 
@@ -83,41 +105,31 @@ macro_rules! filtered {
 }
 
 impl Evaluations<'_> {
-    /// Adds what was decided of the relations of a query. A query under many policies has many rows, and its own end waits for the writer
-    /// behind them: several rows are one statement.
-    pub(crate) async fn insert(
-        &mut self,
-        evaluated: &[Evaluated<'_>],
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<()> {
-        let relations: Vec<About> = evaluated.iter().map(About::of).collect();
-        let mut all: Vec<(&Evaluated<'_>, &About, NewEvaluation)> = Vec::new();
-        for (one, about) in evaluated.iter().zip(&relations) {
-            all.extend(evaluations_of(one).into_iter().map(|row| (one, about, row)));
-        }
+    /// Adds what was decided. A query under many policies has many rows, and its own end waits for the writer behind them: several rows are
+    /// one statement.
+    pub(super) async fn insert(&mut self, all: &[&StoredRow]) -> Result<()> {
         for few in all.chunks(MOST_ROWS) {
             execute_rows!(
                 self.0,
                 rows(INSERT, 0, COLUMNS, few.len(), ""),
                 [],
                 few,
-                (evaluated, about, row) => [
-                    evaluated.organization.0,
-                    row.policy.map(|policy| policy.id),
-                    row.policy.map(|policy| policy.version),
-                    row.rule,
-                    evaluated.user,
-                    evaluated.query,
-                    evaluated.relation.source,
-                    about.name.as_str(),
-                    row.outcome.as_str(),
-                    row.action.as_str(),
-                    serde_json::Value::Object(row.details.clone()).to_string(),
-                    evaluated.ip,
-                    about.metadata.as_str(),
-                    now.micros(),
-                    expires_at.micros(),
+                row => [
+                    row.organization.0,
+                    row.evaluation.policy.map(|policy| policy.id),
+                    row.evaluation.policy.map(|policy| policy.version),
+                    row.evaluation.rule,
+                    row.user,
+                    row.query,
+                    row.source,
+                    row.relation.as_str(),
+                    row.evaluation.outcome.as_str(),
+                    row.evaluation.action.as_str(),
+                    serde_json::Value::Object(row.evaluation.details.clone()).to_string(),
+                    row.ip.as_str(),
+                    row.metadata.as_str(),
+                    row.now.micros(),
+                    row.expires_at.micros(),
                 ],
             )?;
         }

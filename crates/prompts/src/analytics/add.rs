@@ -109,6 +109,13 @@ macro_rules! question_of_organization {
     };
 }
 
+pub(crate) use of_organization;
+pub(crate) use of_person;
+pub(crate) use question_of_organization;
+pub(crate) use question_of_person;
+pub(crate) use source_of_organization;
+pub(crate) use source_of_person;
+
 /// All in one trip, for SQLite, where one unit writes at a time.
 const ALL: &str = concat!(
     of_person!("true"),

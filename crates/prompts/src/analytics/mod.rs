@@ -5,7 +5,7 @@
 //! costs what a period has quarters and days, not what was run in it. What was asked most is described in `questions.rs`. Sums of one person
 //! cost what that person ran.
 
-mod add;
+pub(crate) mod add;
 pub mod of_organization;
 pub mod of_prompt;
 pub(crate) mod period;

@@ -7,6 +7,7 @@ use tidegate_domain::Timestamp;
 use tidegate_kernel::Fault;
 use tokio::time::sleep;
 
+use super::ending::is_one_statement;
 use super::execution::{AiMetadata, Execution, ExecutionError, ExecutionStatus, PartStatus};
 use super::run::Task;
 use super::start::Asked;
@@ -172,12 +173,6 @@ impl Prompts {
     }
 
     async fn write_end(&self, number: i64, task: &Task, ended: &Ended) -> Result<(), Fault> {
-        let now = self.kernel.now();
-        let mut unit = self.kernel.store.begin().await?;
-        // Whoever was first to end it has written its sums.
-        if !unit.prompt_executions().end(number, ended, now).await? {
-            return Ok(());
-        }
         let question = task.new.text();
         let run = Run {
             person: task.person,
@@ -191,7 +186,12 @@ impl Prompts {
             preview: shown(question),
             started_at: task.started_at,
         };
-        unit.prompt_usage().add(&run).await?;
+        let (now, store) = (self.kernel.now(), &self.kernel.store);
+        let is_one = is_one_statement(&run);
+        let mut unit = if is_one { store.begin_single().await? } else { store.begin().await? };
+        if !unit.prompt_executions().end(number, ended, &run, now).await? {
+            return Ok(());
+        }
         if let Some(prompt) = task.prompt {
             unit.prompts().end(prompt, number, ended.status, run.total_ms).await?;
         }

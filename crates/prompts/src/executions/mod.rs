@@ -1,6 +1,7 @@
 //! Executions: a question or a query from the moment it is accepted to its end, and its result.
 
 pub mod cancel;
+mod ending;
 pub mod execution;
 pub(crate) mod finish;
 pub mod follow;

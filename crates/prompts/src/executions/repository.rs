@@ -8,7 +8,6 @@ use tidegate_domain::id::{OrganizationId, WorkspaceId};
 use uuid::Uuid;
 
 use super::execution::{Execution, ExecutionKind, ExecutionStatus, PartStatus};
-use super::finish::Ended;
 use super::live::Drafted;
 use super::row::{EndedRow, Row, select, stored_numbers};
 use crate::records::repository::workspace_of;
@@ -317,39 +316,6 @@ impl Executions<'_> {
             number,
         )?;
         Ok(count == 1)
-    }
-
-    /// Writes the end of one. False when it was over already.
-    pub(super) async fn end(&mut self, number: i64, ended: &Ended, now: Timestamp) -> Result<bool> {
-        let changed = execute!(
-            self.0,
-            "update prompt_executions set status = $2, ai_status = $3, query_status = $4, progress = 100, sql = $5,
-                parameters = $6, ai_model_used = $7, ai_request_id = $8, ai_metadata = $9, rows_returned = $10,
-                columns = $11, preview = $12, preview_key = $13, ai_ms = $14, query_ms = $15,
-                total_ms = $16, error_code = $17, error_message = $18, completed_at = $19, lease_until = null,
-                draft = null, draft_attempt = null
-             where number = $1 and lease_until is not null",
-            number,
-            ended.status.as_str(),
-            ended.ai_status.as_str(),
-            ended.query_status.map(PartStatus::as_str),
-            ended.sql.as_deref(),
-            ended.parameters_json(),
-            ended.ai_model_used.as_deref(),
-            ended.ai_request_id.as_deref(),
-            ended.ai_metadata_json(),
-            ended.rows_returned,
-            ended.columns_json(),
-            ended.preview.as_ref().map(|(sealed, _)| sealed.as_slice()),
-            ended.preview.as_ref().map(|(_, key)| key.as_str()),
-            ended.ai_ms,
-            ended.query_ms,
-            ended.total_ms,
-            ended.error.as_ref().map(|error| error.code.as_str()),
-            ended.error.as_ref().map(|error| error.message.as_str()),
-            now.micros(),
-        )?;
-        Ok(changed == 1)
     }
 
     /// Ends one without a result. False when it was over already.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Map, json};
 use tidegate_policies::evaluations::Evaluated;
 use tidegate_policy::{Column, ColumnType, Relation};
@@ -83,6 +84,15 @@ on_both_engines! {
             get(&app, &ada, &format!("/{number}/evaluations?{query}")).await.assert_error(422, "VALIDATION_ERROR");
         }
         get(&app, &ada, "/999999/evaluations").await.assert_error(404, "NOT_FOUND");
+    }
+
+    async fn what_many_queries_leave_at_once_is_all_there(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let number = created(&app, &ada, &filter("P")).await;
+        join_all((0..40).map(|rows| read(&app, rows))).await;
+        let answer = get(&app, &ada, &format!("/{number}/evaluations?page_size=100")).await;
+        assert_eq!(answer.assert_status(200).field("data.pagination.total_items"), &json!(40));
     }
 
     async fn a_denial_says_why_and_names_the_attributes_that_were_read(engine: Engine) {

@@ -12,6 +12,7 @@ mod models;
 mod queries;
 mod questions;
 mod recorded;
+mod remembered;
 mod script;
 mod secrecy;
 mod streaming;

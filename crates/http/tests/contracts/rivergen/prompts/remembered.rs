@@ -1,0 +1,77 @@
+//! What a query reads of data sources is remembered for a moment, and forgotten when it changes. The clock stands still: nothing is too old.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
+
+use super::governed::{employees, run};
+use super::script::post;
+use crate::rivergen::data_sources::wire::{
+    self, ADA, Server, created, member, owner, run_jobs, signed_in, start,
+};
+
+const COUNT: &str = "select count(*) as n from emp";
+
+/// The status of a query that is asked, or of its refusal.
+async fn asked(app: &TestApp, who: &Person, source: i64) -> u16 {
+    let body = json!({ "sql": COUNT, "selected_data_source_ids": [source] });
+    post(app, who, "queries/execute", &body).await.status
+}
+
+async fn preview(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
+    run(app, who, source, sql).await["result_preview"].clone()
+}
+
+on_both_engines! {
+    async fn tables_that_are_discovered_are_there_for_the_next_query(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        assert_eq!(preview(&app, &ada, source, COUNT).await, json!([{ "n": 2 }]));
+        server.database.sql("create table late (id bigint primary key); insert into late values (7)").await;
+        let unknown = run(&app, &ada, source, "select id from late").await;
+        assert_eq!(unknown["error_code"], "unknown_relation", "{unknown}");
+        let discover = format!("/{source}/discover-schema?refresh=true");
+        wire::post(&app, &ada, &discover).await.assert_status(200);
+        assert_eq!(preview(&app, &ada, source, "select id from late").await, json!([{ "id": 7 }]));
+        server.database.sql("drop table late").await;
+        wire::post(&app, &ada, &discover).await.assert_status(200);
+        let unknown = run(&app, &ada, source, "select id from late").await;
+        assert_eq!(unknown["error_code"], "unknown_relation", "{unknown}");
+    }
+
+    async fn a_data_source_that_is_changed_or_deleted_is_so_for_the_next_query(engine: Engine) {
+        let (app, server, another) = (start(engine).await, Server::start().await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        another
+            .database
+            .sql("create table emp (id bigint primary key, region text, ssn text, note text); insert into emp values (9, 'EU', '', '')")
+            .await;
+        assert_eq!(preview(&app, &ada, source, COUNT).await, json!([{ "n": 2 }]));
+        let change = json!({ "database_name": another.body()["database_name"] });
+        wire::patch(&app, &ada, &format!("/{source}"), &change).await.assert_status(200);
+        run_jobs(&app).await;
+        assert_eq!(preview(&app, &ada, source, "select id from emp").await, json!([{ "id": 9 }]));
+        wire::delete(&app, &ada, &format!("/{source}")).await.assert_status(200);
+        assert_eq!(asked(&app, &ada, source).await, 404);
+        // A number that was nobody's is found when it is somebody's.
+        assert_eq!(asked(&app, &ada, source + 1).await, 404);
+        assert_eq!(created(&app, &ada, &another.body_with(json!({ "name": "Next" }))).await, source + 1);
+        assert_eq!(asked(&app, &ada, source + 1).await, 200);
+    }
+
+    async fn who_loses_a_workspace_asks_its_data_sources_no_more(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let vera = member(&app, &manager, "vera@example.com", "demo_viewer").await;
+        assert_eq!(asked(&app, &vera, source).await, 200);
+        app.sql("delete from membership_workspaces where membership_id in (select id from memberships where role = 'viewer')").await;
+        // What changes behind its back the server knows two seconds later.
+        app.advance(Duration::from_secs(3));
+        assert_eq!((asked(&app, &vera, source).await, asked(&app, &ada, source).await), (404, 200));
+    }
+}
