@@ -18,7 +18,7 @@ use crate::answer::{self, Again, Answer, Records};
 use crate::cancel::{Cancel, Stop};
 use crate::catalog::{self, Meaning};
 use crate::decision::{Decision, Decisions};
-use crate::error::QueryError;
+use crate::error::{Phase, QueryError, classify};
 use crate::functions::Functions;
 use crate::gate;
 use crate::information;
@@ -26,9 +26,10 @@ use crate::joins::Joins;
 use crate::mutation::Without;
 use crate::options::{Limits, Options};
 use crate::parameters::Parameters;
+use crate::parsed::{Parsed, Statements};
 use crate::pool::{QueryMemory, ServerMemory};
 use crate::relation::{RelationName, Relations};
-use crate::session::{Planned, Planning, Shape};
+use crate::session::{Common, Planned, Planning, Shape};
 use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
@@ -66,12 +67,14 @@ struct Inner {
     memory: Arc<ServerMemory>,
     disk: Arc<ServerDisk>,
     sessions: AtomicU64,
+    statements: Statements,
 }
 
 struct Started {
     runtime: Option<Runtime>,
     handle: Handle,
     functions: Functions,
+    common: Common,
     threads: usize,
 }
 
@@ -111,6 +114,7 @@ impl Engine {
                 memory,
                 disk,
                 sessions: AtomicU64::new(1),
+                statements: Statements::default(),
             }),
         }
     }
@@ -225,9 +229,13 @@ impl Engine {
         started: &Started,
         request: &Request,
         place: &Arc<Place>,
-    ) -> Result<(Statement, Vec<TableReference>), QueryError> {
+    ) -> Result<Parsed, QueryError> {
+        let organization = &request.person.organization;
+        if let Some(parsed) = self.inner.statements.find(organization, &request.sql) {
+            return Ok(parsed);
+        }
         let (inner, sql, cancel) = (Arc::clone(&self.inner), request.sql.clone(), request.cancel.clone());
-        Self::on_thread(started, place, move || {
+        let parsed = Self::on_thread(started, place, move || {
             let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
             cancel.check()?;
             let statement = gate::parse(&sql, &inner.options.size, &started.functions)?;
@@ -235,7 +243,9 @@ impl Engine {
                 resolve_table_references(&statement, true).map_err(|_| QueryError::syntax())?;
             Ok((statement, references))
         })
-        .await
+        .await?;
+        self.inner.statements.keep(organization, &request.sql, &parsed);
+        Ok(parsed)
     }
 
     /// Opens what a query names. What is denied is not there.
@@ -353,6 +363,7 @@ impl Prepared {
             let planning = Planning {
                 options: &inner.options,
                 functions: &started.functions,
+                common: &started.common,
                 threads: started.threads,
                 session,
                 sql: &sql,
@@ -413,7 +424,9 @@ impl Started {
             .build()
             .map_err(|_| QueryError::unavailable())?;
         let handle = runtime.handle().clone();
-        Ok(Self { runtime: Some(runtime), handle, functions: Functions::new(), threads })
+        let functions = Functions::new();
+        let common = Common::new(&functions).map_err(|error| classify(&error, Phase::Planning))?;
+        Ok(Self { runtime: Some(runtime), handle, functions, common, threads })
     }
 }
 

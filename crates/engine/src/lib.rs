@@ -28,6 +28,7 @@ mod mask;
 mod mutation;
 mod options;
 mod parameters;
+mod parsed;
 mod pool;
 mod relation;
 mod rules;

@@ -8,7 +8,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::{SQLOptions, SessionState};
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, TaskContext};
@@ -40,10 +41,53 @@ use crate::table::GovernedTable;
 /// Memory of a query for each stream that it is computed in: what a stream needs to sort by spilling.
 const STREAM_BYTES: usize = 16 << 20;
 
+/// What all sessions begin with, made once: hundreds of functions, and the rules. It knows no relation and nothing of any query, and can
+/// neither hold memory nor read anything.
+pub(crate) struct Common {
+    in_memory: SessionState,
+    on_disk: SessionState,
+}
+
+impl Common {
+    pub(crate) fn new(functions: &Functions) -> datafusion::common::Result<Self> {
+        let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(0)))
+            .with_disk_manager_builder(disk)
+            .with_object_store_registry(Arc::new(Stores(Vec::new())))
+            .build_arc()?;
+        let state = |joins| {
+            SessionStateBuilder::new()
+                .with_session_id(String::new())
+                .with_config(SessionConfig::new().with_create_default_catalog_and_schema(false))
+                .with_runtime_env(Arc::clone(&runtime))
+                .with_catalog_list(Arc::new(QueryCatalog::default()))
+                .with_analyzer_rules(Analyzer::with_rules(rules::analyzer()).rules)
+                .with_optimizer_rules(Optimizer::with_rules(rules::logical()).rules)
+                .with_physical_optimizer_rules(PhysicalOptimizer::with_rules(rules::physical(joins)).rules)
+                .with_scalar_functions(functions.scalars.clone())
+                .with_aggregate_functions(functions.aggregates.clone())
+                .with_window_functions(functions.windows.clone())
+                .with_table_function_list(functions.tables.clone())
+                .with_expr_planners(Functions::planners())
+                .build()
+        };
+        Ok(Self { in_memory: state(Joins::InMemory), on_disk: state(Joins::OnDisk) })
+    }
+
+    fn state(&self, joins: Joins) -> &SessionState {
+        match joins {
+            Joins::InMemory => &self.in_memory,
+            Joins::OnDisk => &self.on_disk,
+        }
+    }
+}
+
 /// What a query is planned with.
 pub(crate) struct Planning<'p> {
     pub(crate) options: &'p Options,
     pub(crate) functions: &'p Functions,
+    pub(crate) common: &'p Common,
     pub(crate) threads: usize,
     pub(crate) session: u64,
     pub(crate) sql: &'p str,
@@ -113,7 +157,7 @@ impl Planning<'_> {
         let (masked, joins) = (masked(&plan), joins::any(&plan));
         let schema = titles.over(&plan.schema());
         let ended = self.memory.ended();
-        let context = Arc::new(task_context(&state));
+        let context = Arc::new(task_context(&state)?);
         Ok(Planned { plan, context, schema, constant, masked, joins, ended })
     }
 
@@ -166,20 +210,10 @@ impl Planning<'_> {
             .iter()
             .map(|(name, table)| (name.clone(), Arc::clone(table) as Arc<dyn TableProvider>))
             .collect();
-        let mut state = SessionStateBuilder::new()
-            .with_session_id(String::new())
-            .with_config(config)
-            .with_runtime_env(self.runtime()?)
-            .with_catalog_list(Arc::new(QueryCatalog::new(providers)))
-            .with_analyzer_rules(Analyzer::with_rules(rules::analyzer()).rules)
-            .with_optimizer_rules(Optimizer::with_rules(rules::logical()).rules)
-            .with_physical_optimizer_rules(PhysicalOptimizer::with_rules(rules::physical(self.joins)).rules)
-            .with_scalar_functions(self.functions.scalars.clone())
-            .with_aggregate_functions(self.functions.aggregates.clone())
-            .with_window_functions(self.functions.windows.clone())
-            .with_table_function_list(self.functions.tables.clone())
-            .with_expr_planners(Functions::planners())
-            .build();
+        let config = config.with_extension(self.runtime()?);
+        let mut state = self.common.state(self.joins).clone();
+        *state.config_mut() = config;
+        state.register_catalog_list(Arc::new(QueryCatalog::new(providers)));
         state.mark_start_execution();
         Ok(state)
     }
@@ -196,9 +230,14 @@ impl Planning<'_> {
     }
 }
 
+/// What the query of a session may use, which is in its configuration.
+pub(crate) fn runtime_of(config: &SessionConfig) -> Result<Arc<RuntimeEnv>, QueryError> {
+    config.get_extension::<RuntimeEnv>().ok_or_else(QueryError::denied)
+}
+
 /// What a plan runs with. It has its functions in it, so that a list of all there are need not be copied for each query.
-fn task_context(state: &SessionState) -> TaskContext {
-    TaskContext::new(
+fn task_context(state: &SessionState) -> Result<TaskContext, QueryError> {
+    Ok(TaskContext::new(
         None,
         String::new(),
         state.config().clone(),
@@ -206,8 +245,8 @@ fn task_context(state: &SessionState) -> TaskContext {
         HashMap::new(),
         HashMap::new(),
         HashMap::new(),
-        Arc::clone(state.runtime_env()),
-    )
+        runtime_of(state.config())?,
+    ))
 }
 
 /// The stores of the relations of one query, and no other: not even the local disk.

@@ -20,6 +20,7 @@ use crate::governance;
 use crate::leakproof::{self, Columns};
 use crate::mutation::{Protection, Without};
 use crate::relation::{GovernedRelation, RelationName};
+use crate::session::runtime_of;
 use crate::source::Wanted;
 
 /// Says which session and relation a barrier is of. Nobody else can make one.
@@ -185,7 +186,7 @@ impl TableProvider for GovernedTable {
             first: limit,
             partitions: state.config().target_partitions(),
             told: self.told(),
-            memory: Arc::clone(&state.runtime_env().memory_pool),
+            memory: Arc::clone(&runtime_of(state.config())?.memory_pool),
         };
         let leaf = self.governed.rows.scan(wanted.clone(), state.config_options()).await?;
         let reading = self.tally.planned(self.governed.rows.pushed(&wanted));

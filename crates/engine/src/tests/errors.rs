@@ -45,6 +45,23 @@ async fn each_mistake_has_its_code() {
     assert_eq!(Code::ALL.len(), 13);
 }
 
+// A text is read once. What it means for its caller is not remembered with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_text_is_asked_anew_of_what_each_caller_sees() {
+    let (engine, fixture) = (engine(), fixture::memory());
+    let ask = async |caller: Caller, least: i64| -> Vec<Vec<String>> {
+        let mut request = request(&fixture, caller, "select count(*) from emp where id > $1");
+        request.parameters = Parameters::Positional(vec![json!(least)]);
+        rows(&engine.query(request).await.unwrap().collect().await.unwrap(), true)
+    };
+    for _ in 0..2 {
+        assert_eq!(ask(Caller::Eu, 0).await, [["8"]]);
+        assert_eq!(ask(Caller::Eu, 5).await, [["5"]]);
+        assert_eq!(ask(Caller::Nobody, 0).await, [["0"]]);
+        assert_eq!(ask(Caller::Everybody, 0).await, [["18"]]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_are_values() {
     let (engine, fixture) = (engine(), fixture::memory());
