@@ -28,7 +28,7 @@ impl Trips<'_> {
 
 /// The statement that a line of the log tells of. Where units begin and end is left out: on SQLite it follows what else goes on at
 /// the moment.
-fn trip(line: &str) -> Option<String> {
+pub(crate) fn trip(line: &str) -> Option<String> {
     let (_, told) = line.split_once("sqlx::query")?;
     let (told, _) = told.split_once(" rows_affected=")?;
     let (summary, whole) = told.split_once(" db.statement=")?;
@@ -39,16 +39,18 @@ fn trip(line: &str) -> Option<String> {
     if sql.trim_start().starts_with("with ") || sql.contains(';') {
         return several(&sql);
     }
-    let mut words = sql.split_whitespace();
-    let verb = words.next()?;
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    let verb = *words.first()?;
     let before_table = match verb {
         "select" | "delete" => "from",
         "insert" => "into",
-        "update" => return Some(format!("update {}", words.next()?)),
+        "update" => return Some(format!("update {}", words.get(1)?)),
         _ => return None,
     };
     // What tells other nodes is about no table: nodes that begin to listen to one another run it, too.
-    Some(format!("{verb} {}", words.skip_while(|word| *word != before_table).nth(1)?))
+    let mut pairs = words.windows(2);
+    let table = pairs.find(|pair| pair[0] == before_table && !pair[1].starts_with('('))?[1];
+    Some(format!("{verb} {table}"))
 }
 
 /// Statements that are run in one trip.

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
+use tidegate_testkit::{Engine, Person, TestApp, eventually, on_both_engines};
 
 use super::governed::{employees, run};
 use super::script::post;
 use crate::rivergen::data_sources::wire::{
     self, ADA, Server, created, member, owner, run_jobs, signed_in, start,
 };
+use crate::statements::trip;
+use crate::watch::Log;
 
 const COUNT: &str = "select count(*) as n from emp";
 
@@ -23,7 +25,48 @@ async fn preview(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
     run(app, who, source, sql).await["result_preview"].clone()
 }
 
+/// What a query adds to, in the order in which everybody does.
+const SUMS: &str = "insert prompt_usage + insert prompt_organization_usage + insert prompt_source_usage + \
+    insert prompt_organization_source_usage + insert prompt_question_usage + insert prompt_organization_question_usage";
+
 on_both_engines! {
+    async fn a_query_asked_again_costs_the_store_what_was_reviewed(engine: Engine) {
+        let log = Log::listen();
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        run(&app, &ada, source, COUNT).await;
+        eventually("the records of the first query", async || {
+            (app.sql_count("select count(*) from policy_evaluations").await > 0).then_some(())
+        })
+        .await;
+        let before = log.lines().len();
+        assert_eq!(run(&app, &ada, source, COUNT).await["status"], "completed");
+        // What policies decided is written beside the answer, before or after it.
+        let trips = log.lines()[before..].iter().filter_map(|line| trip(line)).collect::<Vec<_>>();
+        let trips: Vec<&String> = trips.iter().filter(|trip| !trip.contains("policy_evaluations")).collect();
+        let ended = format!("update prompt_executions + {SUMS}");
+        let expected = match engine {
+            Engine::Sqlite => vec![
+                "select sessions",
+                "select prompt_executions",
+                "insert prompt_executions",
+                "update prompt_executions",
+                SUMS,
+                "select prompt_executions",
+            ],
+            Engine::Postgres => vec![
+                "select sessions",
+                "update organizations",
+                "select prompt_executions",
+                "insert prompt_executions",
+                ended.as_str(),
+                "select prompt_executions",
+            ],
+        };
+        assert_eq!(trips, expected);
+    }
+
     async fn tables_that_are_discovered_are_there_for_the_next_query(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
