@@ -178,9 +178,8 @@ impl Pages {
     /// # Errors
     /// Those of the store.
     pub async fn next(&self, schema: &SchemaSummary, last: Option<i64>) -> Result<Vec<StoredTable>, Fault> {
-        if let (None, None, None) = (last, &self.table, &self.view)
-            && let Some(all) = self.catalog.few_tables(schema).await?
-        {
+        let are_all = last.is_none() && self.table.is_none() && self.view.is_none();
+        if are_all && let Some(all) = self.catalog.few_tables(schema).await? {
             return Ok(all.as_ref().clone());
         }
         let mut after = last.unwrap_or(-1);

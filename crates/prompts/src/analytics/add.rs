@@ -10,12 +10,12 @@ use crate::executions::ExecutionStatus;
 // failed, `$7` to `$9` milliseconds, `$10` a data source or null, `$11` to `$13` what was asked, `$14` day. `$when` is a condition.
 
 macro_rules! of_person {
-    ($when:literal) => {
+    ($($when:tt)+) => {
         concat!(
             "insert into prompt_usage (organization_id, account_id, quarter, prompt_number, executions, succeeded, failed, total_ms,
                 ai_ms, query_ms)
              select $1, $2, $3, $4, 1, $5, $6, $7, $8, $9 where ",
-            $when,
+            $($when)+,
             "
              on conflict (organization_id, account_id, quarter, prompt_number) do update set
                 executions = prompt_usage.executions + 1, succeeded = prompt_usage.succeeded + excluded.succeeded,
@@ -26,12 +26,12 @@ macro_rules! of_person {
 }
 
 macro_rules! of_organization {
-    ($when:literal) => {
+    ($($when:tt)+) => {
         concat!(
             "insert into prompt_organization_usage (organization_id, quarter, executions, succeeded, failed, total_ms, ai_ms,
                 query_ms)
              select $1, $3, 1, $5, $6, $7, $8, $9 where ",
-            $when,
+            $($when)+,
             "
              on conflict (organization_id, quarter) do update set
                 executions = prompt_organization_usage.executions + 1,
@@ -45,12 +45,12 @@ macro_rules! of_organization {
 }
 
 macro_rules! source_of_person {
-    ($when:literal) => {
+    ($($when:tt)+) => {
         concat!(
             "insert into prompt_source_usage (organization_id, account_id, quarter, prompt_number, source_number, executions, failed,
                 query_ms)
              select $1, $2, $3, $4, $10, 1, $6, $9 where $10 is not null and ",
-            $when,
+            $($when)+,
             "
              on conflict (organization_id, account_id, quarter, prompt_number, source_number) do update set
                 executions = prompt_source_usage.executions + 1,
@@ -61,11 +61,11 @@ macro_rules! source_of_person {
 }
 
 macro_rules! source_of_organization {
-    ($when:literal) => {
+    ($($when:tt)+) => {
         concat!(
             "insert into prompt_organization_source_usage (organization_id, quarter, source_number, executions, failed, query_ms)
              select $1, $3, $10, 1, $6, $9 where $10 is not null and ",
-            $when,
+            $($when)+,
             "
              on conflict (organization_id, quarter, source_number) do update set
                 executions = prompt_organization_source_usage.executions + 1,
@@ -76,12 +76,12 @@ macro_rules! source_of_organization {
 }
 
 macro_rules! question_of_person {
-    ($when:literal) => {
+    ($($when:tt)+) => {
         concat!(
             "insert into prompt_question_usage (organization_id, account_id, quarter, question_key, preview, executions, total_ms,
                 last_run_at)
              select $1, $2, $3, $11, $12, 1, $7, $13 where ",
-            $when,
+            $($when)+,
             "
              on conflict (organization_id, account_id, quarter, question_key) do update set
                 executions = prompt_question_usage.executions + 1,
@@ -93,12 +93,12 @@ macro_rules! question_of_person {
 }
 
 macro_rules! question_of_organization {
-    ($when:literal) => {
+    ($($when:tt)+) => {
         concat!(
             "insert into prompt_organization_question_usage (organization_id, day, question_key, preview, executions, total_ms,
                 last_run_at)
              select $1, $14, $11, $12, 1, $7, $13 where ",
-            $when,
+            $($when)+,
             "
              on conflict (organization_id, day, question_key) do update set
                 executions = prompt_organization_question_usage.executions + 1,

@@ -26,6 +26,13 @@ macro_rules! ended {
     };
 }
 
+/// Whether it is not over.
+macro_rules! is_under_way {
+    () => {
+        "exists (select 1 from prompt_executions where number = $15 and lease_until is not null)"
+    };
+}
+
 const ENDED: &str = ended!();
 
 /// The end and all sums, for PostgreSQL: nothing is added for one that was over. Rows are locked in the order in which they are where the sums
@@ -49,6 +56,23 @@ const ENDED_AND_ADDED: &str = concat!(
     question_of_organization!("(select count(*) from question) > 0"),
 );
 
+/// The same for SQLite, where nobody ends it between the parts: what is added looks whether it is over, and is followed by its end.
+const ADDED_AND_ENDED: &str = concat!(
+    of_person!(is_under_way!()),
+    "; ",
+    of_organization!(is_under_way!()),
+    "; ",
+    source_of_person!(is_under_way!()),
+    "; ",
+    source_of_organization!(is_under_way!()),
+    "; ",
+    question_of_person!(is_under_way!()),
+    "; ",
+    question_of_organization!(is_under_way!()),
+    "; ",
+    ended!(),
+);
+
 impl Executions<'_> {
     /// Writes the end of one and adds it to all sums. False when it was over already: whoever was first to end it has added it.
     pub(super) async fn end(
@@ -58,14 +82,15 @@ impl Executions<'_> {
         run: &Run<'_>,
         now: Timestamp,
     ) -> Result<bool> {
-        if self.0.is_postgres() && is_one_statement(run) {
-            return self.write_end(ENDED_AND_ADDED, number, ended, run, now).await;
+        if !is_in_one_trip(run) {
+            let is_first = self.write_end(ENDED, number, ended, run, now).await?;
+            if is_first {
+                self.0.prompt_usage().add(run).await?;
+            }
+            return Ok(is_first);
         }
-        let is_first = self.write_end(ENDED, number, ended, run, now).await?;
-        if is_first {
-            self.0.prompt_usage().add(run).await?;
-        }
-        Ok(is_first)
+        let all = if self.0.is_postgres() { ENDED_AND_ADDED } else { ADDED_AND_ENDED };
+        self.write_end(all, number, ended, run, now).await
     }
 
     async fn write_end(
@@ -114,11 +139,16 @@ impl Executions<'_> {
             ended.error.as_ref().map(|error| error.message.as_str()),
             now.micros(),
         )?;
-        Ok(changed == 1)
+        Ok(changed > 0)
     }
 }
 
-/// Whether the end of an execution is all that there is to write of it on PostgreSQL.
+/// Whether the end of an execution and its sums take one trip: each further data source takes another one.
+fn is_in_one_trip(run: &Run<'_>) -> bool {
+    run.sources.len() <= 1
+}
+
+/// Whether that is all that there is to write.
 pub(super) fn is_one_statement(run: &Run<'_>) -> bool {
-    run.prompt == 0 && run.sources.len() <= 1
+    is_in_one_trip(run) && run.prompt == 0
 }

@@ -45,14 +45,14 @@ on_both_engines! {
         // What policies decided is written beside the answer, before or after it.
         let trips = log.lines()[before..].iter().filter_map(|line| trip(line)).collect::<Vec<_>>();
         let trips: Vec<&String> = trips.iter().filter(|trip| !trip.contains("policy_evaluations")).collect();
-        let ended = format!("update prompt_executions + {SUMS}");
+        let (ended, at_sqlite) =
+            (format!("update prompt_executions + {SUMS}"), format!("{SUMS} + update prompt_executions"));
         let expected = match engine {
             Engine::Sqlite => vec![
                 "select sessions",
                 "select prompt_executions",
                 "insert prompt_executions",
-                "update prompt_executions",
-                SUMS,
+                at_sqlite.as_str(),
                 "select prompt_executions",
             ],
             Engine::Postgres => vec![
