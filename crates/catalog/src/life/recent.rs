@@ -14,6 +14,8 @@ use crate::{Catalog, CatalogTables};
 
 /// Data sources that are remembered, each as often as there are people who ask it.
 const SOURCES: usize = 1_024;
+/// Most schemas of one of these.
+const MOST_SCHEMAS: usize = 100;
 /// Schemas whose tables are remembered.
 const SCHEMAS: usize = 256;
 /// Most tables and columns of one of these: larger ones are read page by page, and forgotten.
@@ -62,7 +64,9 @@ impl Catalog {
             }
             None => None,
         };
-        self.recent.sources.put(key, known.clone(), stamp, now);
+        if known.as_ref().is_none_or(|known| known.schemas.len() <= MOST_SCHEMAS) {
+            self.recent.sources.put(key, known.clone(), stamp, now);
+        }
         Ok(known)
     }
 

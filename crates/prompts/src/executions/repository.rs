@@ -19,11 +19,22 @@ const LONGEST_SPAN: Duration = Duration::from_secs(25 * 3_600);
 /// Executions of a unit of work.
 pub struct Executions<'u>(pub(crate) &'u mut Unit);
 
+/// Who begins to run something, in which workspace (none: the one that they land in), and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking {
+    pub(super) person: Person,
+    /// Whether all workspaces of the organization are theirs to see.
+    pub(super) sees_all: bool,
+    pub(super) workspace: Option<i64>,
+    pub(super) now: Timestamp,
+}
+
 /// An execution to be added.
 pub(super) struct NewRow<'a> {
-    pub(super) person: Person,
+    pub(super) asking: Asking,
+    /// As many as may run, of the organization and of the person, this one included.
+    pub(super) most: (i64, i64),
     pub(super) account_number: i64,
-    pub(super) workspace: WorkspaceId,
     pub(super) kind: ExecutionKind,
     pub(super) prompt: Option<i64>,
     pub(super) template: Option<i64>,
@@ -35,14 +46,22 @@ pub(super) struct NewRow<'a> {
     pub(super) ai_model: Option<&'a str>,
     pub(super) lease_until: Timestamp,
     pub(super) expires_at: Timestamp,
-    pub(super) now: Timestamp,
+}
+
+/// An execution that was added.
+pub(super) struct Begun {
+    pub(super) number: i64,
+    /// The number of its workspace.
+    pub(super) workspace: i64,
+    /// After all that its person began before.
+    pub(super) at: Timestamp,
 }
 
 /// When the last query of a person began; `$1` is the organization and `$account` the account.
 macro_rules! last_begun {
     ($account:literal) => {
         concat!(
-            "select coalesce(max(begun.started_at), 0) from (
+            "select coalesce(max(begun.started_at), 0) as last_begun from (
                  select max(started_at) as started_at from prompt_executions
                      where organization_id = $1 and account_id = ",
             $account,
@@ -54,22 +73,22 @@ macro_rules! last_begun {
     };
 }
 
-/// Where a query is to run, what runs, and who began last.
+/// What runs of an organization (`$1`) and of one account (`$3`) at an instant (`$5`).
+macro_rules! running {
+    () => {
+        "select count(*) as all_of_them, count(case when account_id = $3 then 1 end) as own from prompt_executions
+             where organization_id = $1 and lease_until is not null and lease_until > $5"
+    };
+}
+
+/// Where a query is to run, and what runs.
 pub(super) struct Standing {
-    /// Key and number of the workspace; none where the person has no such.
-    pub(super) workspace: Option<(WorkspaceId, i64)>,
+    /// The key of the workspace; none where the person has no such.
+    pub(super) workspace: Option<WorkspaceId>,
     /// Executions of the organization.
     pub(super) organization: i64,
     /// Those of the person among them.
     pub(super) own: i64,
-    last: i64,
-}
-
-impl Standing {
-    /// When a query of the person begins that begins now.
-    pub(super) fn begins(&self, now: Timestamp) -> Timestamp {
-        after(self.last, now)
-    }
 }
 
 /// Now, but after what was last, whatever the clocks of nodes say.
@@ -109,37 +128,25 @@ impl Executions<'_> {
         )
     }
 
-    /// The same, with when the last query of the person began (see [`Self::begins`]), and the workspace of that number, or the one that they
-    /// land in. One trip: each query asks for all of it.
-    pub(super) async fn standing(
-        &mut self,
-        person: Person,
-        sees_all: bool,
-        workspace: Option<i64>,
-        now: Timestamp,
-    ) -> Result<Standing> {
-        type Row = (Option<Uuid>, Option<i64>, i64, i64, i64);
-        let (id, number, organization, own, last): Row = fetch_one!(
+    /// The same, with the workspace.
+    pub(super) async fn standing(&mut self, asking: Asking) -> Result<Standing> {
+        let (workspace, organization, own) = fetch_one!(
             self.0,
-            Row,
+            (Option<Uuid>, i64, i64),
             concat!(
-                "select found.id, found.number, running.all_of_them, running.own, running.last_begun from
-                    (select count(*) as all_of_them, count(case when account_id = $3 then 1 end) as own, (",
-                last_begun!("$3"),
-                ") as last_begun from prompt_executions
-                     where organization_id = $1 and lease_until is not null and lease_until > $5) as running
-                 left join (",
+                "select found.id, running.all_of_them, running.own from (",
+                running!(),
+                ") as running left join (",
                 workspace_of!(),
                 ") as found on 1 = 1"
             ),
-            person.organization.0,
-            sees_all,
-            person.account.0,
-            workspace,
-            now.micros(),
+            asking.person.organization.0,
+            asking.sees_all,
+            asking.person.account.0,
+            asking.workspace,
+            asking.now.micros(),
         )?;
-        let workspace = id.map(WorkspaceId::from).zip(number);
-        Ok(Standing { workspace, organization, own, last })
+        Ok(Standing { workspace: workspace.map(WorkspaceId::from), organization, own })
     }
 
     /// When a query of the person begins that begins now: after all that began before, whatever the clocks of nodes say, so that each
@@ -196,20 +203,35 @@ impl Executions<'_> {
         )
     }
 
-    /// Adds one; answers its number.
-    pub(super) async fn insert(&mut self, row: NewRow<'_>) -> Result<i64> {
-        let is_sql = row.sql.is_some();
-        let (number,) = fetch_one!(
+    /// Adds one, if there is its workspace and as many as may run do not yet: see [`Self::standing`]. Under [`Self::lock`]. One trip: each query
+    /// asks for all of it.
+    pub(super) async fn insert(&mut self, row: NewRow<'_>) -> Result<Option<Begun>> {
+        let (asking, is_sql) = (row.asking, row.sql.is_some());
+        let begun = fetch_optional!(
             self.0,
-            (i64,),
-            "insert into prompt_executions (organization_id, workspace_id, account_id, account_number, kind, prompt_number,
-                template_number, question, sql, parameters, sources, schemas, ai_model, status, ai_status, query_status,
-                progress, lease_until, started_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'processing', $14, $15, 10, $16, $17, $18)
-             returning number",
-            row.person.organization.0,
-            row.workspace.0,
-            row.person.account.0,
+            (i64, i64, i64),
+            concat!(
+                "insert into prompt_executions (organization_id, workspace_id, account_id, account_number, kind, prompt_number,
+                    template_number, question, sql, parameters, sources, schemas, ai_model, status, ai_status, query_status,
+                    progress, lease_until, started_at, expires_at)
+                 select $1, found.id, $3, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'processing', $16, $17, 10, $18,
+                    case when latest.last_begun >= $5 then latest.last_begun + 1 else $5 end, $19
+                 from (",
+                running!(),
+                ") as running cross join (",
+                last_begun!("$3"),
+                ") as latest cross join (",
+                workspace_of!(),
+                ") as found where running.all_of_them < $20 and running.own < $21
+                 returning number, (select found.number from (",
+                workspace_of!(),
+                ") as found), started_at"
+            ),
+            asking.person.organization.0,
+            asking.sees_all,
+            asking.person.account.0,
+            asking.workspace,
+            asking.now.micros(),
             row.account_number,
             row.kind.as_str(),
             row.prompt,
@@ -223,10 +245,12 @@ impl Executions<'_> {
             if is_sql { PartStatus::Completed.as_str() } else { PartStatus::InProgress.as_str() },
             if is_sql { Some(PartStatus::Pending.as_str()) } else { None },
             row.lease_until.micros(),
-            row.now.micros(),
             row.expires_at.micros(),
+            row.most.0,
+            row.most.1,
         )?;
-        Ok(number)
+        let read = |(number, workspace, at)| Begun { number, workspace, at: Timestamp::from_micros(at) };
+        Ok(begun.map(read))
     }
 
     /// The person's own of that number.

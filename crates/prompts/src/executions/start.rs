@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tidegate_domain::id::WorkspaceId;
 use tidegate_domain::quota::Quota;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use super::execution::{Execution, ExecutionKind, PartStatus};
 use super::live::{Place, Running};
-use super::repository::{NewRow, Progress, Standing};
+use super::repository::{Asking, NewRow, Progress};
 use super::run::Task;
 use crate::records::repository::NewPrompt;
 use crate::work::{Acting, Person};
@@ -177,12 +178,9 @@ impl Acting<'_> {
     /// Adds the execution, and its question where it is saved.
     pub(super) async fn add(&mut self, new: &NewExecution) -> Outcome<Added, PromptRefusal> {
         let (person, now) = (self.person(), self.now);
+        let sees_all = self.grant.allows(Permission::AdministerDataSources);
+        let asking = Asking { person, sees_all, workspace: new.workspace, now };
         self.unit.prompt_executions().lock(person.organization).await?;
-        let standing = self.standing(person, new.workspace).await?;
-        let Some((workspace, workspace_number)) = standing.workspace else {
-            return refuse(PromptRefusal::WorkspaceNotFound);
-        };
-        self.require_room(&standing)?;
         let account_number = self.grant.session().account_number;
         let prompt = match (&new.save, new.again) {
             (_, Some(again)) => match self.unit.prompts().own(person, again).await? {
@@ -190,6 +188,7 @@ impl Acting<'_> {
                 None => return refuse(PromptRefusal::PromptNotFound),
             },
             (Some(saved), None) => {
+                let workspace = self.room(asking).await?;
                 let row = NewPrompt { person, account_number, workspace, saved, new, now };
                 let number = self.unit.prompts().insert(row).await?;
                 let count = self.unit.prompts().count(person.organization).await?;
@@ -202,11 +201,10 @@ impl Acting<'_> {
             Asked::Sql(sql, parameters) => (Some(sql.as_str()), Value::from(parameters.clone())),
             Asked::Words(_) => (None, Value::Array(Vec::new())),
         };
-        let began = standing.begins(now);
         let row = NewRow {
-            person,
+            asking,
+            most: self.most(),
             account_number,
-            workspace,
             kind: new.kind,
             prompt,
             template: new.template,
@@ -218,28 +216,35 @@ impl Acting<'_> {
             ai_model: new.model.as_deref(),
             lease_until: now.plus(LEASE),
             expires_at: now.plus(self.app.settings.keep_executions),
-            now: began,
         };
-        let number = self.unit.prompt_executions().insert(row).await?;
+        let Some(begun) = self.unit.prompt_executions().insert(row).await? else {
+            // Why.
+            self.room(asking).await?;
+            return refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER });
+        };
         if let Some(prompt) = prompt {
-            self.unit.prompts().begin(prompt, number, now).await?;
+            self.unit.prompts().begin(prompt, begun.number, now).await?;
         }
         if let Some(template) = new.template {
             self.unit.prompt_templates().count_use(person.organization, template).await?;
         }
-        Ok(Added { number, prompt, workspace: workspace_number, began })
+        Ok(Added { number: begun.number, prompt, workspace: begun.workspace, began: begun.at })
     }
 
-    async fn standing(&mut self, person: Person, workspace: Option<i64>) -> Outcome<Standing, PromptRefusal> {
-        let sees_all = self.grant.allows(Permission::AdministerDataSources);
-        Ok(self.unit.prompt_executions().standing(person, sees_all, workspace, self.now).await?)
-    }
-
-    /// Refuses somebody who has as much running as they may.
-    fn require_room(&self, standing: &Standing) -> Outcome<(), PromptRefusal> {
+    /// As many executions as may run of the organization and of the person.
+    fn most(&self) -> (i64, i64) {
         let settings = &self.app.settings;
-        let is_full = standing.organization >= i64::from(settings.at_once_per_organization)
-            || standing.own >= i64::from(settings.at_once_per_person);
-        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(()) }
+        (i64::from(settings.at_once_per_organization), i64::from(settings.at_once_per_person))
+    }
+
+    /// The workspace; refuses somebody who has as much running as they may.
+    async fn room(&mut self, asking: Asking) -> Outcome<WorkspaceId, PromptRefusal> {
+        let standing = self.unit.prompt_executions().standing(asking).await?;
+        let Some(workspace) = standing.workspace else {
+            return refuse(PromptRefusal::WorkspaceNotFound);
+        };
+        let (all, own) = self.most();
+        let is_full = standing.organization >= all || standing.own >= own;
+        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(workspace) }
     }
 }

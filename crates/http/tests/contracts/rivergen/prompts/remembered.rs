@@ -50,7 +50,6 @@ on_both_engines! {
         let expected = match engine {
             Engine::Sqlite => vec![
                 "select sessions",
-                "select prompt_executions",
                 "insert prompt_executions",
                 at_sqlite.as_str(),
                 "select prompt_executions",
@@ -58,7 +57,6 @@ on_both_engines! {
             Engine::Postgres => vec![
                 "select sessions",
                 "update organizations",
-                "select prompt_executions",
                 "insert prompt_executions",
                 ended.as_str(),
                 "select prompt_executions",
