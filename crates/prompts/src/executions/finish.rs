@@ -46,6 +46,14 @@ pub(crate) struct Ended {
     pub(super) error: Option<ExecutionError>,
 }
 
+/// An end as it was written.
+pub(super) struct Written {
+    pub(super) ended: Ended,
+    /// The first rows, where they are kept, and what they were seen under.
+    pub(super) first_rows: Option<(String, String)>,
+    pub(super) at: Timestamp,
+}
+
 impl Ended {
     pub(super) fn new(asked: &Asked) -> Self {
         let (ai_status, sql, parameters) = match asked {
@@ -151,28 +159,35 @@ impl Prompts {
         }
     }
 
-    /// Writes the end. Where that is not possible, the execution is found to be lost later.
-    pub(super) async fn finish(&self, number: i64, task: &Task, mut ended: Ended) {
+    /// Writes the end; answers what was written. None where somebody else has ended it. Where that is not possible, the execution is found to be
+    /// lost later.
+    pub(super) async fn finish(&self, number: i64, task: &Task, mut ended: Ended) -> Option<Written> {
+        let mut first_rows = None;
         if let (Some(text), Some(key)) = (ended.preview_text.take(), ended.preview_key.take()) {
             let sealed =
                 self.kernel.vault.seal(&purpose(number), text.as_bytes(), self.kernel.entropy.as_ref());
             match sealed {
-                Ok(sealed) => ended.preview = Some((sealed, key)),
+                Ok(sealed) => {
+                    ended.preview = Some((sealed, key.clone()));
+                    first_rows = Some((text, key));
+                }
                 Err(error) => tracing::error!(%error, "the preview of an execution cannot be sealed"),
             }
         }
         for attempt in 1..=ATTEMPTS {
             match self.write_end(number, task, &ended).await {
-                Ok(()) => return,
+                Ok(at) => return at.map(|at| Written { ended, first_rows, at }),
                 Err(fault) if attempt == ATTEMPTS => {
                     tracing::error!(error = %fault, execution = number, "the end of an execution cannot be written");
                 }
                 Err(_) => sleep(PAUSE).await,
             }
         }
+        None
     }
 
-    async fn write_end(&self, number: i64, task: &Task, ended: &Ended) -> Result<(), Fault> {
+    /// When it was written, unless the execution was over.
+    async fn write_end(&self, number: i64, task: &Task, ended: &Ended) -> Result<Option<Timestamp>, Fault> {
         let question = task.new.text();
         let run = Run {
             person: task.person,
@@ -190,11 +205,12 @@ impl Prompts {
         let is_one = is_one_statement(&run);
         let mut unit = if is_one { store.begin_single().await? } else { store.begin().await? };
         if !unit.prompt_executions().end(number, ended, &run, now).await? {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(prompt) = task.prompt {
             unit.prompts().end(prompt, number, ended.status, run.total_ms).await?;
         }
-        Ok(unit.commit().await?)
+        unit.commit().await?;
+        Ok(Some(now))
     }
 }

@@ -7,6 +7,7 @@ use tidegate_kernel::fault::{Fault, Outcome, refuse};
 
 use super::execution::{Execution, ExecutionKind, ExecutionStatus};
 use super::finish::purpose;
+use super::run::Over;
 use crate::work::Person;
 use crate::{PromptRefusal, PromptTables, Prompts};
 
@@ -57,25 +58,45 @@ impl Prompts {
             execution.query_status = progress.query;
         }
         execution.preview = self.preview(actor, &execution).await?;
-        // Made of rows, so it is shown with them and not kept. Of the first rows of many it would be another picture.
+        Ok(self.charted(execution))
+    }
+
+    /// One that is over by now, as it would be read.
+    pub(super) async fn shown(&self, actor: &Actor, over: Over) -> Result<Execution, Fault> {
+        let Over { mut execution, first_rows } = over;
+        if let Some((rows, key)) = first_rows
+            && self.still_sees(actor, &execution, &key).await
+        {
+            execution.preview = Some(RawValue::from_string(rows)?);
+        }
+        Ok(self.charted(execution))
+    }
+
+    /// With a picture. It is made of rows, so it is shown with them and not kept. Of the first rows of many it would be another one.
+    fn charted(&self, mut execution: Execution) -> Execution {
         execution.chart =
             execution.preview.as_ref().filter(|rows| is_whole(rows, execution.rows_returned)).and_then(
                 |rows| self.ports.planner.chart(&execution.question, &execution.columns, rows.get()),
             );
-        Ok(execution)
+        execution
+    }
+
+    /// Whether what decides what the caller sees is what it was when the rows were read.
+    async fn still_sees(&self, actor: &Actor, execution: &Execution, key: &str) -> bool {
+        // A token that runs no queries is shown no rows of one.
+        if actor.authorize(Permission::QueryData).is_err() {
+            return false;
+        }
+        let workspace = Some(execution.workspace_number);
+        let now = self.ports.queries.fingerprint(actor, workspace, &execution.sources).await;
+        matches!(now, Ok(Some(now)) if now == key)
     }
 
     /// The first rows, if what decides what the person sees is what it was when they were read.
     async fn preview(&self, actor: &Actor, execution: &Execution) -> Result<Option<Box<RawValue>>, Fault> {
         let Some((sealed, key)) = &execution.sealed_preview else { return Ok(None) };
-        // A token that runs no queries is shown no rows of one.
-        if actor.authorize(Permission::QueryData).is_err() {
+        if !self.still_sees(actor, execution, key).await {
             return Ok(None);
-        }
-        let workspace = Some(execution.workspace_number);
-        match self.ports.queries.fingerprint(actor, workspace, &execution.sources).await {
-            Ok(Some(now)) if now == *key => {}
-            _ => return Ok(None),
         }
         let opened = self.kernel.vault.open(&purpose(execution.number), sealed)?;
         let text = String::from_utf8_lossy(&opened).into_owned();

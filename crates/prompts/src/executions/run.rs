@@ -8,8 +8,8 @@ use tidegate_domain::{LanguageTag, Timestamp};
 use tidegate_kernel::{Actor, Reader};
 use tokio::time::{Instant, sleep};
 
-use super::execution::{AiMetadata, ExecutionError, ExecutionStatus, PREVIEW_ROWS, PartStatus};
-use super::finish::Ended;
+use super::execution::{AiMetadata, Execution, ExecutionError, ExecutionStatus, PREVIEW_ROWS, PartStatus};
+use super::finish::{Ended, Written};
 use super::format::{columns_of, json_rows};
 use super::live::{Place, Running};
 use super::start::{Asked, NewExecution};
@@ -24,6 +24,8 @@ pub(crate) struct Task {
     /// Of the execution.
     pub(crate) number: i64,
     pub(crate) person: Person,
+    /// The number of the person's account, and what it is called.
+    pub(crate) account: (i64, String),
     pub(crate) actor: Actor,
     /// With the workspace in which it runs.
     pub(crate) new: NewExecution,
@@ -35,6 +37,13 @@ pub(crate) struct Task {
     pub(crate) started_at: Timestamp,
     /// The client's address.
     pub(crate) ip: Option<IpAddr>,
+}
+
+/// An execution that is over, as it was written.
+pub(super) struct Over {
+    pub(super) execution: Execution,
+    /// Its first rows, where they are kept, and what they were seen under.
+    pub(super) first_rows: Option<(String, String)>,
 }
 
 /// Why there is no SQL, with what was said besides.
@@ -64,8 +73,8 @@ pub(super) fn millis_since(begun: Instant) -> i64 {
 }
 
 impl Prompts {
-    /// Runs it to its end, which is written. It ends early when it is called off.
-    pub(super) async fn run(&self, running: &Running, task: Task, place: Place) {
+    /// Runs it to its end, which is written. It ends early when it is called off. None where somebody else has written the end.
+    pub(super) async fn run(&self, running: &Running, task: Task, place: Place) -> Option<Box<Over>> {
         let begun = Instant::now();
         let mut ended = Ended::new(&task.new.asked);
         let outcome = tokio::select! {
@@ -83,7 +92,8 @@ impl Prompts {
         }
         // Before: whoever sees the end may begin the next one.
         drop(place);
-        self.finish(running.number, &task, ended).await;
+        let written = self.finish(running.number, &task, ended).await?;
+        Some(Box::new(task.over(written)))
     }
 
     /// One stage after the other.
@@ -218,6 +228,46 @@ impl Prompts {
 }
 
 impl Task {
+    /// What is kept of it now that it is over.
+    fn over(self, written: Written) -> Over {
+        let Written { ended, first_rows, at } = written;
+        let (account_number, account_name) = self.account;
+        let execution = Execution {
+            number: self.number,
+            kind: self.new.kind,
+            prompt: self.prompt,
+            template: self.new.template,
+            workspace_number: self.new.workspace.unwrap_or_default(),
+            account_number,
+            account_name: Some(account_name).filter(|name| !name.is_empty()),
+            question: self.new.text().to_owned(),
+            sql: ended.sql,
+            parameters: ended.parameters,
+            ai_model_used: ended.ai_model_used,
+            ai_request_id: ended.ai_request_id,
+            ai_metadata: ended.ai_metadata,
+            status: ended.status,
+            ai_status: ended.ai_status,
+            query_status: ended.query_status,
+            progress: 100,
+            rows_returned: ended.rows_returned,
+            columns: ended.columns,
+            preview: None,
+            chart: None,
+            ai_ms: ended.ai_ms,
+            query_ms: ended.query_ms,
+            total_ms: ended.total_ms,
+            error: ended.error,
+            started_at: self.started_at,
+            completed_at: Some(at),
+            sealed_preview: None,
+            draft: None,
+            sources: self.new.sources,
+            schemas: self.new.schemas,
+        };
+        Over { execution, first_rows }
+    }
+
     /// A query of its person over its data sources.
     pub(crate) fn request(&self, sql: String, parameters: Vec<serde_json::Value>) -> QueryRequest {
         QueryRequest {

@@ -9,12 +9,13 @@ use tidegate_domain::quota::Quota;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::execution::{Execution, ExecutionKind, PartStatus};
 use super::live::{Place, Running};
 use super::repository::{Asking, NewRow, Progress};
-use super::run::Task;
+use super::run::{Over, Task};
 use crate::records::repository::NewPrompt;
 use crate::work::{Acting, Person};
 use crate::{PromptRefusal, PromptTables, Prompts};
@@ -107,6 +108,7 @@ impl Prompts {
         let task = Task {
             number,
             person,
+            account: added.account,
             actor: actor.clone(),
             new,
             chain,
@@ -115,10 +117,12 @@ impl Prompts {
             started_at,
             ip: call.ip,
         };
-        let mut progress = self.launch(number, task, place);
-        // Over, or the time is.
-        drop(timeout(patience, progress.wait_for(Option::is_none)).await);
-        self.own_execution(actor, person, number).await
+        let over = self.launch(task, place);
+        match timeout(patience, over).await {
+            Ok(Ok(Some(over))) => Ok(self.shown(actor, *over).await?),
+            // It goes on, or somebody else has ended it.
+            _ => self.own_execution(actor, person, number).await,
+        }
     }
 
     /// Refuses data sources that a caller does not see who may do this. Before the unit that adds an execution, which others of the
@@ -144,28 +148,27 @@ impl Prompts {
         }
     }
 
-    /// Begins to run it. It goes on when the request is gone.
-    fn launch(
-        self: &Arc<Self>,
-        number: i64,
-        task: Task,
-        place: Place,
-    ) -> tokio::sync::watch::Receiver<Option<Progress>> {
+    /// Begins to run it; gives what is kept of it when it is over. It goes on when the request is gone.
+    fn launch(self: &Arc<Self>, task: Task, place: Place) -> oneshot::Receiver<Option<Box<Over>>> {
         let first = Progress { percent: 10, ai: PartStatus::InProgress, query: None };
-        let running = Running::begin(self, number, first);
-        let progress = self.live.watch(number);
+        let running = Running::begin(self, task.number, first);
         let prompts = Arc::clone(self);
+        let (give, over) = oneshot::channel();
         tokio::spawn(async move {
-            prompts.run(&running, task, place).await;
+            let written = prompts.run(&running, task, place).await;
             drop(running);
+            // Nobody may wait for it any more.
+            drop(give.send(written));
         });
-        progress.unwrap_or_else(|| tokio::sync::watch::channel(None).1)
+        over
     }
 }
 
 /// An execution that was accepted.
 pub(super) struct Added {
     pub(super) number: i64,
+    /// The number of its person's account, and what it is called.
+    pub(super) account: (i64, String),
     /// The number of its saved question.
     pub(super) prompt: Option<i64>,
     /// The number of the workspace in which it runs.
@@ -181,7 +184,8 @@ impl Acting<'_> {
         let sees_all = self.grant.allows(Permission::AdministerDataSources);
         let asking = Asking { person, sees_all, workspace: new.workspace, now };
         self.unit.prompt_executions().lock(person.organization).await?;
-        let account_number = self.grant.session().account_number;
+        let session = self.grant.session();
+        let (account_number, name) = (session.account_number, session.display_name.clone());
         let prompt = match (&new.save, new.again) {
             (_, Some(again)) => match self.unit.prompts().own(person, again).await? {
                 Some(found) => Some(found.number),
@@ -228,7 +232,8 @@ impl Acting<'_> {
         if let Some(template) = new.template {
             self.unit.prompt_templates().count_use(person.organization, template).await?;
         }
-        Ok(Added { number: begun.number, prompt, workspace: begun.workspace, began: begun.at })
+        let (account, workspace) = ((account_number, name), begun.workspace);
+        Ok(Added { number: begun.number, account, prompt, workspace, began: begun.at })
     }
 
     /// As many executions as may run of the organization and of the person.

@@ -223,6 +223,7 @@ impl Prompts {
         let work = Task {
             number,
             person,
+            account: added.account,
             actor: actor.clone(),
             new,
             chain: Vec::new(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidegate_testkit::{Engine, Person, TestApp, eventually, on_both_engines};
 
 use super::governed::{employees, run};
-use super::script::post;
+use super::script::{get, post};
 use crate::rivergen::data_sources::wire::{
     self, ADA, Server, created, member, owner, run_jobs, signed_in, start,
 };
@@ -52,17 +52,33 @@ on_both_engines! {
                 "select sessions",
                 "insert prompt_executions",
                 at_sqlite.as_str(),
-                "select prompt_executions",
             ],
             Engine::Postgres => vec![
                 "select sessions",
                 "update organizations",
                 "insert prompt_executions",
                 ended.as_str(),
-                "select prompt_executions",
             ],
         };
         assert_eq!(trips, expected);
+    }
+
+    async fn an_answer_is_what_is_kept_of_it(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        for (path, name, text) in [
+            ("queries/execute", "sql", "select id, ssn from emp order by id"),
+            ("queries/execute", "sql", "select id from nowhere"),
+            ("prompts/execute", "prompt_text", "How many emp are there?"),
+            ("prompts/execute", "prompt_text", "xyzzy"),
+        ] {
+            let body = json!({ name: text, "selected_data_source_ids": [source] });
+            let answer = post(&app, &ada, path, &body).await;
+            let data = answer.assert_status(200).field("data");
+            let kept = get(&app, &ada, &format!("prompts/executions/{}", data["execution_id"])).await;
+            assert_eq!(kept.assert_status(200).field("data"), data, "{text}");
+        }
     }
 
     async fn tables_that_are_discovered_are_there_for_the_next_query(engine: Engine) {
