@@ -388,6 +388,28 @@ async fn partitions_are_read_by_their_table() {
     assert_eq!(found(source.as_ref(), None).await, ["public.orders_2025"]);
 }
 
+// TimescaleDB has the rows of a table in others that inherit from it, and compressed ones in others again, all in a schema of its own.
+#[tokio::test]
+async fn chunks_of_timescaledb_are_read_by_their_table() {
+    let server = Postgres::start(&[]);
+    let admin = server.admin("postgres").await;
+    admin
+        .batch_execute(
+            "CREATE TABLE conditions (at date NOT NULL, degrees int); CREATE SCHEMA _timescaledb_internal;
+             CREATE TABLE _timescaledb_internal._hyper_1_1_chunk (CHECK (at < '2026-01-01')) INHERITS (conditions);
+             CREATE TABLE _timescaledb_internal.compress_hyper_2_2_chunk (degrees int, _ts_meta_count int);
+             INSERT INTO conditions VALUES ('2026-06-01', 25);
+             INSERT INTO _timescaledb_internal._hyper_1_1_chunk VALUES ('2025-06-01', 20);",
+        )
+        .await
+        .unwrap();
+    let source = open(server.settings("postgres"), &here()).await.unwrap();
+    assert_eq!(found(source.as_ref(), None).await, ["public.conditions"]);
+    assert_eq!(found(source.as_ref(), Some("_timescaledb_internal")).await, Vec::<String>::new());
+    let all = read(source.as_ref(), Relation::new("public", "conditions")).await.unwrap();
+    assert_eq!(all.len(), 2, "rows of the table's chunks, too");
+}
+
 #[tokio::test]
 async fn a_test_query_cannot_write_and_is_bounded() {
     let server = Postgres::start(&[]);
