@@ -135,6 +135,26 @@ fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
             "queries cannot use the disk in mistyped: No such file or directory",
         ),
         (
+            "[storage]\ndirectory = \"/proc/nope\"\n".to_owned(),
+            "files",
+            "storage.directory /proc/nope cannot be made in /proc: No such file or directory",
+        ),
+        (
+            "[storage]\ndirectory = \"cert.pem/files\"\n".to_owned(),
+            "files",
+            "storage.directory cert.pem/files cannot be used: Not a directory",
+        ),
+        (
+            "[storage]\ndirectory = \".\"\n".to_owned(),
+            "files",
+            "storage.directory . holds something else",
+        ),
+        (
+            "[mail]\ntemplates_dir = \"mistyped\"\n".to_owned(),
+            "mail templates",
+            "mail.templates_dir: ",
+        ),
+        (
             pgwire("tls_cert = \"/nope\"\ntls_key = \"other.key\"\n"),
             "pgwire",
             "pgwire.tls_cert: /nope: No such file or directory",
