@@ -134,8 +134,8 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                     traces.refuse_lost_tables(config, &store).await?;
                 }
                 // Only now: a database that is refused leaves no directory behind.
-                store.pending_migrations().await?;
-                if config.uses_data_dir() {
+                if config.uses_data_dir() && !config.data_dir.is_dir() {
+                    store.pending_migrations().await?;
                     create_data_dir(&config.data_dir)?;
                 }
                 begin(config, &store).await?;

@@ -155,6 +155,11 @@ fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
             "mail.templates_dir: ",
         ),
         (
+            "[prompts.models.big]\nbase_url = \"https://models.example.com\"\nmodel = \"m\"\napi_key_file = \"/nope\"\n".to_owned(),
+            "configuration",
+            "models.big: api_key_file: /nope: No such file or directory",
+        ),
+        (
             pgwire("tls_cert = \"/nope\"\ntls_key = \"other.key\"\n"),
             "pgwire",
             "pgwire.tls_cert: /nope: No such file or directory",
