@@ -33,7 +33,7 @@ async fn an_account_is_made_request_by_request_and_its_token_reaches_what_is_sai
     let signed_up = run(&here, "sign-up.sh", &[base]);
     let temporary = signed_up["data"]["temporary_token"].as_str().unwrap();
     let code = here.output(&["outbox", "code", "--to", "ada@example.com"]);
-    let verified = run(&here, "verify.sh", &[base, ("TEMPORARY_TOKEN", temporary), ("CODE", &code)]);
+    let verified = run(&here, "verify.sh", &[base, ("CODE", &code), ("TEMPORARY_TOKEN", temporary)]);
 
     let sources = async |token: &Value| {
         let request = server.http.get(format!("{}/api/v1/data-sources", server.base));
