@@ -414,13 +414,13 @@ fn refuse_missing_key(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// Names the directory, and what to do.
 pub(crate) fn refuse_unusable_directory(config: &Config) -> Result<(), Failure> {
-    let objects = objects(config)?;
-    match objects.look_at_directory() {
-        Err(error) if config.storage.directory.is_some() => {
-            Err(Failure::advised("storage_directory", error.to_string(), NAME_FILE_DIRECTORY))
-        }
-        _ => Ok(()),
+    if config.storage.directory.is_none() {
+        return Ok(());
     }
+    let looked = objects(config)?.look_at_directory();
+    looked
+        .map(drop)
+        .map_err(|error| Failure::advised("storage_directory", error.to_string(), NAME_FILE_DIRECTORY))
 }
 
 /// Where uploaded files are kept.

@@ -198,6 +198,21 @@ fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn what_is_no_directory_where_files_go_is_warned_of_and_keeps_nobody_out() {
+    let here = Installation::new();
+    here.begin();
+    fs::write(here.path().join("tidegate-data/files"), "").unwrap();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(server.sign_up("ada@example.com").await.0, 201);
+    let told =
+        "files cannot be uploaded: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
+    assert!(server.log().contains(told), "{}", server.log());
+    server.stop();
+    let said = here.run(&["doctor"]);
+    assert!(said.code == 1 && said.out.contains("✗ files"), "{}", said.out);
+}
+
+#[tokio::test]
 async fn a_second_start_finds_everything_again() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);

@@ -71,8 +71,8 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
-    announce(loaded, address, global);
     ask_store(&opened);
+    announce(loaded, address, global);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let app = App::new(opened.features(), settings, Some(metrics));
     answer(listener, app, limits, signals, postgres).await;
