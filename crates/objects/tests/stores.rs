@@ -239,6 +239,32 @@ async fn a_directory_of_something_else_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_directory_is_looked_at_before_it_is_made() {
+    let here = tempfile::tempdir().unwrap();
+    let look = |place: &std::path::Path| {
+        let config = StorageConfig { directory: Some(place.to_owned()), ..StorageConfig::default() };
+        let objects = Objects::open(&config, here.path(), Arc::new(Now)).unwrap();
+        objects.look_at_directory().map_err(|error| error.to_string())
+    };
+    let files = here.path().join("new/files");
+    assert_eq!(look(&files), Ok(false));
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0, "looking leaves nothing");
+    std::fs::create_dir_all(&files).unwrap();
+    assert_eq!(look(&files), Ok(true));
+    std::fs::write(files.join("precious"), "x").unwrap();
+    for (place, said) in [
+        (files.clone(), "holds something else"),
+        (files.join("precious"), "cannot be used: Not a directory"),
+        (files.join("precious/below"), "cannot be used: Not a directory"),
+        ("/proc/nope/below".into(), "/proc/nope/below cannot be made in /proc: No such file or directory"),
+    ] {
+        let told = look(&place).unwrap_err();
+        assert!(told.starts_with("storage.directory ") && told.contains(said), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 1, "nothing was made there");
+}
+
+#[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "files have times of the real clock")]
 async fn what_an_upload_left_behind_goes_when_it_is_old() {
     let store = Store::local();

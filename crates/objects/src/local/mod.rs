@@ -33,6 +33,14 @@ impl LocalObjects {
         Ok(Self { tree: Arc::new(Tree::open(place)?) })
     }
 
+    /// Looks whether a directory can be opened, or made where there is none, and makes nothing. False where there is none yet.
+    ///
+    /// # Errors
+    /// As [`LocalObjects::open`].
+    pub(crate) fn look_at(place: &FilePath) -> Result<bool, ObjectsError> {
+        Tree::look_at(place)
+    }
+
     /// Begins a file that has no key yet.
     pub(crate) async fn stage(&self, name: String) -> Result<Staged, ObjectsError> {
         let tree = Arc::clone(&self.tree);

@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod config;
 mod consents;
 mod copy;
 mod doctor;
@@ -63,6 +64,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             operate(&loaded.config, command, global.json).map_err(|failure| hinted(failure, &loaded))
         }
         Command::Doctor(command) => block_on(doctor::run(quiet(), &command)),
+        Command::Config => Ok(Some(config::run())),
         Command::Openapi(command) => openapi::run(&command).map(Some),
     }
 }

@@ -16,8 +16,8 @@ use tidegate_http::{App, HttpSettings, Surface};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-pub(crate) use self::announce::is_secure;
-use self::announce::{announce, base_url, serves_outbox};
+use self::announce::{announce, serves_outbox};
+pub(crate) use self::announce::{base_url, is_secure};
 use self::background::{Background, install_metrics, prepare_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
@@ -27,10 +27,12 @@ use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
-use crate::config::Loaded;
-use crate::failure::Failure;
+use crate::config::{Config, Loaded};
+use crate::failure::{Failure, without_numbers};
 use crate::spilling;
-use crate::wiring::{Opened, Purpose, lock, lock_existing, open};
+use crate::wiring::{
+    NAME_FILE_DIRECTORY, Opened, Purpose, lock, lock_existing, open, refuse_unusable_directory,
+};
 
 /// How long requests that were accepted may take to finish once the process stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -53,8 +55,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         .local_addr()
         .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
     let postgres = Bound::new(config).await?;
-    // Before an installation is made: who mistyped a name gets no new one.
-    spilling::check(config)?;
+    refuse_unusable(config)?;
     // Let go of last: by then nothing is written.
     let mut serving = match locked {
         Some(locked) => Some(locked),
@@ -70,14 +71,25 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
-    announce(loaded, address, global);
     ask_store(&opened);
+    announce(loaded, address, global);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let app = App::new(opened.features(), settings, Some(metrics));
     answer(listener, app, limits, signals, postgres).await;
     stop(opened, background).await;
     drop(serving);
     Ok(())
+}
+
+/// What is refused before an installation is made: who mistyped a name gets no new one.
+fn refuse_unusable(config: &Config) -> Result<(), Failure> {
+    spilling::check(config)?;
+    refuse_unusable_directory(config)?;
+    // The built-in ones are whole.
+    if config.mail.templates_dir.is_some() {
+        config.templates()?;
+    }
+    config.password_hasher().map(drop)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -107,9 +119,13 @@ pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Asks the store of files whether it is there. One that is not is told, and keeps nobody from signing in.
+/// Looks at the directory of files, and asks the store whether it is there. What is not is told, and keeps nobody from signing in.
 fn ask_store(opened: &Opened) {
     let objects = opened.storage.objects().clone();
+    if let Err(error) = objects.look_at_directory() {
+        let error = without_numbers(&error.to_string());
+        tracing::warn!("files cannot be uploaded: {error}; {NAME_FILE_DIRECTORY}");
+    }
     if objects.is_local() {
         return;
     }
