@@ -27,7 +27,7 @@ use crate::sources::{DataSource, SourceRefusal};
 use crate::{Catalog, CatalogTables};
 
 /// The longest time for a discovery.
-pub(super) const LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 /// After that a discovery makes room for what others run.
 const LONG: Duration = Duration::from_secs(60);
 /// When a client is asked to come back whose discovery takes longer than a request may.
@@ -206,11 +206,25 @@ impl Catalog {
     }
 
     /// Discovers the tables of a source and keeps them.
-    #[expect(clippy::disallowed_methods, reason = "how long it took is told, not decided upon")]
     pub(super) async fn discover(&self, source: &DataSource, schema: Option<&str>, slot: Slot) -> Found {
-        let started = Instant::now();
         let mut keeper = Keeper::new(self, source.id);
-        let asked = self.asked(source, schema, slot, &mut keeper).await;
+        let found = self.keep(source, schema, slot, &mut keeper).await;
+        if found.is_err() {
+            keeper.give_up().await;
+        }
+        found
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how long it took is told, not decided upon")]
+    async fn keep(
+        &self,
+        source: &DataSource,
+        schema: Option<&str>,
+        slot: Slot,
+        keeper: &mut Keeper<'_>,
+    ) -> Found {
+        let started = Instant::now();
+        let asked = self.asked(source, schema, slot, keeper).await;
         if let Some(failure) = keeper.failure() {
             return Err(failure);
         }

@@ -1,6 +1,7 @@
 //! What a discovery finds is kept as it comes: no more than a few of its tables are in memory at once.
 
 use std::collections::HashSet;
+use std::mem;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -25,6 +26,8 @@ pub(super) struct Keeper<'c> {
     catalog: &'c Catalog,
     source: DataSourceId,
     generation: Uuid,
+    /// Whether there is a row of it.
+    has_begun: bool,
     /// The schemas that are kept, in the order in which they came.
     schemas: Vec<SchemaSummary>,
     names: HashSet<String>,
@@ -45,6 +48,7 @@ impl<'c> Keeper<'c> {
             catalog,
             source,
             generation: catalog.kernel.new_uuid(),
+            has_begun: false,
             schemas: Vec::new(),
             names: HashSet::new(),
             seen: (0, 0),
@@ -62,26 +66,46 @@ impl<'c> Keeper<'c> {
 
     /// Writes what is left. Answers what the tables are written under, when, and their schemas by their names.
     pub(super) async fn finish(
-        mut self,
+        &mut self,
         duration_ms: i64,
     ) -> Result<(Uuid, Timestamp, Vec<SchemaSummary>), Failure> {
         self.write().await?;
-        if self.schemas.is_empty() {
-            self.begin().await?;
-        }
+        self.begin().await?;
         let now = self.catalog.kernel.now();
         for schema in &mut self.schemas {
             (schema.discovered_at, schema.duration_ms) = (now, duration_ms);
         }
         self.schemas.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok((self.generation, now, self.schemas))
+        Ok((self.generation, now, mem::take(&mut self.schemas)))
     }
 
-    async fn begin(&self) -> Result<(), Failure> {
+    /// Has what was written removed soon. If that cannot be said now, it goes later, as of a discovery that nobody finished.
+    pub(super) async fn give_up(&self) {
+        if let Err(error) = self.retire().await {
+            tracing::warn!(%error, "tables of a discovery that failed stay for a while");
+        }
+    }
+
+    async fn retire(&self) -> Result<(), Fault> {
+        if !self.has_begun {
+            return Ok(());
+        }
+        let kernel = &self.catalog.kernel;
+        let mut unit = kernel.store.begin().await?;
+        unit.data_schemas().give_up(self.generation, kernel.now()).await?;
+        Ok(unit.commit().await?)
+    }
+
+    async fn begin(&mut self) -> Result<(), Failure> {
+        if self.has_begun {
+            return Ok(());
+        }
         let kernel = &self.catalog.kernel;
         let mut unit = kernel.store.begin().await.map_err(Fault::from)?;
         unit.data_schemas().begin(self.generation, self.source, kernel.now()).await.map_err(Fault::from)?;
-        Ok(unit.commit().await.map_err(Fault::from)?)
+        unit.commit().await.map_err(Fault::from)?;
+        self.has_begun = true;
+        Ok(())
     }
 
     async fn add_schema(&mut self, name: &str) -> Result<(), Failure> {
@@ -95,9 +119,7 @@ impl<'c> Keeper<'c> {
             return Ok(());
         }
         // Of a source that does not answer, nothing is written.
-        if self.schemas.is_empty() {
-            self.begin().await?;
-        }
+        self.begin().await?;
         self.place = 0;
         self.schemas.push(SchemaSummary {
             name,
