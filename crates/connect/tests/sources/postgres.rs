@@ -9,7 +9,7 @@ use tidegate_connect::{
     ConnectionString, ErrorCode, Filter, Literal, Operator, Order, Relation, Scan, Source, TableKind, open,
 };
 
-use crate::cells::{first_two, read, row, rows, select};
+use crate::cells::{Few, first_two, read, row, rows, select};
 use crate::servers::{Certificates, Postgres, here, secret};
 
 fn compare(column: &str, operator: Operator, value: Literal) -> Filter {
@@ -324,6 +324,10 @@ async fn discovery_finds_what_may_be_read_with_keys_and_comments() {
     assert_eq!(orders.columns[2].foreign_key.as_ref().unwrap().table, "region");
     assert_eq!(source.discover(Some("public")).await.unwrap().schemas.len(), 1);
     assert!(source.discover(Some("absent")).await.unwrap().schemas.is_empty());
+    // They are handed on one by one, for as long as they are taken.
+    let mut few = Few::of(3);
+    assert_eq!(source.discover_into(None, &mut few).await.unwrap_err().message, "enough");
+    assert_eq!(few.tables, ["empty", "mv", "no_columns"]);
     let odd = Relation::new("sales; drop", "order\"s 🛒");
     assert!(read(source.as_ref(), odd).await.unwrap().is_empty());
     assert!(read(source.as_ref(), Relation::new("public", "no_columns")).await.is_err());

@@ -5,6 +5,7 @@ mod interface;
 mod listing;
 pub(crate) mod staged;
 mod tree;
+mod writeback;
 
 use std::fs::File;
 use std::path::Path as FilePath;
@@ -56,12 +57,11 @@ impl LocalObjects {
         mut staged: Staged,
         key: &ObjectKey,
     ) -> Result<PutResult, ObjectsError> {
-        staged.flush().await?;
+        let e_tag = Some(quoted(&staged.digest().await?));
         let (tree, key) = (Arc::clone(&self.tree), key.clone());
         tokio::task::spawn_blocking(move || {
             staged.sync()?;
             tree.link(staged.name(), &key)?;
-            let e_tag = Some(quoted(&staged.digest()));
             // Its staged name goes with it.
             drop(staged);
             Ok(PutResult { e_tag, version: None })

@@ -48,6 +48,8 @@ type Piece = Result<Bytes, Interrupted>;
 struct Writing {
     encoder: Option<Encoder>,
     batches: BoxStream<'static, Result<RecordBatch, QueryFailure>>,
+    /// Rows that came, and are written next.
+    rest: Option<RecordBatch>,
     _place: Place,
 }
 
@@ -143,7 +145,7 @@ impl Download {
             let message = format!("The result has columns that {} cannot hold.", format.as_str());
             Refused::Rule(PromptRefusal::Query { code: QueryCode::TypeMismatch, message })
         })?;
-        let writing = Writing { encoder: Some(encoder), batches: answer.batches, _place: place };
+        let writing = Writing { encoder: Some(encoder), batches: answer.batches, rest: None, _place: place };
         let (give, pieces) = mpsc::channel(WAITING);
         let writing = tokio::spawn(write(writing, give, longest));
         Ok(Self { pieces, writing: Some(writing) })
@@ -207,8 +209,15 @@ impl Writing {
     async fn next(&mut self) -> Result<Option<Bytes>, Interrupted> {
         loop {
             let Some(encoder) = &mut self.encoder else { return Ok(None) };
-            let bytes = match self.batches.next().await {
-                Some(Ok(batch)) => encoder.write(&batch),
+            let batch = match self.rest.take() {
+                Some(rest) => Some(Ok(rest)),
+                None => self.batches.next().await,
+            };
+            let bytes = match batch {
+                Some(Ok(batch)) => encoder.write(batch).map(|(bytes, rest)| {
+                    self.rest = rest;
+                    bytes
+                }),
                 Some(Err(failure)) => {
                     self.encoder = None;
                     tracing::info!(code = failure.code.as_str(), "a result ends early");
