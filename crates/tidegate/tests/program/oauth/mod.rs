@@ -1,9 +1,8 @@
 //! The OAuth 2 / OpenID Connect provider and clients that are not ours, unmodified, over real HTTP: `openid-client` and
-//! `oauth4webapi` (npm), Authlib (PyPI), `oauth2` and `openidconnect` (crates.io); Apache with `mod_auth_openidc`, and Express
-//! with `express-openid-connect`, as the README shows them.
+//! `oauth4webapi` (npm), Authlib (PyPI); Apache with `mod_auth_openidc`, and Express with `express-openid-connect`, as the README
+//! shows them.
 
 mod apache;
-mod crates;
 mod express;
 
 use std::path::Path;
@@ -71,10 +70,6 @@ impl Settings {
             "pushed": true,
         }))
     }
-
-    fn text(&self, pointer: &str) -> &str {
-        self.0.pointer(pointer).and_then(Value::as_str).unwrap()
-    }
 }
 
 /// Has scripts of an installation's directory find the packages of npm.
@@ -140,15 +135,6 @@ on_both_engines! {
         let server = serve(&here);
         let settings = Settings::of(&here, &server).await;
         ended_well(&mut here.python("oauth/authlib_client.py", &[&settings.0.to_string()]));
-        server.stop();
-    }
-
-    async fn the_crates_walk_every_flow(here: Installation) {
-        let server = serve(&here);
-        let settings = Settings::of(&here, &server).await;
-        crates::openidconnect_signs_in(&server.http, &settings).await;
-        crates::oauth2_asks_as_itself(&server.http, &settings).await;
-        crates::oauth2_connects_a_device(&server.http, &settings).await;
         server.stop();
     }
 }
