@@ -1,6 +1,6 @@
 //! The OAuth 2 / OpenID Connect provider and clients that are not ours, unmodified, over real HTTP: `openid-client` and
-//! `oauth4webapi` (npm), Authlib (PyPI); Apache with `mod_auth_openidc`, and Express with `express-openid-connect`, as the README
-//! shows them.
+//! `oauth4webapi` (npm), Authlib (PyPI), `oauth2` and `openidconnect` (crates.io); Apache with `mod_auth_openidc`, and Express
+//! with `express-openid-connect`, as the README shows them.
 
 mod apache;
 mod express;
@@ -100,6 +100,15 @@ fn walk_node(here: &Installation, settings: &Settings, script: &str) {
     ended_well(command.arg(script).arg(settings.0.to_string()).current_dir(here.path()));
 }
 
+/// Runs the walk of the crates to its end: the program in `rust_clients`, which `scripts/setup` builds apart, so that its crates do not
+/// change how ours are built.
+#[expect(clippy::disallowed_methods, reason = "the program is found by what scripts/test sets")]
+fn walk_crates(here: &Installation, settings: &Settings) {
+    let program = std::env::var("TIDEGATE_TEST_RUST_CLIENTS")
+        .expect("TIDEGATE_TEST_RUST_CLIENTS must name the program in rust_clients: run scripts/test");
+    ended_well(here.command_of(&program).arg(settings.0.to_string()));
+}
+
 fn ended_well(command: &mut Command) {
     let said = Said::of(command);
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}\n{}", said.out, said.err);
@@ -135,6 +144,12 @@ on_both_engines! {
         let server = serve(&here);
         let settings = Settings::of(&here, &server).await;
         ended_well(&mut here.python("oauth/authlib_client.py", &[&settings.0.to_string()]));
+        server.stop();
+    }
+
+    async fn the_crates_walk_every_flow(here: Installation) {
+        let server = serve(&here);
+        walk_crates(&here, &Settings::of(&here, &server).await);
         server.stop();
     }
 }
