@@ -81,6 +81,20 @@ macro_rules! fetch_list {
     };
 }
 
+/// Locks the row of that `id` until the unit ends, so that units which change what belongs to it follow one another. On PostgreSQL an
+/// update that changes nothing does; on SQLite a unit that writes is alone from its beginning, so nothing is run.
+#[macro_export]
+macro_rules! lock_row {
+    ($unit:expr, $table:literal, $id:expr $(,)?) => {
+        if $unit.is_postgres() {
+            let sql = concat!("update ", $table, " set updated_at = updated_at where id = $1");
+            $crate::execute!($unit, sql, $id).map(|_| ())
+        } else {
+            Ok(())
+        }
+    };
+}
+
 /// Deletes the rows of `$table` that `$which` names (condition, order and limit); `$key` is its primary key. Answers how many.
 ///
 /// On PostgreSQL rows that another unit has locked are left for the next time: what tidies up waits for nobody, so that no two can
