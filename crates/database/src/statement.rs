@@ -81,6 +81,20 @@ macro_rules! fetch_list {
     };
 }
 
+/// Locks the row of that `id` until the unit ends, so that units which change what belongs to it follow one another. On PostgreSQL an
+/// update that changes nothing does; on SQLite a unit that writes is alone from its beginning, so nothing is run.
+#[macro_export]
+macro_rules! lock_row {
+    ($unit:expr, $table:literal, $id:expr $(,)?) => {
+        if $unit.is_postgres() {
+            let sql = concat!("update ", $table, " set updated_at = updated_at where id = $1");
+            $crate::execute!($unit, sql, $id).map(|_| ())
+        } else {
+            Ok(())
+        }
+    };
+}
+
 /// Deletes the rows of `$table` that `$which` names (condition, order and limit); `$key` is its primary key. Answers how many.
 ///
 /// On PostgreSQL rows that another unit has locked are left for the next time: what tidies up waits for nobody, so that no two can
@@ -128,9 +142,33 @@ macro_rules! put_off {
 /// The same of one statement that writes several rows: see [`execute_rows!`](crate::execute_rows).
 #[macro_export]
 macro_rules! put_off_rows {
-    ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
+    ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {
+        $crate::put_off_values!(
+            $unit, $unit.put_off($sql).await?, [$($shared),*], $rows, $row => [$($value),*]
+        )
+    };
+}
+
+/// The same of several statements, also of one table. All share the placeholders, and none of them reads what another one writes: on
+/// PostgreSQL they see what was there before all of them. Keys by which their rows refer to one another are checked when all are written,
+/// on SQLite in their order.
+#[macro_export]
+macro_rules! put_off_together {
+    ($unit:expr, [$($sql:literal),+ $(,)?], $last:literal $(, $value:expr)* $(,)?) => {
+        $crate::put_off_values!(
+            $unit, $unit.put_off_together(&[$($sql,)+ $last]).await?, [$($value),*], [(); 0], () => []
+        )
+    };
+}
+
+/// Adds the values of what a unit has put off: for the macros that do.
+#[macro_export]
+macro_rules! put_off_values {
+    (
+        $unit:expr, $values:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?
+    ) => {{
         let mut added = Ok(());
-        match $unit.put_off($sql).await? {
+        match $values {
             $crate::put_off::Values::Sqlite(values) => {
                 $(added = added.and($crate::sqlx::Arguments::add(values, $shared));)*
                 for $row in $rows {
@@ -145,31 +183,6 @@ macro_rules! put_off_rows {
             }
         }
         added.map_err(|error| $unit.cannot_send(error))
-    }};
-}
-
-/// Runs several statements in one trip. None of them reads what another one writes: on PostgreSQL they are one statement and see what was
-/// there before it. Each but the last has a name, which no table has; all share the placeholders. Keys by which their rows refer to one
-/// another are checked when all are written, on SQLite in their order.
-#[macro_export]
-macro_rules! execute_together {
-    (
-        $unit:expr,
-        [$first:ident: $first_sql:literal $(, $name:ident: $sql:literal)* $(,)?],
-        $last:literal
-        $(, $value:expr)* $(,)?
-    ) => {{
-        let sql = if $unit.is_postgres() {
-            concat!(
-                "with ", stringify!($first), " as (", $first_sql, ")"
-                $(, ", ", stringify!($name), " as (", $sql, ")")*,
-                " ", $last
-            )
-        } else {
-            concat!($first_sql $(, "; ", $sql)*, "; ", $last)
-        };
-        let written = $crate::execute!($unit, sql $(, $value)*);
-        written.map(|_| ())
     }};
 }
 
