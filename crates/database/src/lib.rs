@@ -15,7 +15,9 @@ mod statement;
 pub mod unit;
 
 pub use denial::{Denial, user};
-pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic};
+pub use engine::{
+    Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic, WholeSchema,
+};
 pub use error::{Refusal, StoreError};
 pub use keyed::Keyed;
 pub use repeats::Repeats;
