@@ -91,7 +91,7 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
         .pragma("wal_autocheckpoint", "4000")
         .thread_name(|_| "tidegate-write".to_owned());
     let connection = SqliteConnection::connect_with(&writing).await.map_err(describe)?;
-    let checkpoints = Checkpoints::start(writing).await.map_err(describe)?;
+    let checkpoints = Checkpoints::start(writing);
     let readers = SqlitePoolOptions::new()
         .max_connections(options.max_connections)
         .test_before_acquire(false)
