@@ -18,7 +18,8 @@ use tokio::time::timeout;
 
 use self::announce::{announce, serves_outbox};
 pub(crate) use self::announce::{base_url, is_secure};
-use self::background::{Background, install_metrics, prepare_metrics};
+pub(super) use self::background::PreparedMetrics;
+use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
@@ -43,9 +44,13 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
-pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> Result<(), Failure> {
+pub(super) async fn serve(
+    loaded: &Loaded,
+    global: &GlobalFlags,
+    new: bool,
+    metrics: PreparedMetrics,
+) -> Result<(), Failure> {
     let config = &loaded.config;
-    let metrics = prepare_metrics();
     stopping::ignore_hangups()?;
     survive_large_files()?;
     // First: a second server started by mistake must not touch the first one's database, and is told of the directory, not of the port.
