@@ -57,26 +57,32 @@ macro_rules! fetch_all {
     ($($rest:tt)*) => { $crate::fetch!(fetch_all, $($rest)*) };
 }
 
-/// All rows of a long list: of a select whose columns have names. `$row` is a tuple of their values.
+/// All rows of a long list, as [`Keyed`](crate::Keyed) ones: of a select whose columns have names and whose first are the keys `$key`. `$row`
+/// is a struct of the others, in their order.
 ///
 /// On SQLite a row that comes by itself costs several times what finding it does: each of its values is copied, and the thread that finds
-/// it wakes the task that wants it. So there all rows come as one, a JSON array of arrays. `$packed` are the columns as they stand in that:
-/// `hex(id)` of a key and `json(profile)` of a document, others by their names. Text, 64-bit integers and nulls come as they are stored. Not
-/// so booleans, which are numbers there, doubles, which lose digits, and other bytes, which JSON does not have: none may be among them. A
-/// document that is `null` reads as none. The list is in memory as text and as rows at a time, so `$sql` bounds it.
+/// it wakes the task that wants it. So there all rows come as one: the keys as bytes, which as text of JSON would be half of a list of people,
+/// and the rest as a JSON array of arrays. `$packed` are its columns as they stand in that: `json(profile)` of a document, others by their
+/// names. Text, 64-bit integers and nulls come as they are stored. Not so booleans, which are numbers there, doubles, which lose digits, and
+/// bytes, which JSON does not have: none may be among them. A document that is `null` reads as none. The list is in memory as text and as
+/// rows at a time, so `$sql` bounds it.
 #[macro_export]
 macro_rules! fetch_list {
-    ($unit:expr, $row:ty, $packed:literal, $sql:expr $(, $value:expr)* $(,)?) => {
+    ($unit:expr, [$first:literal $(, $key:literal)*], $row:ty, $packed:literal, $sql:expr $(, $value:expr)* $(,)?) => {
         if $unit.is_postgres() {
-            $crate::fetch_all!($unit, $row, $sql $(, $value)*)
+            $crate::fetch_all!($unit, $crate::Keyed<{ [$first $(, $key)*].len() }, $row>, $sql $(, $value)*)
         } else {
             let list = $crate::fetch_one!(
                 $unit,
-                ($crate::sqlx::types::Json<Vec<$row>>,),
-                concat!("select json_group_array(json_array(", $packed, ")) from (", $sql, ")")
+                (Vec<u8>, $crate::sqlx::types::Json<Vec<$row>>),
+                // SQLite takes bytes for text as they are, and gives them back so.
+                concat!(
+                    "select coalesce(cast(group_concat(", $first, $(" || ", $key,)* ", '') as blob), x''), ",
+                    "json_group_array(json_array(", $packed, ")) from (", $sql, ")"
+                )
                 $(, $value)*
             );
-            list.map(|(rows,)| rows.0)
+            list.and_then(|(keys, rows)| $crate::Keyed::all(&keys, rows.0))
         }
     };
 }

@@ -24,11 +24,12 @@ use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
 use crate::installation::{ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file};
 use crate::output::{progress, tell};
+use crate::schema::WHOLE_SCHEMA;
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 use crate::spilling;
 
 /// The migrations of all crates.
-const MIGRATIONS: &[&[Migration]] = &[
+pub(crate) const MIGRATIONS: &[&[Migration]] = &[
     tidegate_kernel::MIGRATIONS,
     tidegate_identity::MIGRATIONS,
     tidegate_oauth::MIGRATIONS,
@@ -254,7 +255,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<usize, Failure> {
         return Ok(0);
     }
     let bar = progress("migrating the database's schema");
-    let applied = store.migrate().await;
+    let applied = store.make_or_migrate(&WHOLE_SCHEMA).await;
     bar.finish_and_clear();
     Ok(applied?)
 }

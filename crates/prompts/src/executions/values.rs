@@ -42,7 +42,7 @@ pub(crate) struct ValueCache(Mutex<LruCache<String, LookedUp>>);
 
 impl ValueCache {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Mutex::new(LruCache::sparse(REMEMBERED)))
     }
 
     fn get(&self, key: &str) -> Option<Arc<Vec<KnownValues>>> {

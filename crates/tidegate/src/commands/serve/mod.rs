@@ -12,13 +12,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tidegate_http::{App, HttpSettings, Surface};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use self::announce::{announce, serves_outbox};
 pub(crate) use self::announce::{base_url, is_secure};
-use self::background::{Background, install_metrics, prepare_metrics};
+pub(super) use self::background::PreparedMetrics;
+use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
@@ -43,9 +45,13 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
-pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> Result<(), Failure> {
+pub(super) async fn serve(
+    loaded: &Loaded,
+    global: &GlobalFlags,
+    new: bool,
+    metrics: PreparedMetrics,
+) -> Result<(), Failure> {
     let config = &loaded.config;
-    let metrics = prepare_metrics();
     stopping::ignore_hangups()?;
     survive_large_files()?;
     // First: a second server started by mistake must not touch the first one's database, and is told of the directory, not of the port.
@@ -65,17 +71,16 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         serving.note_address(address);
     }
     let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
-    let metrics = install_metrics(metrics).await?;
+    let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
+    let (surface, metrics) = surface(&opened, settings, metrics).await?;
     let signals = StopSignals::install()?;
-    let background = Background::start(&opened, metrics.clone());
+    let background = Background::start(&opened, metrics);
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
     ask_store(&opened);
     announce(loaded, address, global);
-    let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
-    let app = App::new(opened.features(), settings, Some(metrics));
-    answer(listener, app, limits, signals, postgres).await;
+    answer(listener, surface, limits, signals, postgres).await;
     stop(opened, background).await;
     drop(serving);
     Ok(())
@@ -90,6 +95,19 @@ fn refuse_unusable(config: &Config) -> Result<(), Failure> {
         config.templates()?;
     }
     config.password_hasher().map(drop)
+}
+
+/// What is served, put together while `prepared` is still made, and the metrics.
+async fn surface(
+    opened: &Opened,
+    settings: HttpSettings,
+    prepared: PreparedMetrics,
+) -> Result<(Surface, PrometheusHandle), Failure> {
+    let app = App::new(opened.features(), settings, None);
+    let surface = Surface::new(app.clone());
+    let metrics = install_metrics(prepared).await?;
+    app.show_metrics(metrics.clone());
+    Ok((surface, metrics))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -139,12 +157,12 @@ fn ask_store(opened: &Opened) {
 /// Answers requests until the first signal, then finishes those accepted.
 async fn answer(
     listener: TcpListener,
-    app: App,
+    surface: Surface,
     limits: ConnectionLimits,
     mut signals: StopSignals,
     postgres: Option<Postgres>,
 ) {
-    let connections = Connections::new(Surface::new(app), limits);
+    let connections = Connections::new(surface, limits);
     // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
     connections.accept(listener, signals.wait()).await;
     tracing::info!(
