@@ -248,7 +248,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::Misconfigured`], with what is wrong.
     pub fn look_at_directory(&self) -> Result<bool, ObjectsError> {
-        LocalObjects::look_at(&self.local.place)
+        LocalObjects::look_at_directory(&self.local.place)
     }
 
     /// Whether the directory was made already, for files or for uploads under way.

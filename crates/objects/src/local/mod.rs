@@ -38,7 +38,7 @@ impl LocalObjects {
     ///
     /// # Errors
     /// As [`LocalObjects::open`].
-    pub(crate) fn look_at(place: &FilePath) -> Result<bool, ObjectsError> {
+    pub(crate) fn look_at_directory(place: &FilePath) -> Result<bool, ObjectsError> {
         Tree::look_at(place)
     }
 
