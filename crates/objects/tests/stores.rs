@@ -252,16 +252,39 @@ async fn a_directory_is_looked_at_before_it_is_made() {
     std::fs::create_dir_all(&files).unwrap();
     assert_eq!(look(&files), Ok(true));
     std::fs::write(files.join("precious"), "x").unwrap();
+    let astray = here.path().join("astray");
+    std::os::unix::fs::symlink("/nowhere/at/all", &astray).unwrap();
     for (place, said) in [
         (files.clone(), "holds something else"),
+        (astray, "cannot be used: No such file or directory"),
         (files.join("precious"), "cannot be used: Not a directory"),
         (files.join("precious/below"), "cannot be used: Not a directory"),
-        ("/proc/nope/below".into(), "/proc/nope/below cannot be made in /proc: No such file or directory"),
+        // It says another reason to root than to others.
+        ("/proc/nope/below".into(), "/proc/nope/below cannot be made in /proc: "),
     ] {
         let told = look(&place).unwrap_err();
         assert!(told.starts_with("storage.directory ") && told.contains(said), "{told}");
     }
     assert_eq!(std::fs::read_dir(&files).unwrap().count(), 1, "nothing was made there");
+}
+
+// Nodes in containers have the same process number.
+#[test]
+fn several_nodes_look_at_a_directory_that_is_not_there_yet() {
+    let here = tempfile::tempdir().unwrap();
+    let look = || {
+        let config = StorageConfig { directory: Some(here.path().join("files")), ..StorageConfig::default() };
+        let objects = Objects::open(&config, here.path(), Arc::new(Now)).unwrap();
+        for _ in 0..2_000 {
+            assert!(!objects.look_at_directory().unwrap());
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(look);
+        }
+    });
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tidegate_connect::{ErrorCode, Finds, SourceError};
+use tidegate_connect::{ErrorCode, SourceError};
 use tidegate_database::Unit;
 use tidegate_domain::id::DataSourceId;
 use tidegate_domain::{Permission, Timestamp};
@@ -246,22 +246,23 @@ impl Catalog {
         source: &DataSource,
         schema: Option<&str>,
         mut slot: Slot,
-        finds: &mut dyn Finds,
+        keeper: &mut Keeper<'_>,
     ) -> Result<(), NotOpen> {
-        let mut ask = pin!(async {
-            let open = self.opened(source).await?;
-            Ok::<_, NotOpen>(open.discover_into(schema, finds).await?)
-        });
-        let answer = timeout(LONG, &mut ask).await;
-        let answer = match answer {
-            Err(_elapsed) if slot.make_room() => {
-                timeout(LIMIT.saturating_sub(LONG), &mut ask).await.map_err(|_elapsed| out_of_time(LIMIT))
+        let answer = {
+            let mut ask = pin!(async {
+                let open = self.opened(source).await?;
+                Ok::<_, NotOpen>(open.discover_into(schema, &mut *keeper).await?)
+            });
+            match timeout(LONG, &mut ask).await {
+                Err(_elapsed) if slot.make_room() => {
+                    timeout(LIMIT.saturating_sub(LONG), &mut ask).await.map_err(|_elapsed| out_of_time(LIMIT))
+                }
+                answer => answer.map_err(|_elapsed| out_of_time(LONG)),
             }
-            answer => answer.map_err(|_elapsed| out_of_time(LONG)),
         };
         let answer = answer.unwrap_or_else(|error| Err(error.into()));
-        let ran_out = matches!(&answer, Err(NotOpen::Source(error)) if error.code == ErrorCode::Timeout);
-        self.slots.note(source.organization, ran_out);
+        let is_late = matches!(&answer, Err(NotOpen::Source(error)) if error.code == ErrorCode::Timeout);
+        self.slots.note(source.organization, is_late && !keeper.has_failed());
         answer
     }
 

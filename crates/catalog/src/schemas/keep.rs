@@ -40,6 +40,8 @@ pub(super) struct Keeper<'c> {
     few: Vec<NewTable>,
     /// Why no more is kept.
     failure: Option<Failure>,
+    /// Whether something is being written. It is still where whoever hands on was cut off in the middle of that.
+    is_writing: bool,
 }
 
 impl<'c> Keeper<'c> {
@@ -56,12 +58,20 @@ impl<'c> Keeper<'c> {
             place: 0,
             few: Vec::new(),
             failure: None,
+            is_writing: false,
         }
     }
 
-    /// Why it stopped, where that was not the source's doing. What the source answers says nothing then.
+    /// Whether it stopped, or a time ended while it was writing: what the source answers says nothing then.
+    pub(super) fn has_failed(&self) -> bool {
+        self.is_writing || self.failure.is_some()
+    }
+
+    /// Why, where it did.
     pub(super) fn failure(&mut self) -> Option<Failure> {
-        self.failure.take()
+        let cut_off =
+            || Failure::Fault("the time for a discovery ended while its tables were written".to_owned());
+        self.failure.take().or_else(|| self.is_writing.then(cut_off))
     }
 
     /// Writes what is left. Answers what the tables are written under, when, and their schemas by their names.
@@ -174,6 +184,7 @@ impl<'c> Keeper<'c> {
 
     /// Has the source stop where something is not kept.
     fn told(&mut self, kept: Result<(), Failure>) -> Result<(), SourceError> {
+        self.is_writing = false;
         kept.map_err(|failure| {
             self.failure = Some(failure);
             SourceError::new(ErrorCode::Query, "What was discovered could not be kept.")
@@ -184,6 +195,7 @@ impl<'c> Keeper<'c> {
 impl Finds for Keeper<'_> {
     fn schema(&mut self, name: String) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
+            self.is_writing = true;
             let kept = self.add_schema(&name).await;
             self.told(kept)
         }
@@ -192,6 +204,7 @@ impl Finds for Keeper<'_> {
 
     fn table(&mut self, table: Table) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
+            self.is_writing = true;
             let kept = self.add_table(table).await;
             self.told(kept)
         }

@@ -47,7 +47,10 @@ impl Tree {
     pub(super) fn look_at(place: &Path) -> Result<bool, ObjectsError> {
         match fs::metadata(place) {
             Ok(_) => look_into(place).map(|()| true).map_err(|error| unusable(place, &error)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => try_to_make(place).map(|()| false),
+            // A link to nowhere is not there either, and no directory can be made in its place.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(place).is_err() => {
+                try_to_make(place).map(|()| false)
+            }
             Err(error) => Err(unusable(place, &error)),
         }
     }
@@ -202,7 +205,12 @@ fn try_to_make(place: &Path) -> Result<(), ObjectsError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
     };
-    made.and_then(|()| fs::remove_dir(&trial)).map_err(|error| {
+    let removed = made.and_then(|()| match fs::remove_dir(&trial) {
+        // Removed by another process of the same number, as nodes in containers are that share the directory above.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    });
+    removed.map_err(|error| {
         let what =
             format!("storage.directory {} cannot be made in {}: {error}", place.display(), above.display());
         ObjectsError::Misconfigured(what)

@@ -137,7 +137,7 @@ fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
         (
             "[storage]\ndirectory = \"/proc/nope\"\n".to_owned(),
             "files",
-            "storage.directory /proc/nope cannot be made in /proc: No such file or directory",
+            "storage.directory /proc/nope cannot be made in /proc: ",
         ),
         (
             "[storage]\ndirectory = \"cert.pem/files\"\n".to_owned(),

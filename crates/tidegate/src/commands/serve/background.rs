@@ -1,5 +1,6 @@
 //! What a server does between requests: the jobs of all features, and its own measurements.
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -57,14 +58,16 @@ impl Background {
 }
 
 /// What collects metrics, while it is made.
-pub(in crate::commands) struct PreparedMetrics(oneshot::Receiver<Result<PrometheusRecorder, BuildError>>);
+pub(in crate::commands) struct PreparedMetrics(
+    io::Result<oneshot::Receiver<Result<PrometheusRecorder, BuildError>>>,
+);
 
 impl PreparedMetrics {
     /// Makes it beside what else begins: it compares the processor's clock with the system's for some 20 ms.
     pub(in crate::commands) fn begin() -> Self {
         let (made, making) = oneshot::channel();
-        thread::spawn(move || drop(made.send(recorder())));
-        Self(making)
+        let builder = thread::Builder::new().name("metrics".to_owned());
+        Self(builder.spawn(move || drop(made.send(recorder()))).map(|_| making))
     }
 }
 
@@ -80,7 +83,8 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
 pub(super) async fn install_metrics(prepared: PreparedMetrics) -> Result<PrometheusHandle, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::internal(format!("metrics cannot be collected: {error}"));
-    let recorder = prepared.0.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let making = prepared.0.map_err(|error| failed(&error))?;
+    let recorder = making.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| failed(&error))?;
     tidegate_http::describe_metrics();

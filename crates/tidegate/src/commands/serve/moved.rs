@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tidegate_federation::SocialConfig;
 use url::{Host, Url};
 
+use super::base_url;
 use crate::config::Config;
 use crate::wiring::Opened;
 
@@ -24,15 +25,20 @@ pub(super) async fn warn_of_new_url(config: &Config, opened: &Opened) {
         tracing::warn!("{}", warning(config, &before, now));
     } else if config.dev {
         // A developer's server is on another port: nothing is wrong, and old tokens are refused all the same.
-        tracing::info!("{}", note(&before, now));
+        tracing::info!("{}", note(config, &before, now));
     } else {
-        tracing::warn!("{}", note(&before, now));
+        tracing::warn!("{}", note(config, &before, now));
     }
 }
 
 /// What another listen address means where nobody chose a public URL.
-fn note(before: &str, now: &str) -> String {
+fn note(config: &Config, before: &str, now: &str) -> String {
     let address = before.strip_prefix("http://").and_then(|address| address.parse::<SocketAddr>().ok());
+    // On all addresses of the machine where it listens on all: who follows this keeps nobody out.
+    let address = address.map(|address| {
+        let here = SocketAddr::new(config.listen.ip(), address.port());
+        if base_url(here) == before { here } else { address }
+    });
     let back = match address {
         Some(address) => format!("--listen {address} goes back to the old one"),
         None => format!("public_url = \"{before}\" goes back to the old one"),
@@ -138,7 +144,8 @@ mod tests {
 
     #[test]
     fn another_port_that_nobody_chose_is_told_with_the_way_back() {
-        let told = note("http://127.0.0.1:8080", "http://127.0.0.1:9000");
+        let mut config = Config::default();
+        let told = note(&config, "http://127.0.0.1:8080", "http://127.0.0.1:9000");
         for part in [
             "the issuer of tokens is http://127.0.0.1:9000, where this server listens",
             "was http://127.0.0.1:8080 at the last start: access tokens of before are refused here",
@@ -147,8 +154,14 @@ mod tests {
             assert!(told.contains(part), "{part}: {told}");
         }
         // A name is no address to listen on.
-        let told = note("http://localhost:8080", "http://127.0.0.1:9000");
+        let told = note(&config, "http://localhost:8080", "http://127.0.0.1:9000");
         assert!(told.contains("public_url = \"http://localhost:8080\" goes back"), "{told}");
+        // The URL is that of this machine, and others reach the server, too.
+        config.listen = "0.0.0.0:9000".parse().unwrap();
+        let told = note(&config, "http://127.0.0.1:8080", "http://127.0.0.1:9000");
+        assert!(told.contains("--listen 0.0.0.0:8080 goes back"), "{told}");
+        let told = note(&config, "http://[::1]:8080", "http://127.0.0.1:9000");
+        assert!(told.contains("--listen [::1]:8080 goes back"), "{told}");
     }
 
     #[test]

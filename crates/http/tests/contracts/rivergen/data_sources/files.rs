@@ -26,6 +26,22 @@ fn body() -> serde_json::Value {
     json!({ "name": "Goods", "type": "sqlite", "file_path": OBJECT })
 }
 
+// Its time ends while the store of this server is held up: that says nothing of the source.
+#[tokio::test]
+async fn a_discovery_whose_tables_cannot_be_written_is_no_failure_of_its_source() {
+    let (app, _files, _database) = with_file(Engine::Postgres).await;
+    let ada = owner(&app, ADA).await;
+    let body = json!({ "name": "Goods", "type": "sqlite", "file_path": OBJECT, "query_timeout": 2, "max_retries": 0 });
+    let number = created(&app, &ada, &body).await;
+    run_jobs(&app).await;
+    assert_eq!(status(&app, &ada, number).await, "active");
+    let held = app.database.hold("lock table data_generations in exclusive mode").await;
+    let failed = post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await;
+    drop(held);
+    failed.assert_status(500);
+    assert_eq!(status(&app, &ada, number).await, "active");
+}
+
 on_both_engines! {
     async fn a_file_is_tested_discovered_and_fetched(engine: Engine) {
         let (app, files, _database) = with_file(engine).await;
