@@ -63,7 +63,8 @@ impl PreparedMetrics {
     /// Makes it beside what else begins: it compares the processor's clock with the system's for some 20 ms.
     pub(in crate::commands) fn begin() -> Self {
         let (made, making) = oneshot::channel();
-        thread::spawn(move || drop(made.send(recorder())));
+        // Where there can be no thread, nobody sends: `install_metrics` tells.
+        drop(thread::Builder::new().name("metrics".to_owned()).spawn(move || drop(made.send(recorder()))));
         Self(making)
     }
 }
