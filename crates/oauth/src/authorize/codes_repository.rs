@@ -63,14 +63,17 @@ pub(crate) struct UsedUp {
     pub(crate) redirect_uris: Vec<RedirectUri>,
     /// How many sessions the application has of the account.
     pub(crate) sessions: i64,
+    /// Whether the account still gives it access.
+    pub(crate) is_allowed: bool,
 }
 
 impl UsedUp {
-    /// What the application may ask for, if it is still one that could get the code: of the same epoch, and registered for the address to
-    /// which it was sent.
+    /// What the application may ask for, if it is still one that could get the code: of the same epoch, registered for the address to which
+    /// it was sent, and allowed. A code that was being made while access was taken back was not there to be removed.
     pub(crate) fn registered_for(self, code: &Code) -> Option<Scopes> {
         let is_registered = self.redirect_uris.iter().any(|uri| uri.matches(&code.redirect_uri));
-        self.registered.filter(|_| is_registered)
+        let is_open = is_registered && self.is_allowed;
+        self.registered.filter(|_| is_open)
     }
 }
 
@@ -184,14 +187,15 @@ impl Codes<'_> {
     ) -> Result<Option<UsedUp>> {
         let row = fetch_optional!(
             self.0,
-            (Option<String>, Option<String>, i64),
+            (Option<String>, Option<String>, i64, i64),
             "update oauth_codes set used_at = $2, opened_session_id = $3 where id = $1 and used_at is null
              returning
                 (select p.scopes from oauth_applications p
                  where p.id = $4 and p.epoch = $5 and p.status = 'active' and p.suspended_at is null),
                 (select p.redirect_uris from oauth_applications p where p.id = $4),
                 (select count(*) from sessions s
-                 where s.application_id = $4 and s.account_id = $6 and s.revoked_at is null)",
+                 where s.application_id = $4 and s.account_id = $6 and s.revoked_at is null),
+                (select count(*) from oauth_consents c where c.account_id = $6 and c.application_id = $4)",
             code.id,
             now.micros(),
             opened.0,
@@ -199,10 +203,11 @@ impl Codes<'_> {
             code.application_epoch,
             code.account.0,
         )?;
-        Ok(row.map(|(scopes, redirect_uris, sessions)| UsedUp {
+        Ok(row.map(|(scopes, redirect_uris, sessions, consents)| UsedUp {
             registered: scopes.as_deref().map(Scopes::from_stored),
             redirect_uris: uris(redirect_uris.as_deref().unwrap_or_default()),
             sessions,
+            is_allowed: consents > 0,
         }))
     }
 

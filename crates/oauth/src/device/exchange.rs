@@ -99,7 +99,7 @@ impl Oauth {
     }
 
     /// Opens the session that was approved. None when a concurrent poll was first, when the session that approved it has ended or could
-    /// not approve it now, and when the application is no longer what it was then.
+    /// not approve it now, and when the application is no longer what it was then, or allowed.
     async fn open_for_device(
         &self,
         call: &Call,

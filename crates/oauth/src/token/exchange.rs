@@ -160,7 +160,7 @@ impl Oauth {
     }
 
     /// Opens the session that the code is for. None when the code was used up meanwhile, when the session that approved it has
-    /// ended or could not approve it now, and when the application is no longer what it was then.
+    /// ended or could not approve it now, and when the application is no longer what it was then, or allowed.
     async fn open(
         &self,
         call: &Call,

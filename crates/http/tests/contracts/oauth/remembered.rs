@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_testkit::{TestApp, on_both_engines};
+use tidegate_testkit::{Engine, TestApp, eventually, on_both_engines, on_one_engine};
 
 use super::wire::{
-    ADA, App, assert_flat, authorize, code_for, described, described_with, exchange, me, parameters,
-    parameters_with, register, sent_back, sign_in, token_request,
+    ADA, App, applications, assert_flat, authorize, code_for, described, described_with, exchange, me,
+    organization, parameters, parameters_with, register, sent_back, sign_in, token_request, token_request_at,
 };
 
 const OWN: (&str, &str) = ("grant_type", "client_credentials");
@@ -121,5 +121,21 @@ on_both_engines! {
         app.sql("update accounts set first_name = 'Later'").await;
         app.advance(Duration::from_secs(2));
         assert_eq!(given_name(&app, &token).await.as_deref(), Some("Later"));
+    }
+}
+
+on_one_engine! { Engine::Postgres;
+    async fn what_changes_of_an_application_on_one_node_holds_on_the_others(app: TestApp) {
+        let node = app.another_node().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let ask = || token_request_at(&node.client(), &client, &[OWN]).send();
+        for _ in 0..5 {
+            ask().await.assert_status(200);
+        }
+        let path = format!("{}/{}/revoke", applications(organization(&app, &ada).await), client.number);
+        app.post(&path).bearer(&ada.access_token).send().await.assert_status(200);
+        // The clock stands still: what the node remembers does not age.
+        eventually("the other node refuses it", || async { (ask().await.status == 401).then_some(()) }).await;
     }
 }
