@@ -85,9 +85,10 @@ impl FileBytes for StoredBytes {
         if range.is_empty() {
             return Ok(Vec::new());
         }
+        // At once: grown by doubling, it would take twice as much.
+        let mut read = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
         let opened = self.storage.read_file(&self.file, Some(range)).await;
         let mut content = opened.map_err(unread)?.content;
-        let mut read = Vec::new();
         while let Some(piece) =
             content.try_next().await.map_err(|error| io::Error::other(error.to_string()))?
         {

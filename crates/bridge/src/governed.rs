@@ -11,7 +11,7 @@ use tidegate_catalog::sources::{DataSource, SourceRefusal};
 use tidegate_connect::Source;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{
-    Code, Decisions, GovernedRelation, QueryError, RelationName, Relations, Rows, describe, open_rows,
+    Code, GovernedRelation, QueryError, RelationName, Relations, Rows, describe, open_rows,
 };
 use tidegate_kernel::cache::Stamp;
 use tidegate_kernel::fault::Refused;
@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 
 use crate::glossary;
 use crate::queries::fault;
-use crate::recorder::{Recorded, Recorder};
+use crate::recorder::{Recorded, Recorder, Writing};
 use crate::references::without_unseen;
 use crate::relations::CatalogRelations;
 use crate::side_doors::known_relation;
@@ -180,9 +180,14 @@ impl PersonRelations {
     }
 
     /// Who keeps what is decided: written by this runtime, whichever the engine's is.
-    pub(crate) fn decisions(&self, policies: &Arc<Policies>, recorded: Recorded) -> Arc<dyn Decisions> {
+    pub(crate) fn recorder(
+        &self,
+        policies: &Arc<Policies>,
+        recorded: Recorded,
+        writing: Writing,
+    ) -> Recorder {
         let slugs = self.sources.iter().map(|(slug, source)| (slug.clone(), source.number));
-        Arc::new(Recorder::new(policies, self.who, recorded, slugs.collect()))
+        Recorder::new(policies, self.who, recorded, slugs.collect(), writing)
     }
 
     /// Whether the person would be shown the same rows now of what the query has opened: their token, their place, the data sources and

@@ -116,6 +116,7 @@ pub fn prompt_ports(
             catalog: Arc::clone(catalog),
             policies: Arc::clone(policies),
             limits: engine.limits,
+            unwritten: recorder::Unwritten::new(),
         }),
         planner: Arc::new(planner::BuiltIn),
     }

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::hooks::sources_seen;
 use tidegate_database::Unit;
-use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request, Shape};
+use tidegate_engine::{Cancel, Code, Decisions, Engine, Limits, Parameters, QueryError, Request, Shape};
 use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader, Refused};
 use tidegate_policies::Policies;
 use tidegate_prompts::ports::{
@@ -17,7 +17,7 @@ use tidegate_prompts::ports::{
 };
 
 use crate::governed::{PersonRelations, authorized};
-use crate::recorder::Recorded;
+use crate::recorder::{Gathered, Recorded, Unwritten};
 use crate::watched::{Watched, watched};
 
 /// Data sources of the catalog.
@@ -72,6 +72,7 @@ pub(crate) struct GovernedQueries {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) limits: Limits,
+    pub(crate) unwritten: Unwritten,
 }
 
 /// A failure of the engine, in the words of Prompt Studio: the codes are the same.
@@ -151,24 +152,41 @@ impl GovernedQueries {
         }
     }
 
-    /// What is recorded counts against limits, too, as the one that began then.
+    /// Who keeps what is decided of a query.
+    fn decisions(&self, relations: &PersonRelations, purpose: &Purpose) -> Option<Arc<dyn Decisions>> {
+        let recorder = |execution, ip, what_for| {
+            let recorded = Recorded { execution, ip, purpose: what_for };
+            relations.recorder(&self.policies, recorded, self.unwritten.one())
+        };
+        let keeper: Arc<dyn Decisions> = match purpose {
+            Purpose::Answer { execution, ip, .. } => Arc::new(recorder(Some(*execution), *ip, None)),
+            Purpose::Lookup { execution, ip, together } => {
+                together.kept(|| Gathered::new(recorder(Some(*execution), *ip, Some("value_lookup"))))?
+            }
+            Purpose::Operator => Arc::new(recorder(None, None, Some("operator"))),
+            Purpose::Shape => return None,
+        };
+        Some(keeper)
+    }
+
+    /// Nothing is recorded of a query that has no purpose. One that its person asked for counts against their limits, as begun when it was.
     async fn start(
         &self,
         request: &QueryRequest,
-        recorded: Option<Recorded>,
+        purpose: Option<&Purpose>,
     ) -> Result<QueryAnswer, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let who = authorized(reader)?;
         // Before anything is looked at: what changes meanwhile shows.
         let changes = self.kernel.stamp(&[who.account.0, who.organization.0]);
         let relations = self.person(reader, *workspace, sources, schemas).await?;
-        let relations = Arc::new(match recorded {
-            Some(recorded) => relations.counted(recorded.began),
-            None => relations,
+        let relations = Arc::new(match purpose {
+            Some(Purpose::Answer { began, .. }) => relations.counted(*began),
+            _ => relations,
         });
         let (undiscovered, seen_under) = (relations.undiscovered(), relations.fingerprint());
         let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
-        let decisions = recorded.map(|recorded| relations.decisions(&self.policies, recorded));
+        let decisions = purpose.and_then(|purpose| self.decisions(&relations, purpose));
         let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
         let watch = Arc::new(watch);
         let query = Request { decisions, ..self.query(request, relations) };
@@ -209,11 +227,11 @@ impl Queries for GovernedQueries {
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
-        let recorded = match request.purpose {
-            Purpose::Answer { began, execution, ip } => Some(Recorded { began, execution, ip }),
-            Purpose::Lookup | Purpose::Operator => None,
-        };
-        self.start(&request, recorded).await
+        self.start(&request, Some(&request.purpose)).await
+    }
+
+    async fn recorded(&self) {
+        self.unwritten.none().await;
     }
 
     async fn fingerprint(

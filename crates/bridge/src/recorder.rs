@@ -2,36 +2,70 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
-use tidegate_domain::Timestamp;
 use tidegate_engine::{Decision, Decisions, Pushed, RelationName};
 use tidegate_kernel::Member;
 use tidegate_policies::Policies;
 use tidegate_policies::evaluations::record::Evaluated;
 use tidegate_policy::Decision as Access;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 /// What a query is known by whose decisions are recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recorded {
-    /// When it began.
-    pub(crate) began: Timestamp,
-    /// The number of its execution.
-    pub(crate) execution: i64,
+    /// The number of its execution; none where it is of none.
+    pub(crate) execution: Option<i64>,
     /// The client's address.
     pub(crate) ip: Option<IpAddr>,
+    /// What it was run for, where its person did not ask for its rows.
+    pub(crate) purpose: Option<&'static str>,
 }
 
-/// What was left to the source, for the record of what policies decided: administrators read it, and nobody else.
-fn left_to_source(decision: &Decision) -> Map<String, Value> {
+/// How many recorders may have something to write.
+#[derive(Clone)]
+pub(crate) struct Unwritten(Arc<watch::Sender<usize>>);
+
+impl Unwritten {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+
+    /// One more, until what is answered is dropped.
+    pub(crate) fn one(&self) -> Writing {
+        self.0.send_modify(|count| *count = count.saturating_add(1));
+        Writing(self.clone())
+    }
+
+    /// Waits until there is none.
+    pub(crate) async fn none(&self) {
+        // It fails where the sender is gone, which is held here.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+/// What is counted.
+pub(crate) struct Writing(Unwritten);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let Self(Unwritten(count)) = self;
+        count.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// What else is told in the record of what policies decided, which administrators read, and nobody else: what the query was run for, and
+/// what was left to the source.
+fn metadata(decision: &Decision, purpose: Option<&str>) -> Map<String, Value> {
     let readings = decision.pushed.iter().map(|pushed| {
         let Pushed { columns, filters, order, limit } = pushed;
         json!({ "columns": columns, "filters": filters, "order": order, "limit": limit })
     });
     let readings: Vec<Value> = readings.collect();
-    Map::from_iter([("pushed_down".to_owned(), Value::from(readings))])
+    let purpose = purpose.map(|purpose| ("purpose".to_owned(), Value::from(purpose)));
+    purpose.into_iter().chain([("pushed_down".to_owned(), Value::from(readings))]).collect()
 }
 
 /// Whether a query got so far that it could have read a relation.
@@ -47,6 +81,7 @@ pub(crate) struct Recorder {
     /// Numbers of data sources by what they are called in the query.
     sources: HashMap<String, i64>,
     handle: Handle,
+    writing: Arc<Writing>,
 }
 
 impl Recorder {
@@ -56,15 +91,21 @@ impl Recorder {
         who: Member,
         recorded: Recorded,
         sources: HashMap<String, i64>,
+        writing: Writing,
     ) -> Self {
-        Self { policies: Arc::clone(policies), who, recorded, sources, handle: Handle::current() }
+        let (policies, writing) = (Arc::clone(policies), Arc::new(writing));
+        Self { policies, who, recorded, sources, handle: Handle::current(), writing }
     }
 }
 
 impl Decisions for Recorder {
     fn keep(&self, decisions: Vec<Decision>) {
+        if decisions.is_empty() {
+            return;
+        }
         let (policies, who, sources) = (Arc::clone(&self.policies), self.who, self.sources.clone());
-        let Recorded { execution, ip, .. } = self.recorded;
+        let Recorded { execution, ip, purpose } = self.recorded;
+        let writing = Arc::clone(&self.writing);
         let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
         self.handle.spawn(async move {
             let relation = |decision: &Decision| tidegate_policy::Relation {
@@ -81,19 +122,50 @@ impl Decisions for Recorder {
                 .map(|(decision, relation)| Evaluated {
                     organization: who.organization,
                     user: who.number,
-                    query: Some(execution),
+                    query: execution,
                     relation,
                     resolved: &decision.resolved,
                     rows_returned: Some(decision.rows).filter(|_| was_read(decision)),
                     is_refused: decision.refused,
                     rows_filtered: None,
                     ip: &ip,
-                    metadata: left_to_source(decision),
+                    metadata: metadata(decision, purpose),
                 })
                 .collect();
             if let Err(error) = policies.record(&evaluated).await {
                 tracing::error!(%error, "what policies decided cannot be written");
             }
+            drop(writing);
         });
+    }
+}
+
+/// Keeps what is decided of several queries until the last of them is over, and then writes it down as of one.
+pub(crate) struct Gathered {
+    recorder: Recorder,
+    decisions: Mutex<Vec<Decision>>,
+}
+
+impl Gathered {
+    pub(crate) fn new(recorder: Recorder) -> Self {
+        Self { recorder, decisions: Mutex::default() }
+    }
+}
+
+impl Decisions for Gathered {
+    fn keep(&self, decisions: Vec<Decision>) {
+        let mut all = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        for next in decisions {
+            if !all.iter_mut().any(|one| one.takes_in(&next)) {
+                all.push(next);
+            }
+        }
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        let all = self.decisions.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.recorder.keep(std::mem::take(all));
     }
 }

@@ -6,11 +6,13 @@ use futures_util::FutureExt;
 use tidegate_kernel::maintenance::{AT_ONCE, Pruning};
 
 use crate::CatalogTables;
+use crate::schemas::discover::LIMIT;
 
 /// Sources removed in one: each takes its checks along.
 const SOURCES_AT_ONCE: i64 = 10;
-/// How long a discovery's tables stay when another one took their place: they may be on their way to a client.
-const KEEP_RETIRED: Duration = Duration::from_secs(600);
+/// How long a discovery's tables stay when another one took their place: they may be on their way to a client. Or they are of one that is
+/// under way, beside which another one ended.
+const KEEP_RETIRED: Duration = LIMIT.saturating_add(Duration::from_secs(300));
 /// How long the tables of a discovery stay that nobody finished.
 const KEEP_UNFINISHED: Duration = Duration::from_secs(3_600);
 /// Results of tests that a source keeps at most, however often it is tested.

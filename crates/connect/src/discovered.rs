@@ -1,5 +1,10 @@
 //! What discovery finds.
 
+use std::future::ready;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
 use crate::error::SourceError;
 
 /// Bytes of rows of a catalogue that discovery holds at most: two million columns without comments.
@@ -40,6 +45,43 @@ fn too_much() -> SourceError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovered {
     pub schemas: Vec<Schema>,
+}
+
+/// Takes what a discovery finds, piece by piece. What it refuses ends the discovery.
+pub trait Finds: Send {
+    /// A schema, of which the tables follow.
+    fn schema(&mut self, name: String) -> BoxFuture<'_, Result<(), SourceError>>;
+
+    /// A table of the schema that came last.
+    fn table(&mut self, table: Table) -> BoxFuture<'_, Result<(), SourceError>>;
+}
+
+/// Gathers everything.
+impl Finds for Discovered {
+    fn schema(&mut self, name: String) -> BoxFuture<'_, Result<(), SourceError>> {
+        self.schemas.push(Schema { name, tables: Vec::new() });
+        ready(Ok(())).boxed()
+    }
+
+    fn table(&mut self, table: Table) -> BoxFuture<'_, Result<(), SourceError>> {
+        if let Some(schema) = self.schemas.last_mut() {
+            schema.tables.push(table);
+        }
+        ready(Ok(())).boxed()
+    }
+}
+
+impl Discovered {
+    /// Hands everything on.
+    pub(crate) async fn hand_on(self, finds: &mut dyn Finds) -> Result<(), SourceError> {
+        for Schema { name, tables } in self.schemas {
+            finds.schema(name).await?;
+            for table in tables {
+                finds.table(table).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A schema, a database of servers without schemas, or the one nameless place of a file.
@@ -131,5 +173,26 @@ mod tests {
         assert_eq!(rows, MOST / (1_000 + ROW));
         assert!(Room::default().take(usize::MAX).is_err());
         assert!(few(&[(); RELATIONS]).is_ok() && few(&[(); RELATIONS + 1]).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_on_is_what_was_found() {
+        let table = |name: &str| Table {
+            name: name.to_owned(),
+            kind: TableKind::View,
+            row_count: None,
+            comment: None,
+            columns: vec![Column::plain("a", "text", 1)],
+        };
+        let schema = |name: &str, tables: Vec<Table>| Schema { name: name.to_owned(), tables };
+        let schemas = vec![
+            schema("one", vec![table("a"), table("b")]),
+            schema("none", Vec::new()),
+            schema("two", vec![table("a")]),
+        ];
+        let found = Discovered { schemas };
+        let mut gathered = Discovered::default();
+        found.clone().hand_on(&mut gathered).await.unwrap();
+        assert_eq!(gathered, found);
     }
 }

@@ -40,7 +40,7 @@ mod wider;
 mod wire;
 
 pub use address::mask_password;
-pub use discovered::{Column, Discovered, ForeignKey, Schema, Table, TableKind};
+pub use discovered::{Column, Discovered, Finds, ForeignKey, Schema, Table, TableKind};
 pub use disk::DiskBudget;
 pub use error::{ErrorCode, SourceError};
 pub use files::ParquetContent;

@@ -17,8 +17,8 @@ use crate::error::{SourceError, quoted};
 
 /// Rows in a batch at most.
 pub(crate) const BATCH_ROWS: usize = 8_192;
-/// Bytes of text and binary values after which a batch is closed.
-const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of text and binary values after which a batch is closed: on the way to a client several wait for each other.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// One value of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -240,6 +240,28 @@ impl Unfit {
                 "The column {} holds {what}, which has no place in its type; metadata.unfit_values = \"null\" reads it as NULL.",
                 quoted(column)
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_closed_by_its_rows_or_by_its_bytes() {
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
+        let mut batch = Batch::new(schema).unwrap();
+        for (length, rows) in [(0, BATCH_ROWS), (BATCH_BYTES / 4, 4), (2 * BATCH_BYTES, 1)] {
+            let text = "x".repeat(length);
+            let mut closed = false;
+            while !closed {
+                batch.append(0, Cell::Text(&text)).unwrap();
+                closed = batch.end_row();
+            }
+            assert_eq!(batch.take().unwrap().num_rows(), rows);
         }
     }
 }

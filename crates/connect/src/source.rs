@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use futures_util::Stream;
 
-use crate::discovered::Discovered;
+use crate::discovered::{Discovered, Finds};
 use crate::error::SourceError;
 use crate::files::ParquetContent;
 use crate::filter::Filter;
@@ -134,6 +134,11 @@ pub trait Source: Send + Sync {
 
     /// Schemas, relations and columns; of one schema only, if it is named.
     async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError>;
+
+    /// The same, handed on to who takes it. Sources that may have many tables hold no more than one of them at a time.
+    async fn discover_into(&self, schema: Option<&str>, finds: &mut dyn Finds) -> Result<(), SourceError> {
+        self.discover(schema).await?.hand_on(finds).await
+    }
 
     /// The columns of a relation as they will be read.
     async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError>;

@@ -174,8 +174,11 @@ pub(crate) fn naming(file: &Path, advice: &str) -> String {
 }
 
 /// What is left to do with a damaged file.
-pub(crate) const DAMAGED_FILE: &str = "stop the server, keep a copy of FILE, FILE-wal and FILE-shm, move them away and restore your backup with \
-     `tidegate restore BACKUP`, or recover what can be read with `sqlite3 FILE .recover | sqlite3 NEW`";
+pub(crate) const DAMAGED_FILE: &str = "stop the server, keep a copy of FILE, and of FILE-wal and FILE-shm where they are there. With a backup, move \
+     them away and restore your backup with `tidegate restore BACKUP`. Without one, recover what can be read with `sqlite3 FILE .recover | \
+     sqlite3 NEW` (where NEW is empty, as with the sqlite3 of Debian: `sqlite3 FILE .dump | sed 's/^ROLLBACK;.*/COMMIT;/' | sqlite3 NEW`), \
+     see whether `sqlite3 NEW 'pragma integrity_check; select count(*) from accounts'` answers ok and your accounts, move the damaged files \
+     away, put the other in their place with `mv NEW FILE`, run `tidegate doctor`, and start";
 /// And with a damaged PostgreSQL.
 const DAMAGED_SERVER: &str = "see the log of the PostgreSQL server; stop both, keep a copy of its data directory, then restore your \
      backup. `pg_amcheck` lists what is damaged, and `reindex` repairs an index";

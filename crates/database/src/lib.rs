@@ -8,14 +8,18 @@ mod damage;
 mod denial;
 pub mod engine;
 pub mod error;
+mod keyed;
 pub mod put_off;
 mod repeats;
 mod statement;
 pub mod unit;
 
 pub use denial::{Denial, user};
-pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic};
+pub use engine::{
+    Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic, WholeSchema,
+};
 pub use error::{Refusal, StoreError};
+pub use keyed::Keyed;
 pub use repeats::Repeats;
 pub use sqlx;
 pub use statement::{MOST_ROWS, rows};

@@ -6,7 +6,7 @@ use sqlx::{Arguments as _, AssertSqlSafe};
 
 use crate::engine::Connection;
 
-/// Statements that a unit has put off, of different tables, and their values.
+/// Statements that a unit has put off, of different tables but for those that were added together, and their values.
 pub(crate) struct PutOff {
     /// Their texts, with the placeholders of the whole.
     statements: Vec<String>,
@@ -38,14 +38,16 @@ impl PutOff {
         words(sql).any(|word| self.tables.iter().any(|table| table == word))
     }
 
-    /// Adds a statement; its values are to follow.
-    pub(crate) fn add(&mut self, sql: &str) -> &mut Values {
+    /// Adds statements that share their placeholders; the values are to follow.
+    pub(crate) fn add(&mut self, statements: &[&str]) -> &mut Values {
         let values = match &self.values {
             Values::Sqlite(values) => values.len(),
             Values::Postgres(values) => values.len(),
         };
-        self.statements.push(numbered_from(sql, values));
-        self.tables.extend(written(sql).map(str::to_owned));
+        for sql in statements {
+            self.statements.push(numbered_from(sql, values));
+            self.tables.extend(written(sql).map(str::to_owned));
+        }
         &mut self.values
     }
 
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn what_names_a_table_that_is_written_to_is_not_put_beside_it() {
         let mut put_off = PutOff::new(true);
-        put_off.add("insert into notes (a) values ($1)");
+        put_off.add(&["insert into notes (a) values ($1)"]);
         assert!(put_off.concerns("update notes set a = $1"));
         assert!(put_off.concerns("insert into others (a) select a from notes"));
         assert!(!put_off.concerns("insert into notes_of_others (a) values ($1)"));
@@ -152,15 +154,19 @@ mod tests {
     fn statements_are_one() {
         let sql_of = |is_postgres| {
             let mut put_off = PutOff::new(is_postgres);
-            put_off.add("insert into a (x) values (1)");
-            put_off.add("delete from b");
-            put_off.add("update c set x = 1");
+            put_off.add(&["delete from a", "insert into a (x) values (1)"]);
+            put_off.add(&["delete from b"]);
+            put_off.add(&["update c set x = 1"]);
             put_off.sql()
         };
-        assert_eq!(sql_of(false), "insert into a (x) values (1); delete from b; update c set x = 1");
+        assert_eq!(
+            sql_of(false),
+            "delete from a; insert into a (x) values (1); delete from b; update c set x = 1"
+        );
         assert_eq!(
             sql_of(true),
-            "with put_off_0 as (insert into a (x) values (1)), put_off_1 as (delete from b) update c set x = 1"
+            "with put_off_0 as (delete from a), put_off_1 as (insert into a (x) values (1)), put_off_2 as (delete from b) \
+             update c set x = 1"
         );
     }
 }

@@ -57,26 +57,46 @@ macro_rules! fetch_all {
     ($($rest:tt)*) => { $crate::fetch!(fetch_all, $($rest)*) };
 }
 
-/// All rows of a long list: of a select whose columns have names. `$row` is a tuple of their values.
+/// All rows of a long list, as [`Keyed`](crate::Keyed) ones: of a select whose columns have names and whose first are the keys `$key`. `$row`
+/// is a struct of the others, in their order.
 ///
 /// On SQLite a row that comes by itself costs several times what finding it does: each of its values is copied, and the thread that finds
-/// it wakes the task that wants it. So there all rows come as one, a JSON array of arrays. `$packed` are the columns as they stand in that:
-/// `hex(id)` of a key and `json(profile)` of a document, others by their names. Text, 64-bit integers and nulls come as they are stored. Not
-/// so booleans, which are numbers there, doubles, which lose digits, and other bytes, which JSON does not have: none may be among them. A
-/// document that is `null` reads as none. The list is in memory as text and as rows at a time, so `$sql` bounds it.
+/// it wakes the task that wants it. So there all rows come as one: the keys as bytes, which as text of JSON would be half of a list of people,
+/// and the rest as a JSON array of arrays. `$packed` are its columns as they stand in that: `json(profile)` of a document, others by their
+/// names. Text, 64-bit integers and nulls come as they are stored. Not so booleans, which are numbers there, doubles, which lose digits, and
+/// bytes, which JSON does not have: none may be among them. A document that is `null` reads as none. The list is in memory as text and as
+/// rows at a time, so `$sql` bounds it.
 #[macro_export]
 macro_rules! fetch_list {
-    ($unit:expr, $row:ty, $packed:literal, $sql:expr $(, $value:expr)* $(,)?) => {
+    ($unit:expr, [$first:literal $(, $key:literal)*], $row:ty, $packed:literal, $sql:expr $(, $value:expr)* $(,)?) => {
         if $unit.is_postgres() {
-            $crate::fetch_all!($unit, $row, $sql $(, $value)*)
+            $crate::fetch_all!($unit, $crate::Keyed<{ [$first $(, $key)*].len() }, $row>, $sql $(, $value)*)
         } else {
             let list = $crate::fetch_one!(
                 $unit,
-                ($crate::sqlx::types::Json<Vec<$row>>,),
-                concat!("select json_group_array(json_array(", $packed, ")) from (", $sql, ")")
+                (Vec<u8>, $crate::sqlx::types::Json<Vec<$row>>),
+                // SQLite takes bytes for text as they are, and gives them back so.
+                concat!(
+                    "select coalesce(cast(group_concat(", $first, $(" || ", $key,)* ", '') as blob), x''), ",
+                    "json_group_array(json_array(", $packed, ")) from (", $sql, ")"
+                )
                 $(, $value)*
             );
-            list.map(|(rows,)| rows.0)
+            list.and_then(|(keys, rows)| $crate::Keyed::all(&keys, rows.0))
+        }
+    };
+}
+
+/// Locks the row of that `id` until the unit ends, so that units which change what belongs to it follow one another. On PostgreSQL an
+/// update that changes nothing does; on SQLite a unit that writes is alone from its beginning, so nothing is run.
+#[macro_export]
+macro_rules! lock_row {
+    ($unit:expr, $table:literal, $id:expr $(,)?) => {
+        if $unit.is_postgres() {
+            let sql = concat!("update ", $table, " set updated_at = updated_at where id = $1");
+            $crate::execute!($unit, sql, $id).map(|_| ())
+        } else {
+            Ok(())
         }
     };
 }
@@ -128,9 +148,33 @@ macro_rules! put_off {
 /// The same of one statement that writes several rows: see [`execute_rows!`](crate::execute_rows).
 #[macro_export]
 macro_rules! put_off_rows {
-    ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
+    ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {
+        $crate::put_off_values!(
+            $unit, $unit.put_off($sql).await?, [$($shared),*], $rows, $row => [$($value),*]
+        )
+    };
+}
+
+/// The same of several statements, also of one table. All share the placeholders, and none of them reads what another one writes: on
+/// PostgreSQL they see what was there before all of them. Keys by which their rows refer to one another are checked when all are written,
+/// on SQLite in their order.
+#[macro_export]
+macro_rules! put_off_together {
+    ($unit:expr, [$($sql:literal),+ $(,)?], $last:literal $(, $value:expr)* $(,)?) => {
+        $crate::put_off_values!(
+            $unit, $unit.put_off_together(&[$($sql,)+ $last]).await?, [$($value),*], [(); 0], () => []
+        )
+    };
+}
+
+/// Adds the values of what a unit has put off: for the macros that do.
+#[macro_export]
+macro_rules! put_off_values {
+    (
+        $unit:expr, $values:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?
+    ) => {{
         let mut added = Ok(());
-        match $unit.put_off($sql).await? {
+        match $values {
             $crate::put_off::Values::Sqlite(values) => {
                 $(added = added.and($crate::sqlx::Arguments::add(values, $shared));)*
                 for $row in $rows {
@@ -145,31 +189,6 @@ macro_rules! put_off_rows {
             }
         }
         added.map_err(|error| $unit.cannot_send(error))
-    }};
-}
-
-/// Runs several statements in one trip. None of them reads what another one writes: on PostgreSQL they are one statement and see what was
-/// there before it. Each but the last has a name, which no table has; all share the placeholders. Keys by which their rows refer to one
-/// another are checked when all are written, on SQLite in their order.
-#[macro_export]
-macro_rules! execute_together {
-    (
-        $unit:expr,
-        [$first:ident: $first_sql:literal $(, $name:ident: $sql:literal)* $(,)?],
-        $last:literal
-        $(, $value:expr)* $(,)?
-    ) => {{
-        let sql = if $unit.is_postgres() {
-            concat!(
-                "with ", stringify!($first), " as (", $first_sql, ")"
-                $(, ", ", stringify!($name), " as (", $sql, ")")*,
-                " ", $last
-            )
-        } else {
-            concat!($first_sql $(, "; ", $sql)*, "; ", $last)
-        };
-        let written = $crate::execute!($unit, sql $(, $value)*);
-        written.map(|_| ())
     }};
 }
 

@@ -92,17 +92,25 @@ impl Unit {
     /// # Errors
     /// [`StoreError::Database`] as of [`Unit::connection`], and those of the statements that had to be run.
     pub async fn put_off(&mut self, sql: &str) -> Result<&mut Values> {
+        self.put_off_together(&[sql]).await
+    }
+
+    /// The same of several statements that share their placeholders, also of one table: through [`crate::put_off_together!`].
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn put_off_together(&mut self, statements: &[&str]) -> Result<&mut Values> {
         if !self.session.writes() {
             return Err(only_reads());
         }
-        if self.put_off.as_ref().is_some_and(|put_off| put_off.concerns(sql)) {
+        if self.put_off.as_ref().is_some_and(|put_off| statements.iter().any(|sql| put_off.concerns(sql))) {
             self.run_put_off().await?;
         }
         if self.must_roll_back {
             return Err(must_roll_back());
         }
         let is_postgres = self.is_postgres();
-        Ok(self.put_off.get_or_insert_with(|| PutOff::new(is_postgres)).add(sql))
+        Ok(self.put_off.get_or_insert_with(|| PutOff::new(is_postgres)).add(statements))
     }
 
     /// Notes that a statement that is put off has a value that cannot be sent: the unit cannot be committed.

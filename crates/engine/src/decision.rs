@@ -39,6 +39,24 @@ impl Decision {
     pub(crate) fn denied(relation: RelationName, resolved: Arc<Resolved>) -> Self {
         Tally::default().decision(relation, resolved)
     }
+
+    /// Takes the record of another query in, if the same was decided about the same relation. Answers whether it was.
+    pub fn takes_in(&mut self, other: &Self) -> bool {
+        let is_same = self.relation == other.relation
+            && self.policies == other.policies
+            && self.refused == other.refused
+            && self.resolved.decision == other.resolved.decision;
+        if is_same {
+            self.rows = self.rows.saturating_add(other.rows);
+            self.scans = self.scans.saturating_add(other.scans);
+            self.masked.extend(other.masked.iter().cloned());
+            self.masked.sort();
+            self.masked.dedup();
+            let room = MOST_READINGS.saturating_sub(self.pushed.len());
+            self.pushed.extend(other.pushed.iter().take(room).cloned());
+        }
+        is_same
+    }
 }
 
 /// Whoever keeps decision records. It is called when a query is over, whatever its end, and when one names what is denied its person.
@@ -114,5 +132,39 @@ impl Tally {
             pushed: self.pushed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             refused: self.refused.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_policy::Applied;
+
+    use super::*;
+
+    fn decision(table: &str, version: i64, rows: usize) -> Decision {
+        let tally = Tally::default();
+        tally.crossed(rows);
+        tally.scanned(["ssn"].into_iter());
+        tally.planned(Pushed::default());
+        let applied = Applied { policy: PolicyRef { id: 1, version }, rule: 1, effect: Effect::Filtered };
+        let resolved = Resolved { policies: vec![applied], ..Resolved::open() };
+        tally.decision(RelationName::new("hr", None, table), Arc::new(resolved))
+    }
+
+    #[test]
+    fn what_was_decided_alike_is_one_record_and_stays_short() {
+        let mut all = decision("emp", 1, 2);
+        for _ in 0..MOST_READINGS {
+            assert!(all.takes_in(&decision("emp", 1, 3)));
+        }
+        let readings = MOST_READINGS as u64;
+        assert_eq!((all.rows, all.scans), (2 + 3 * readings, 1 + readings));
+        assert_eq!((all.masked.as_slice(), all.pushed.len()), (["ssn".to_owned()].as_slice(), MOST_READINGS));
+        let mut refused = decision("emp", 1, 0);
+        refused.refused = true;
+        for other in [decision("dept", 1, 1), decision("emp", 2, 1), refused] {
+            assert!(!all.takes_in(&other), "{other:?}");
+        }
+        assert_eq!(all.rows, 2 + 3 * readings);
     }
 }

@@ -193,7 +193,7 @@ impl Share {
         Self {
             reach,
             outgoing: OnceLock::new(),
-            documents: Mutex::new(LruCache::new(REMEMBERED)),
+            documents: Mutex::new(LruCache::sparse(REMEMBERED)),
             under_way: Semaphore::new(AT_ONCE),
         }
     }

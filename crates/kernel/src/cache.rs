@@ -83,7 +83,7 @@ impl<K: Hash + Eq, V: Clone> ReadCache<K, V> {
     /// Holds about `capacity` values.
     pub fn new(capacity: usize) -> Self {
         let each = NonZeroUsize::new(capacity / SHARDS).unwrap_or(NonZeroUsize::MIN);
-        Self { shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(LruCache::sparse(each))).collect() }
     }
 
     /// The value, if it was read less than `max_age` ago and nothing it depends on changed since.

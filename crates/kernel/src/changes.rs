@@ -1,7 +1,7 @@
 //! What caches hear of.
 
 use tidegate_database::{Change, Topic};
-use tidegate_domain::id::{AccessTokenId, AccountId, OrganizationId, SessionId};
+use tidegate_domain::id::{AccessTokenId, AccountId, ApplicationId, OrganizationId, SessionId};
 
 /// Sessions.
 pub const SESSIONS: Topic = Topic('s');
@@ -9,6 +9,8 @@ pub const SESSIONS: Topic = Topic('s');
 pub const ACCESS_TOKENS: Topic = Topic('t');
 /// Accounts, and anything shown with them.
 pub const ACCOUNTS: Topic = Topic('a');
+/// Applications.
+pub const APPLICATIONS: Topic = Topic('c');
 /// Policies of an organization.
 pub const POLICIES: Topic = Topic('p');
 /// Data sources of an organization, and what was discovered of them.
@@ -35,6 +37,11 @@ pub const fn access_token(id: AccessTokenId) -> Change {
 /// An account, or anything shown with it, changed.
 pub const fn account(id: AccountId) -> Change {
     Change::Row(ACCOUNTS, id.0)
+}
+
+/// An application changed or was deleted.
+pub const fn application(id: ApplicationId) -> Change {
+    Change::Row(APPLICATIONS, id.0)
 }
 
 /// The policies of an organization changed.

@@ -24,6 +24,8 @@ const LISTED_AS: &str = "OAuth application: ";
 /// What an application is given of a session.
 #[derive(Clone, Debug)]
 pub struct Delegation<'a> {
+    /// The key that the new session gets.
+    pub id: SessionId,
     /// The session that approved it, as it is in the same unit of work.
     pub session: &'a SessionRecord,
     /// The application.
@@ -40,6 +42,8 @@ pub struct Delegation<'a> {
     pub audience: Option<&'a str>,
     /// Thumbprint of the key that the application has proved to hold: its first access token is bound to it.
     pub key: Option<&'a str>,
+    /// Whether the application may have [`MOST_SESSIONS`] of the account already. False where they were counted, and are fewer.
+    pub may_have_most: bool,
 }
 
 /// An application that gets a token in its own name.
@@ -94,25 +98,28 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Opens a session for an application, with its first refresh token.
+    /// Opens a session for an application, with its first refresh token. Both are written with the unit's next statement.
     ///
     /// # Errors
     /// Those of the store, and of signing.
-    pub async fn open_delegated(
-        &mut self,
-        delegation: Delegation<'_>,
-    ) -> Result<(SessionId, TokenSet), Fault> {
+    pub async fn open_delegated(&mut self, delegation: Delegation<'_>) -> Result<TokenSet, Fault> {
         let kernel = self.kernel;
         let profile = &self.call.profile;
-        let Delegation { session: parent, application, client_id, name, ip, scopes, audience, key } =
-            delegation;
-        let session = SessionId(kernel.entropy.uuid(self.now));
+        let Delegation { id: session, session: parent, application, scopes, .. } = delegation;
         // Whoever registered the application chose its name: it must not pass for a program of the owner's.
-        let listed = format!("{LISTED_AS}{name}");
+        let listed = format!("{LISTED_AS}{}", delegation.name);
         let times = profile.session.open(self.now, false);
+        if delegation.may_have_most {
+            // The new one is another.
+            let most = MOST_SESSIONS - 1;
+            self.unit
+                .sessions()
+                .end_oldest_of_application(application.id, parent.account, most, self.now)
+                .await?;
+        }
         self.unit
             .sessions()
-            .insert(&NewSession {
+            .insert_later(&NewSession {
                 id: session,
                 account: parent.account,
                 organization: parent.organization,
@@ -121,7 +128,7 @@ impl Work<'_> {
                 amr: parent.amr,
                 auth_time: parent.auth_time,
                 remember_me: false,
-                ip,
+                ip: delegation.ip,
                 user_agent: &listed,
                 created_at: self.now,
                 times,
@@ -131,11 +138,6 @@ impl Work<'_> {
                 scopes,
                 application: Some(application),
             })
-            .await?;
-        let most = MOST_SESSIONS;
-        self.unit
-            .sessions()
-            .end_oldest_of_application(application.id, parent.account, most, self.now)
             .await?;
         let refresh = self.first_refresh_token(session, times.expires_at).await?;
         let bearer = Bearer {
@@ -148,11 +150,11 @@ impl Work<'_> {
             auth_time: parent.auth_time,
             binding: None,
             scopes: scopes.clone(),
-            client_id: Some(client_id),
-            audience: audience.map(str::to_owned),
-            key: key.map(str::to_owned),
+            client_id: Some(delegation.client_id),
+            audience: delegation.audience.map(str::to_owned),
+            key: delegation.key.map(str::to_owned),
         };
-        Ok((session, kernel.token_set(profile, bearer, refresh, self.now)?))
+        kernel.token_set(profile, bearer, refresh, self.now)
     }
 
     async fn first_refresh_token(

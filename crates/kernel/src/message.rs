@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::{SmsTemplate, Template, minutes};
+use tidegate_domain::limit::Limit;
 use tidegate_domain::{Catalogue, EmailAddress, LanguageTag, PhoneNumber, Secret, Timestamp};
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use crate::fault::Fault;
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::{Channel, NewMessage};
 use crate::throttle::Counted;
-use crate::{Kernel, KernelTables, Work};
+use crate::{Call, Kernel, KernelTables, Work};
 
 /// What the values of a message are sealed for.
 pub(crate) const PAYLOAD: &str = "outbox payload";
@@ -51,6 +52,8 @@ pub struct CodeText<'a> {
     /// Whether it is counted for all numbers of its prefix when it is delivered, rather than when it was asked for: the
     /// answer must not tell which numbers have an account.
     pub counted_at_delivery: bool,
+    /// Whether the message was counted already, before the unit began: see [`Kernel::counts_of_text`].
+    pub is_counted: bool,
     /// False for an unknown phone: the same work, and no message is sent.
     pub deliverable: bool,
 }
@@ -103,6 +106,9 @@ struct CountingRule {
 /// What a caller asked for.
 const REQUESTED: CountingRule =
     CountingRule { recipient: OverLimit::Refuse, causer: OverLimit::Refuse, times: 1 };
+
+/// What was counted before.
+const COUNTED: CountingRule = CountingRule { recipient: OverLimit::Send, causer: OverLimit::Send, times: 1 };
 
 /// Every template says how it is counted.
 const fn rule_of(template: Template) -> CountingRule {
@@ -204,6 +210,39 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// What a text message with a code counts as that a caller asks for. A request that counts it before its unit, with what it counts
+    /// besides, holds the count of its network for no longer than counting takes.
+    pub fn counts_of_text<'c>(&self, call: &Call, phone: &'c PhoneNumber) -> Vec<(Counted<'c>, Limit)> {
+        let counts = self.message_counts(call, phone.expose(), REQUESTED);
+        counts.into_iter().map(|(count, _)| count).collect()
+    }
+
+    /// What a message counts as: its recipient and who causes it, network, account and organization. And what becomes of it beyond each
+    /// limit.
+    fn message_counts<'c>(
+        &self,
+        call: &Call,
+        counted_as: &'c str,
+        rule: CountingRule,
+    ) -> Vec<((Counted<'c>, Limit), OverLimit)> {
+        let limits = &self.settings.messages;
+        let causer = call.causer;
+        let CountingRule { recipient, causer: by_causer, times } = rule;
+        let of_recipient = limits.by_recipient.map(|limit| limit.times(times));
+        let counts = [
+            Some((Counted::MessagesByRecipient(counted_as), of_recipient, recipient)),
+            Some((Counted::MessagesByNetwork, limits.by_network, by_causer)),
+            causer.map(|by| (Counted::MessagesByAccount(by.account), limits.by_account, by_causer)),
+            causer.map(|by| {
+                (Counted::MessagesByOrganization(by.organization), limits.by_organization, by_causer)
+            }),
+        ];
+        let counts = counts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send);
+        counts.filter_map(|(counted, limit, beyond)| Some(((counted, limit?), beyond))).collect()
+    }
+}
+
 impl Work<'_> {
     /// Puts a mail in the outbox.
     ///
@@ -262,7 +301,7 @@ impl Work<'_> {
         self.enqueue(Queued {
             channel: Channel::Sms,
             template: SmsTemplate::Code.as_str(),
-            rule: REQUESTED,
+            rule: if text.is_counted { COUNTED } else { REQUESTED },
             recipient: text.to.expose(),
             counted_as: text.to.expose(),
             cause: text.cause,
@@ -273,7 +312,7 @@ impl Work<'_> {
         .await
     }
 
-    /// The one way into the outbox: what goes through here is counted, deliverable or not.
+    /// The one way into the outbox: what goes through here is counted, deliverable or not, unless it was before.
     ///
     /// Counted last, and best as the last thing that the unit does: on PostgreSQL, others of the network wait from then on until
     /// the unit is committed.
@@ -336,21 +375,8 @@ impl Work<'_> {
     /// Counts a message by its recipient and by who causes it: network, account, organization. False when it is one too
     /// many and nothing is to be sent; it is counted nowhere then.
     async fn count_message(&mut self, queued: &Queued<'_>) -> Result<bool, Fault> {
-        let limits = &self.kernel.settings.messages;
-        let causer = self.call.causer;
-        let CountingRule { recipient, causer: by_causer, times } = queued.rule;
-        let of_recipient = limits.by_recipient.map(|limit| limit.times(times));
-        let attempts = [
-            Some((Counted::MessagesByRecipient(queued.counted_as), of_recipient, recipient)),
-            Some((Counted::MessagesByNetwork, limits.by_network, by_causer)),
-            causer.map(|by| (Counted::MessagesByAccount(by.account), limits.by_account, by_causer)),
-            causer.map(|by| {
-                (Counted::MessagesByOrganization(by.organization), limits.by_organization, by_causer)
-            }),
-        ];
-        let attempts = attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send);
-        let (counted, beyond): (Vec<_>, Vec<_>) =
-            attempts.filter_map(|(counted, limit, beyond)| Some(((counted, limit?), beyond))).unzip();
+        let counts = self.kernel.message_counts(self.call, queued.counted_as, queued.rule);
+        let (counted, beyond): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
         let exceeded = self.count_each(&counted).await?;
         let mut is_within = true;
         for (exceeded, beyond) in exceeded.into_iter().zip(beyond) {

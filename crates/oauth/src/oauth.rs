@@ -6,7 +6,9 @@ use tidegate_domain::OauthRules;
 use tidegate_federation::ClientDocuments;
 use tidegate_kernel::Kernel;
 
+use crate::applications::cache::KnownApplications;
 use crate::applications::unregistered::UnregisteredLog;
+use crate::claims::cache::KnownPeople;
 use crate::logout::callers::Callers;
 
 /// The use cases of OAuth 2 and OpenID Connect.
@@ -20,6 +22,8 @@ pub struct Oauth {
     pub(crate) documents: ClientDocuments,
     /// What the log is told of addresses that applications are not registered with.
     pub(crate) unregistered_log: UnregisteredLog,
+    pub(crate) known_applications: KnownApplications,
+    pub(crate) known_people: KnownPeople,
 }
 
 impl Oauth {

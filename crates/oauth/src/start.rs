@@ -7,7 +7,9 @@ use tidegate_federation::{ClientDocuments, Publisher};
 use tidegate_kernel::Kernel;
 
 use crate::Oauth;
+use crate::applications::cache::KnownApplications;
 use crate::applications::unregistered::UnregisteredLog;
+use crate::claims::cache::KnownPeople;
 use crate::hooks::OauthHooks;
 use crate::logout::callers::Callers;
 use crate::logout::notify;
@@ -39,6 +41,8 @@ impl Oauth {
             pairwise_key: OnceLock::new(),
             documents,
             unregistered_log: UnregisteredLog::default(),
+            known_applications: KnownApplications::new(),
+            known_people: KnownPeople::new(),
         });
         oauth.kernel.register_job(&oauth, notify::JOB);
         oauth

@@ -243,6 +243,14 @@ impl Objects {
         &self.local.place
     }
 
+    /// Looks whether that directory can be used, or made where there is none, and makes nothing. False where there is none yet.
+    ///
+    /// # Errors
+    /// [`ObjectsError::Misconfigured`], with what is wrong.
+    pub fn look_at_directory(&self) -> Result<bool, ObjectsError> {
+        LocalObjects::look_at_directory(&self.local.place)
+    }
+
     /// Whether the directory was made already, for files or for uploads under way.
     pub fn is_begun(&self) -> bool {
         self.local.place.exists()

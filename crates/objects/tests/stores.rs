@@ -239,6 +239,55 @@ async fn a_directory_of_something_else_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_directory_is_looked_at_before_it_is_made() {
+    let here = tempfile::tempdir().unwrap();
+    let look = |place: &std::path::Path| {
+        let config = StorageConfig { directory: Some(place.to_owned()), ..StorageConfig::default() };
+        let objects = Objects::open(&config, here.path(), Arc::new(Now)).unwrap();
+        objects.look_at_directory().map_err(|error| error.to_string())
+    };
+    let files = here.path().join("new/files");
+    assert_eq!(look(&files), Ok(false));
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0, "looking leaves nothing");
+    std::fs::create_dir_all(&files).unwrap();
+    assert_eq!(look(&files), Ok(true));
+    std::fs::write(files.join("precious"), "x").unwrap();
+    let astray = here.path().join("astray");
+    std::os::unix::fs::symlink("/nowhere/at/all", &astray).unwrap();
+    for (place, said) in [
+        (files.clone(), "holds something else"),
+        (astray, "cannot be used: No such file or directory"),
+        (files.join("precious"), "cannot be used: Not a directory"),
+        (files.join("precious/below"), "cannot be used: Not a directory"),
+        // It says another reason to root than to others.
+        ("/proc/nope/below".into(), "/proc/nope/below cannot be made in /proc: "),
+    ] {
+        let told = look(&place).unwrap_err();
+        assert!(told.starts_with("storage.directory ") && told.contains(said), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 1, "nothing was made there");
+}
+
+// Nodes in containers have the same process number.
+#[test]
+fn several_nodes_look_at_a_directory_that_is_not_there_yet() {
+    let here = tempfile::tempdir().unwrap();
+    let look = || {
+        let config = StorageConfig { directory: Some(here.path().join("files")), ..StorageConfig::default() };
+        let objects = Objects::open(&config, here.path(), Arc::new(Now)).unwrap();
+        for _ in 0..2_000 {
+            assert!(!objects.look_at_directory().unwrap());
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(look);
+        }
+    });
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "files have times of the real clock")]
 async fn what_an_upload_left_behind_goes_when_it_is_old() {
     let store = Store::local();

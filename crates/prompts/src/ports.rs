@@ -1,8 +1,9 @@
 //! What this feature stands on and does not see: data sources, the engine that governs queries, and the built-in planner.
 
+use std::any::Any;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
@@ -212,8 +213,20 @@ impl QueryFailure {
     }
 }
 
+/// Stands for several queries that are recorded as one. Whoever runs them keeps in it what it needs for that, until the last is over.
+#[derive(Clone, Debug, Default)]
+pub struct Together(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
+
+impl Together {
+    /// What is kept, made for the first of the queries. None where something of another type is.
+    pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
+        let kept = self.0.get_or_init(|| Arc::new(make()));
+        Arc::clone(kept).downcast().ok()
+    }
+}
+
 /// What a query is run for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Purpose {
     /// Its person asked for its rows: it counts against limits, and is recorded.
     Answer {
@@ -224,10 +237,19 @@ pub enum Purpose {
         /// The client's address.
         ip: Option<IpAddr>,
     },
-    /// A question is to be understood: values are looked up that the person may see.
-    Lookup,
-    /// The operator looks at what the person sees: it is in the audit log, and counts against no limit of the person.
+    /// A question is to be understood: values are looked up that the person may see. It counts against no limit, and is recorded.
+    Lookup {
+        /// The number of the question's execution.
+        execution: i64,
+        /// The client's address.
+        ip: Option<IpAddr>,
+        /// All of the question are recorded as one.
+        together: Together,
+    },
+    /// The operator looks at what the person sees: it is in the audit log, counts against no limit of the person, and is recorded.
     Operator,
+    /// Its columns are asked for. Nothing of it runs.
+    Shape,
 }
 
 /// A query of a person.
@@ -310,6 +332,9 @@ pub trait Queries: Send + Sync + 'static {
     /// # Errors
     /// [`QueryFailure`].
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure>;
+
+    /// Waits until it is written down what policies decided of the queries that are over, which may be after their answers.
+    async fn recorded(&self) {}
 
     /// What stands for all that decides what the person sees of these sources in that workspace: attributes, and policies with their versions. What was
     /// shown under one is not shown again under another. None: nothing may be kept.

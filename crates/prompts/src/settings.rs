@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 use tidegate_domain::time::seconds;
-use tidegate_federation::SocialSecret;
+use tidegate_federation::{JsonEndpoint, SocialSecret};
 
 /// Name of the built-in planner where a model can be chosen.
 pub const BUILT_IN: &str = "builtin";
@@ -131,6 +131,23 @@ impl ModelClass {
     }
 }
 
+impl ModelSettings {
+    /// Where it is asked. Reads its key; connects to nothing yet.
+    ///
+    /// # Errors
+    /// Which of its settings cannot be used, and why.
+    pub(crate) fn endpoint(&self) -> Result<JsonEndpoint, String> {
+        JsonEndpoint::new(
+            &self.base_url,
+            "chat/completions",
+            self.api_key.as_ref(),
+            self.api_key_file.as_ref(),
+            self.private_network,
+            self.timeout,
+        )
+    }
+}
+
 impl PromptSettings {
     /// Refuses what makes no sense.
     ///
@@ -180,7 +197,7 @@ impl PromptSettings {
         }
         match model.fallback.iter().find(|other| !self.models.contains_key(*other)) {
             Some(unknown) => Err(format!("fallback: there is no model {unknown:?}")),
-            None => Ok(()),
+            None => model.endpoint().map(drop),
         }
     }
 
@@ -264,5 +281,9 @@ mod tests {
         let mut wrong = settings();
         wrong.models.get_mut("a").unwrap().input_price = f64::NAN;
         assert!(wrong.check().unwrap_err().contains("prices"));
+        let mut wrong = settings();
+        wrong.models.get_mut("a").unwrap().api_key_file = Some("/nope".into());
+        let told = wrong.check().unwrap_err();
+        assert!(told.starts_with("models.a: api_key_file: /nope: No such file"), "{told}");
     }
 }

@@ -10,6 +10,7 @@ use tidegate_database::{Denial, user};
 
 use crate::failure::Failure;
 use crate::program::shell_word;
+use crate::secrets::sync_directory_of;
 
 /// How to name another one.
 const NAME_ANOTHER: &str = "name a directory with --data-dir, TIDEGATE_DATA_DIR or data_dir in tidegate.toml";
@@ -20,13 +21,19 @@ const NAME_ANOTHER: &str = "name a directory with --data-dir, TIDEGATE_DATA_DIR 
 /// Names the directory, and what to do.
 pub(crate) fn create_data_dir(path: &Path) -> Result<(), Failure> {
     refuse_other_than_directory(path)?;
+    let missing: Vec<&Path> = path.ancestors().take_while(|place| !place.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => not_allowed(path),
         _ => {
             let what = format!("the data directory {} cannot be created: {error}", path.display());
             failure(what, "choose another with --data-dir")
         }
-    })
+    })?;
+    for made in missing {
+        // The keys in it must outlast a power cut. One above that may be entered but not read cannot be synced.
+        let _ = sync_directory_of(made);
+    }
+    Ok(())
 }
 
 /// Refuses a file, a device or the like where the directory or one above it is to be.

@@ -10,6 +10,7 @@ mod installation;
 mod logging;
 mod output;
 mod program;
+mod schema;
 mod secrets;
 mod settings;
 mod spilling;

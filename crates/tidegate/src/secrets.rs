@@ -21,6 +21,10 @@ use crate::program::shell_word;
 pub(crate) const MAKE_MASTER_KEY: &str = "an installation that has data needs the key it had, and a new one is made with \
      `echo tgmk1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`";
 
+/// What is left where nobody has a copy of the key.
+const LOST_MASTER_KEY: &str = "Where no copy is left, accounts and passwords go on without it: docs/operations.md, \"A lost master key\", says what is \
+     lost, and the way";
+
 /// Permissions of others.
 const OTHERS: u32 = 0o077;
 
@@ -113,7 +117,7 @@ fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failu
         Some(key) => Ok(key),
         None if may_create == MayCreate::Yes => create_key(&path),
         None => Err(failure(&path, "is missing, but the database has data sealed with it").advise(format!(
-            "put the key there that the installation had ({}), or set master_key to it",
+            "put the key there that the installation had ({}), or set master_key to it. {LOST_MASTER_KEY}",
             where_keys_are_kept(config)
         ))),
     }
@@ -238,7 +242,7 @@ fn wrong_key(config: &Config, needed: KeyId) -> Failure {
         ),
         format!(
             "{put_there} ({kept}). To use both, keep {id} and list {needed} in previous_master_keys. These names are the first \
-             eight digits of the SHA-256 of the keys",
+             eight digits of the SHA-256 of the keys. {LOST_MASTER_KEY}",
             kept = where_keys_are_kept(config)
         ),
     )

@@ -1,6 +1,6 @@
 //! Everything put together.
 
-use std::path::Path;
+use std::path::{Path, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,11 +24,12 @@ use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
 use crate::installation::{ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file};
 use crate::output::{progress, tell};
+use crate::schema::WHOLE_SCHEMA;
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 use crate::spilling;
 
 /// The migrations of all crates.
-const MIGRATIONS: &[&[Migration]] = &[
+pub(crate) const MIGRATIONS: &[&[Migration]] = &[
     tidegate_kernel::MIGRATIONS,
     tidegate_identity::MIGRATIONS,
     tidegate_oauth::MIGRATIONS,
@@ -40,6 +41,10 @@ const MIGRATIONS: &[&[Migration]] = &[
 
 /// How long a server waits for a PostgreSQL that starts beside it. Commands do not.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What to do about a directory of files that cannot be used.
+pub(crate) const NAME_FILE_DIRECTORY: &str =
+    "create it for the user that serves, or name another directory in storage.directory";
 
 /// What an application is opened for.
 #[derive(Clone, Debug)]
@@ -129,6 +134,11 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                 if !may_replace {
                     traces.refuse_lost_tables(config, &store).await?;
                 }
+                // Only now: a database that is refused leaves no directory behind.
+                if config.uses_data_dir() && !config.data_dir.is_dir() {
+                    store.pending_migrations().await?;
+                    create_data_dir(&config.data_dir)?;
+                }
                 begin(config, &store).await?;
             }
             Purpose::Existing => {
@@ -179,13 +189,13 @@ pub(crate) fn lock_existing(config: &Config) -> Result<Option<ServingLock>, Fail
     }
 }
 
-/// Keeps a second server from the same SQLite file, and makes its directory.
+/// Keeps a second server from the same SQLite file, and makes the data directory where that is where the file is to be.
 ///
 /// # Errors
 /// As above.
 pub(crate) fn lock(config: &Config) -> Result<Option<ServingLock>, Failure> {
     let Some(path) = config.database_file() else { return Ok(None) };
-    if config.uses_data_dir() {
+    if has_database_in_data_dir(config) {
         create_data_dir(&config.data_dir)?;
     }
     Store::look_at(&config.database_url())?;
@@ -195,7 +205,7 @@ pub(crate) fn lock(config: &Config) -> Result<Option<ServingLock>, Failure> {
 /// What to do about a database file that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MissingStore {
-    /// Make it, and the data directory.
+    /// Make it, and the data directory where it is in there.
     Create,
     /// Say so: an empty one would only hide a mistyped path.
     Refuse,
@@ -211,7 +221,7 @@ pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result
 
 async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
     match missing {
-        MissingStore::Create if config.uses_data_dir() => create_data_dir(&config.data_dir)?,
+        MissingStore::Create if has_database_in_data_dir(config) => create_data_dir(&config.data_dir)?,
         MissingStore::Create => {}
         MissingStore::Refuse => refuse_missing_file(config)?,
     }
@@ -226,6 +236,16 @@ async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration
     }
 }
 
+/// Whether the database is a file in the data directory: only then is the directory needed before the database was looked at.
+fn has_database_in_data_dir(config: &Config) -> bool {
+    let directory = config.database_file().and_then(|file| file.parent().map(Path::to_owned));
+    let is_there = |directory: &Path| match (absolute(directory), absolute(&config.data_dir)) {
+        (Ok(directory), Ok(data_dir)) => directory == data_dir,
+        _ => false,
+    };
+    config.uses_data_dir() && (config.database.is_none() || directory.as_deref().is_some_and(is_there))
+}
+
 /// Brings the schema up to date; answers how many migrations that took.
 ///
 /// # Errors
@@ -235,7 +255,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<usize, Failure> {
         return Ok(0);
     }
     let bar = progress("migrating the database's schema");
-    let applied = store.migrate().await;
+    let applied = store.make_or_migrate(&WHOLE_SCHEMA).await;
     bar.finish_and_clear();
     Ok(applied?)
 }
@@ -387,6 +407,21 @@ fn refuse_missing_key(config: &Config) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a directory of files that an operator named and that can be neither used nor made. What keeps files from the data directory is
+/// logged, and keeps nobody from signing in.
+///
+/// # Errors
+/// Names the directory, and what to do.
+pub(crate) fn refuse_unusable_directory(config: &Config) -> Result<(), Failure> {
+    if config.storage.directory.is_none() {
+        return Ok(());
+    }
+    let looked = objects(config)?.look_at_directory();
+    looked
+        .map(drop)
+        .map_err(|error| Failure::advised("storage_directory", error.to_string(), NAME_FILE_DIRECTORY))
 }
 
 /// Where uploaded files are kept.

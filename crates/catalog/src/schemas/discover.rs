@@ -1,13 +1,13 @@
 //! The tables of a source are discovered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tidegate_connect::{Discovered, ErrorCode, SourceError, TableKind};
+use tidegate_connect::{ErrorCode, SourceError};
 use tidegate_database::Unit;
 use tidegate_domain::id::DataSourceId;
 use tidegate_domain::{Permission, Timestamp};
@@ -16,8 +16,8 @@ use tidegate_kernel::{Actor, Grant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::keep::Keeper;
 use super::repository::SchemaSummary;
-use super::stored::{NewTable, kept_name};
 use crate::life::breaker::Breaker;
 use crate::life::open::NotOpen;
 use crate::life::slots::Slot;
@@ -27,13 +27,9 @@ use crate::sources::{DataSource, SourceRefusal};
 use crate::{Catalog, CatalogTables};
 
 /// The longest time for a discovery.
-pub(super) const LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 /// After that a discovery makes room for what others run.
 const LONG: Duration = Duration::from_secs(60);
-/// Most tables of a source that are kept.
-const MAX_TABLES: usize = 100_000;
-/// Tables that are written in one unit of work.
-const TABLES_AT_ONCE: usize = 256;
 /// When a client is asked to come back whose discovery takes longer than a request may.
 const RUNNING_FOR: u64 = 10;
 
@@ -46,7 +42,7 @@ pub struct Discovery {
     pub schemas: Vec<SchemaSummary>,
     /// When.
     pub discovered_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// How long it took, in milliseconds: to ask, and to write down what was found.
     pub duration_ms: i64,
 }
 
@@ -210,39 +206,63 @@ impl Catalog {
     }
 
     /// Discovers the tables of a source and keeps them.
-    #[expect(clippy::disallowed_methods, reason = "how long it took is told, not decided upon")]
     pub(super) async fn discover(&self, source: &DataSource, schema: Option<&str>, slot: Slot) -> Found {
-        let started = Instant::now();
-        let discovered = match self.asked(source, schema, slot).await {
-            Ok(discovered) => discovered,
-            Err(NotOpen::Fault(fault)) => return Err(fault.into()),
-            Err(NotOpen::Source(error)) => return Err(self.not_discovered(source, error).await?),
-        };
-        let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
-        self.keep(source, schema, discovered, duration_ms).await
+        let mut keeper = Keeper::new(self, source.id);
+        let found = self.keep(source, schema, slot, &mut keeper).await;
+        if found.is_err() {
+            keeper.give_up().await;
+        }
+        found
     }
 
-    /// What a source answers, for as long as it may take. The place is given back then.
+    #[expect(clippy::disallowed_methods, reason = "how long it took is told, not decided upon")]
+    async fn keep(
+        &self,
+        source: &DataSource,
+        schema: Option<&str>,
+        slot: Slot,
+        keeper: &mut Keeper<'_>,
+    ) -> Found {
+        let started = Instant::now();
+        let asked = self.asked(source, schema, slot, keeper).await;
+        if let Some(failure) = keeper.failure() {
+            return Err(failure);
+        }
+        match asked {
+            Ok(()) => {}
+            Err(NotOpen::Fault(fault)) => return Err(fault.into()),
+            Err(NotOpen::Source(error)) => return Err(self.not_discovered(source, error).await?),
+        }
+        let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let (generation, discovered_at, schemas) = keeper.finish(duration_ms).await?;
+        let found = Discovery { number: source.number, schemas, discovered_at, duration_ms };
+        self.replace(source, generation, &found, schema).await?;
+        Ok(Arc::new(found))
+    }
+
+    /// Has a source say what there is, for as long as it and who takes it may take. The place is given back then.
     async fn asked(
         &self,
         source: &DataSource,
         schema: Option<&str>,
         mut slot: Slot,
-    ) -> Result<Discovered, NotOpen> {
-        let mut ask = pin!(async {
-            let open = self.opened(source).await?;
-            Ok::<_, NotOpen>(open.discover(schema).await?)
-        });
-        let answer = timeout(LONG, &mut ask).await;
-        let answer = match answer {
-            Err(_elapsed) if slot.make_room() => {
-                timeout(LIMIT.saturating_sub(LONG), &mut ask).await.map_err(|_elapsed| out_of_time(LIMIT))
+        keeper: &mut Keeper<'_>,
+    ) -> Result<(), NotOpen> {
+        let answer = {
+            let mut ask = pin!(async {
+                let open = self.opened(source).await?;
+                Ok::<_, NotOpen>(open.discover_into(schema, &mut *keeper).await?)
+            });
+            match timeout(LONG, &mut ask).await {
+                Err(_elapsed) if slot.make_room() => {
+                    timeout(LIMIT.saturating_sub(LONG), &mut ask).await.map_err(|_elapsed| out_of_time(LIMIT))
+                }
+                answer => answer.map_err(|_elapsed| out_of_time(LONG)),
             }
-            answer => answer.map_err(|_elapsed| out_of_time(LONG)),
         };
         let answer = answer.unwrap_or_else(|error| Err(error.into()));
-        let ran_out = matches!(&answer, Err(NotOpen::Source(error)) if error.code == ErrorCode::Timeout);
-        self.slots.note(source.organization, ran_out);
+        let is_late = matches!(&answer, Err(NotOpen::Source(error)) if error.code == ErrorCode::Timeout);
+        self.slots.note(source.organization, is_late && !keeper.has_failed());
         answer
     }
 
@@ -265,78 +285,6 @@ impl Catalog {
             self.record(source, &report, None).await?;
         }
         Ok(Failure::Source(error))
-    }
-
-    async fn keep(
-        &self,
-        source: &DataSource,
-        only: Option<&str>,
-        discovered: Discovered,
-        duration_ms: i64,
-    ) -> Found {
-        let tables: usize = discovered.schemas.iter().map(|schema| schema.tables.len()).sum();
-        // A schema without tables costs a row, too.
-        if tables.max(discovered.schemas.len()) > MAX_TABLES {
-            let text = format!(
-                "The data source has more than {MAX_TABLES} tables; discover its schemas one by one."
-            );
-            return Err(Failure::Source(SourceError::new(ErrorCode::Query, text)));
-        }
-        let (generation, now) = (self.kernel.new_uuid(), self.kernel.now());
-        let mut unit = self.kernel.store.begin().await.map_err(Fault::from)?;
-        unit.data_schemas().begin(generation, source.id, now).await.map_err(Fault::from)?;
-        unit.commit().await.map_err(Fault::from)?;
-        let mut schemas: Vec<SchemaSummary> = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
-        for schema in discovered.schemas {
-            let name = kept_name(&schema.name);
-            // Two that are called the same once they are cut, or by a source that lies, are one.
-            if !names.insert(name.clone()) {
-                continue;
-            }
-            let mut summary = SchemaSummary {
-                name,
-                tables: 0,
-                views: 0,
-                columns: 0,
-                discovered_at: now,
-                duration_ms,
-                generation,
-            };
-            self.write(&mut summary, schema.tables).await?;
-            schemas.push(summary);
-        }
-        schemas.sort_by(|one, other| one.name.cmp(&other.name));
-        let found = Discovery { number: source.number, schemas, discovered_at: now, duration_ms };
-        self.replace(source, generation, &found, only).await?;
-        Ok(Arc::new(found))
-    }
-
-    /// Writes the tables of a schema, a few in a unit of work.
-    async fn write(
-        &self,
-        schema: &mut SchemaSummary,
-        tables: Vec<tidegate_connect::Table>,
-    ) -> Result<(), Failure> {
-        let mut place = 0;
-        let mut rest = tables.into_iter().peekable();
-        while rest.peek().is_some() {
-            let mut few = Vec::new();
-            for table in rest.by_ref().take(TABLES_AT_ONCE) {
-                match table.kind {
-                    TableKind::View => schema.views += 1,
-                    TableKind::BaseTable | TableKind::Collection | TableKind::File => schema.tables += 1,
-                }
-                let columns = i64::try_from(table.columns.len()).unwrap_or(i64::MAX);
-                schema.columns = schema.columns.saturating_add(columns);
-                few.push(NewTable::new(place, table).map_err(Fault::from)?);
-                place += 1;
-            }
-            let mut unit = self.kernel.store.begin().await.map_err(Fault::from)?;
-            unit.data_schemas().add(schema.generation, &schema.name, &few).await.map_err(Fault::from)?;
-            unit.commit().await.map_err(Fault::from)?;
-        }
-        Ok(())
     }
 
     async fn replace(

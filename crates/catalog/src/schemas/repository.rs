@@ -162,6 +162,18 @@ impl Schemas<'_> {
         Ok(())
     }
 
+    /// Marks the tables of a discovery that failed, unless they took the place of others after all.
+    pub(super) async fn give_up(&mut self, generation: Uuid, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update data_generations set retired_at = $2
+             where id = $1 and id not in (select generation_id from data_schemas)",
+            generation,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
     /// Forgets what was discovered of a source.
     pub(crate) async fn forget(&mut self, source: DataSourceId, now: Timestamp) -> Result<()> {
         execute!(self.0, "delete from data_schemas where source_id = $1", source.0)?;

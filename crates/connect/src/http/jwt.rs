@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::error::{ErrorCode, SourceError};
 
@@ -71,21 +72,29 @@ pub(crate) fn now() -> i64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Fresh {
     token: crate::Secret,
-    until: tokio::time::Instant,
+    until: Instant,
 }
 
 impl Fresh {
     /// A token that is used for all but the end of its life: the last minute, or less of a short one.
     pub(crate) fn new(token: String, life: Duration) -> Self {
+        Self::issued(token, life, Instant::now())
+    }
+
+    fn issued(token: String, life: Duration, now: Instant) -> Self {
         // Whatever a server says of its tokens' lives.
         let life = life.min(LONGEST);
         let usable = life.saturating_sub(MARGIN.min(life / 10));
-        Self { token: crate::Secret::new(token), until: tokio::time::Instant::now() + usable }
+        Self { token: crate::Secret::new(token), until: now + usable }
     }
 
     /// The token, while it holds.
     pub(crate) fn usable(&self) -> Option<&str> {
-        (tokio::time::Instant::now() < self.until).then(|| self.token.expose())
+        self.usable_at(Instant::now())
+    }
+
+    fn usable_at(&self, now: Instant) -> Option<&str> {
+        (now < self.until).then(|| self.token.expose())
     }
 }
 
@@ -93,15 +102,16 @@ impl Fresh {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_is_used_until_shortly_before_its_end() {
+    #[test]
+    fn a_token_is_used_until_shortly_before_its_end() {
         for (life, used) in [(3_600, 3_540), (20, 18), (0, 0), (u64::MAX, 86_340)] {
-            let token = Fresh::new("t".to_owned(), Duration::from_secs(life));
-            assert_eq!(token.usable().is_some(), used > 0, "{life}");
-            tokio::time::advance(Duration::from_secs(used).saturating_sub(Duration::from_millis(1))).await;
-            assert_eq!(token.usable().is_some(), used > 0, "{life}: it holds");
-            tokio::time::advance(Duration::from_millis(2)).await;
-            assert!(token.usable().is_none(), "{life}: it ends soon");
+            let now = Instant::now();
+            let token = Fresh::issued("t".to_owned(), Duration::from_secs(life), now);
+            let end = Duration::from_secs(used);
+            let usable = |after: Duration| token.usable_at(now + after).is_some();
+            assert_eq!(usable(Duration::ZERO), used > 0, "{life}");
+            assert_eq!(usable(end.saturating_sub(Duration::from_millis(1))), used > 0, "{life}: it holds");
+            assert!(!usable(end), "{life}: it ends soon");
         }
     }
 }

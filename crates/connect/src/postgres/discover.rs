@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::connect::Connector;
-use crate::discovered::{Column, Discovered, ForeignKey, Room, Schema, Table, TableKind};
+use crate::discovered::{Column, Finds, ForeignKey, Room, Table, TableKind};
 use crate::error::SourceError;
 use crate::registry::SourceType;
 
@@ -55,12 +55,13 @@ struct Keys {
     foreign: HashMap<(i64, i32), ForeignKey>,
 }
 
-/// What a user may read of a database, or of one schema of it.
+/// What a user may read of a database, or of one schema of it. A relation is handed on when its last column has come.
 pub(super) async fn discover(
     connector: &Connector,
     client: &Client,
     schema: Option<&str>,
-) -> Result<Discovered, SourceError> {
+    finds: &mut dyn Finds,
+) -> Result<(), SourceError> {
     let failed = |error: tokio_postgres::Error| connector.error(&error);
     let redshift = connector.kind == SourceType::Redshift;
     let mut room = Room::default();
@@ -69,14 +70,30 @@ pub(super) async fn discover(
     let parameters = [(schema.unwrap_or_default(), Type::TEXT)];
     let rows = client.query_typed_raw(query, parameters).await.map_err(failed)?;
     let mut rows = Box::pin(rows.map_err(failed));
-    let mut found = Discovered::default();
-    let mut last = None;
+    let (mut begun, mut last) = (None::<String>, None::<(i64, Table)>);
     while let Some(row) = rows.next().await {
         let row = row?;
         room.take(row.raw_size_bytes())?;
-        add(&mut found, &mut last, &keys, &row).map_err(failed)?;
+        let relation: i64 = row.try_get(5).map_err(failed)?;
+        if last.as_ref().is_none_or(|(last, _)| *last != relation) {
+            let next = table(&row).map_err(failed)?;
+            if let Some((_, whole)) = last.replace((relation, next)) {
+                finds.table(whole).await?;
+            }
+            let schema: String = row.try_get(0).map_err(failed)?;
+            if begun.as_ref() != Some(&schema) {
+                finds.schema(schema.clone()).await?;
+                begun = Some(schema);
+            }
+        }
+        if let Some((relation, table)) = &mut last {
+            add(table, *relation, &keys, &row).map_err(failed)?;
+        }
     }
-    Ok(found)
+    match last {
+        Some((_, whole)) => finds.table(whole).await,
+        None => Ok(()),
+    }
 }
 
 async fn keys(connector: &Connector, client: &Client, room: &mut Room) -> Result<Keys, SourceError> {
@@ -106,26 +123,9 @@ fn add_key(keys: &mut Keys, row: &Row) -> Result<(), tokio_postgres::Error> {
     Ok(())
 }
 
-/// Adds a row of the catalogue: a column of the relation of the row before, or of a new one.
-fn add(
-    found: &mut Discovered,
-    last: &mut Option<i64>,
-    keys: &Keys,
-    row: &Row,
-) -> Result<(), tokio_postgres::Error> {
-    let schema: &str = row.try_get(0)?;
-    let relation: i64 = row.try_get(5)?;
-    if found.schemas.last().is_none_or(|last| last.name != schema) {
-        found.schemas.push(Schema { name: schema.to_owned(), tables: Vec::new() });
-    }
-    let Some(schema) = found.schemas.last_mut() else { return Ok(()) };
-    if *last != Some(relation) {
-        *last = Some(relation);
-        schema.tables.push(table(row)?);
-    }
-    let (Some(table), Some(number)) = (schema.tables.last_mut(), row.try_get::<_, Option<i32>>(7)?) else {
-        return Ok(());
-    };
+/// Adds the column of a row of the catalogue; a relation without columns has a row without one.
+fn add(table: &mut Table, relation: i64, keys: &Keys, row: &Row) -> Result<(), tokio_postgres::Error> {
+    let Some(number) = row.try_get::<_, Option<i32>>(7)? else { return Ok(()) };
     let at = (relation, number);
     table.columns.push(Column {
         name: row.try_get(6)?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arrow_schema::SchemaRef;
 use tokio_postgres::Client;
 
-use crate::discovered::Discovered;
+use crate::discovered::{Discovered, Finds};
 use crate::error::SourceError;
 use crate::filter::Filter;
 use crate::gate;
@@ -104,8 +104,19 @@ impl Driver for Postgres {
     }
 
     async fn discover(&self, conn: &mut Conn, schema: Option<&str>) -> Result<Discovered, SourceError> {
+        let mut found = Discovered::default();
+        self.discover_into(conn, schema, &mut found).await?;
+        Ok(found)
+    }
+
+    async fn discover_into(
+        &self,
+        conn: &mut Conn,
+        schema: Option<&str>,
+        finds: &mut dyn Finds,
+    ) -> Result<(), SourceError> {
         let schema = schema.or(self.only_schema.as_deref());
-        discover::discover(&self.connector, &conn.client, schema).await
+        discover::discover(&self.connector, &conn.client, schema, finds).await
     }
 
     async fn plan(&self, conn: &mut Conn, relation: &Relation) -> Result<Plan, SourceError> {

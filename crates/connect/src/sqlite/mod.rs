@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::discovered::Discovered;
+use crate::discovered::{Discovered, Finds};
 use crate::error::{ErrorCode, SourceError, within};
 use crate::files::spool::{self, NamedFile};
 use crate::filter::Filter;
@@ -153,12 +153,18 @@ impl Source for Sqlite {
     }
 
     async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError> {
+        let mut found = Discovered::default();
+        self.discover_into(schema, &mut found).await?;
+        Ok(found)
+    }
+
+    async fn discover_into(&self, schema: Option<&str>, finds: &mut dyn Finds) -> Result<(), SourceError> {
         if schema.is_some_and(|schema| schema != spool::SCHEMA) {
-            return Ok(Discovered::default());
+            return Ok(());
         }
         within(self.limit, "Discovery", async {
             let (mut connection, _stop) = self.connect(BUFFERED).await?;
-            discover::discover(&mut connection).await
+            discover::discover(&mut connection, finds).await
         })
         .await
     }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Endpoint;
-use crate::discovered::Discovered;
+use crate::discovered::{Discovered, Finds};
 use crate::error::{SourceError, within};
 use crate::filter::Filter;
 use crate::gate;
@@ -50,6 +50,15 @@ pub(crate) trait Driver: Send + Sync + 'static {
         query: Option<&str>,
     ) -> Result<(Option<String>, Option<String>), SourceError>;
     async fn discover(&self, conn: &mut Self::Conn, schema: Option<&str>) -> Result<Discovered, SourceError>;
+    /// The same, handed on as it is found where there may be much.
+    async fn discover_into(
+        &self,
+        conn: &mut Self::Conn,
+        schema: Option<&str>,
+        finds: &mut dyn Finds,
+    ) -> Result<(), SourceError> {
+        self.discover(conn, schema).await?.hand_on(finds).await
+    }
     /// Looks the columns of a relation up.
     async fn plan(&self, conn: &mut Self::Conn, relation: &Relation) -> Result<Self::Plan, SourceError>;
     fn schema<'p>(&self, plan: &'p Self::Plan) -> &'p SchemaRef;
@@ -250,11 +259,17 @@ impl<D: Driver> Source for Server<D> {
     }
 
     async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError> {
+        let mut found = Discovered::default();
+        self.discover_into(schema, &mut found).await?;
+        Ok(found)
+    }
+
+    async fn discover_into(&self, schema: Option<&str>, finds: &mut dyn Finds) -> Result<(), SourceError> {
         let (place, mut conn) = self.conn().await?;
         let limit = self.driver.endpoint().query_timeout;
-        let found = within(limit, "Discovery", self.driver.discover(&mut conn, schema)).await?;
+        within(limit, "Discovery", self.driver.discover_into(&mut conn, schema, finds)).await?;
         place.put(conn);
-        Ok(found)
+        Ok(())
     }
 
     async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError> {

@@ -1,5 +1,7 @@
 //! Batches as text, to be compared.
 
+use std::future::ready;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -8,8 +10,11 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
-use futures_util::TryStreamExt;
-use tidegate_connect::{BatchStream, Filter, Order, Relation, Scan, Source, SourceError};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use tidegate_connect::{
+    BatchStream, ErrorCode, Filter, Finds, Order, Relation, Scan, Source, SourceError, Table,
+};
 
 /// The cells of every row.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
@@ -22,6 +27,30 @@ pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<Option<String>> {
 pub(crate) async fn rows(stream: BatchStream) -> Result<Rows, SourceError> {
     let batches: Vec<RecordBatch> = stream.try_collect().await?;
     Ok(batches.iter().flat_map(of_batch).collect())
+}
+
+/// Takes the tables of a discovery until there are so many, and the last one with an error.
+pub(crate) struct Few {
+    pub(crate) tables: Vec<String>,
+    most: usize,
+}
+
+impl Few {
+    pub(crate) fn of(most: usize) -> Self {
+        Self { tables: Vec::new(), most }
+    }
+}
+
+impl Finds for Few {
+    fn schema(&mut self, _: String) -> BoxFuture<'_, Result<(), SourceError>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn table(&mut self, table: Table) -> BoxFuture<'_, Result<(), SourceError>> {
+        self.tables.push(table.name);
+        let is_enough = self.tables.len() >= self.most;
+        ready(if is_enough { Err(SourceError::new(ErrorCode::Query, "enough")) } else { Ok(()) }).boxed()
+    }
 }
 
 /// Reads a relation as a whole.

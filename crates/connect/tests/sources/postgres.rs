@@ -9,7 +9,7 @@ use tidegate_connect::{
     ConnectionString, ErrorCode, Filter, Literal, Operator, Order, Relation, Scan, Source, TableKind, open,
 };
 
-use crate::cells::{first_two, read, row, rows, select};
+use crate::cells::{Few, first_two, read, row, rows, select};
 use crate::servers::{Certificates, Postgres, here, secret};
 
 fn compare(column: &str, operator: Operator, value: Literal) -> Filter {
@@ -324,6 +324,10 @@ async fn discovery_finds_what_may_be_read_with_keys_and_comments() {
     assert_eq!(orders.columns[2].foreign_key.as_ref().unwrap().table, "region");
     assert_eq!(source.discover(Some("public")).await.unwrap().schemas.len(), 1);
     assert!(source.discover(Some("absent")).await.unwrap().schemas.is_empty());
+    // They are handed on one by one, for as long as they are taken.
+    let mut few = Few::of(3);
+    assert_eq!(source.discover_into(None, &mut few).await.unwrap_err().message, "enough");
+    assert_eq!(few.tables, ["empty", "mv", "no_columns"]);
     let odd = Relation::new("sales; drop", "order\"s 🛒");
     assert!(read(source.as_ref(), odd).await.unwrap().is_empty());
     assert!(read(source.as_ref(), Relation::new("public", "no_columns")).await.is_err());
@@ -386,6 +390,28 @@ async fn partitions_are_read_by_their_table() {
     (settings.credentials.username, settings.credentials.password) = (secret("reader"), secret("p"));
     let source = open(settings, &here()).await.unwrap();
     assert_eq!(found(source.as_ref(), None).await, ["public.orders_2025"]);
+}
+
+// TimescaleDB has the rows of a table in others that inherit from it, and compressed ones in others again, all in a schema of its own.
+#[tokio::test]
+async fn chunks_of_timescaledb_are_read_by_their_table() {
+    let server = Postgres::start(&[]);
+    let admin = server.admin("postgres").await;
+    admin
+        .batch_execute(
+            "CREATE TABLE conditions (at date NOT NULL, degrees int); CREATE SCHEMA _timescaledb_internal;
+             CREATE TABLE _timescaledb_internal._hyper_1_1_chunk (CHECK (at < '2026-01-01')) INHERITS (conditions);
+             CREATE TABLE _timescaledb_internal.compress_hyper_2_2_chunk (degrees int, _ts_meta_count int);
+             INSERT INTO conditions VALUES ('2026-06-01', 25);
+             INSERT INTO _timescaledb_internal._hyper_1_1_chunk VALUES ('2025-06-01', 20);",
+        )
+        .await
+        .unwrap();
+    let source = open(server.settings("postgres"), &here()).await.unwrap();
+    assert_eq!(found(source.as_ref(), None).await, ["public.conditions"]);
+    assert_eq!(found(source.as_ref(), Some("_timescaledb_internal")).await, Vec::<String>::new());
+    let all = read(source.as_ref(), Relation::new("public", "conditions")).await.unwrap();
+    assert_eq!(all.len(), 2, "rows of the table's chunks, too");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tidegate_connect::{
     SourceType, open,
 };
 
-use crate::cells::{first_two, read, row, rows, select};
+use crate::cells::{Few, first_two, read, row, rows, select};
 use crate::servers::here;
 
 async fn made(path: &Path, script: &str) -> Settings {
@@ -57,6 +57,21 @@ async fn columns_are_what_is_in_them_and_not_what_they_are_declared() {
     let tested = source.test(Some("SELECT count(*) FROM t"), Duration::from_secs(1)).await.unwrap();
     assert_eq!(tested.result.as_deref(), Some("3"));
     assert!(tested.version.unwrap().starts_with("SQLite 3."));
+}
+
+#[tokio::test]
+async fn tables_are_handed_on_one_by_one_for_as_long_as_they_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "CREATE TABLE a (x INT); CREATE TABLE b (x INT); CREATE VIEW c AS SELECT x FROM a;";
+    let settings = made(&dir.path().join("a"), script).await;
+    let source = open(settings, &here()).await.unwrap();
+    let mut few = Few::of(2);
+    let ended = source.discover_into(None, &mut few).await.unwrap_err();
+    assert_eq!(ended.message, "enough");
+    assert_eq!(few.tables, ["a", "b"]);
+    let mut all = Few::of(4);
+    source.discover_into(None, &mut all).await.unwrap();
+    assert_eq!(all.tables, ["a", "b", "c"]);
 }
 
 #[tokio::test]

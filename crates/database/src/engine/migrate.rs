@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::migrate::{Migrate, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqliteConnection};
 
 use crate::{Result, StoreError};
 
@@ -19,6 +19,15 @@ pub struct Migration {
     /// Before it may stand a line `-- first: a, b`: tables that PostgreSQL locks before it applies anything, in this order. Nodes of the
     /// version before write meanwhile; who has one table and waits for another must not have what these wait for. The line is no part of
     /// the migration: it can be written before one that was applied.
+    pub text: &'static str,
+}
+
+/// What migrations make of an empty SQLite database together.
+#[derive(Clone, Copy, Debug)]
+pub struct WholeSchema {
+    /// The version of the last of them.
+    pub last: i64,
+    /// SQL, which makes in one go what they make one by one.
     pub text: &'static str,
 }
 
@@ -85,6 +94,25 @@ pub(super) async fn run<C: Migrate>(
     let before = on.list_applied_migrations(APPLIED).await?.len();
     migrator(migrations, spelling).run_direct(None, on, false).await?;
     Ok(on.list_applied_migrations(APPLIED).await?.len() - before)
+}
+
+/// Makes what `whole` is in an empty SQLite database, where these are its migrations; answers how many they are. The caller holds the
+/// same as above.
+pub(super) async fn make(
+    migrations: &[Migration],
+    whole: &WholeSchema,
+    spelling: &Spelling,
+    on: &mut SqliteConnection,
+) -> Result<usize> {
+    on.ensure_migrations_table(APPLIED).await?;
+    let is_of_these = migrations.last().is_some_and(|last| last.version == whole.last);
+    if !is_of_these || !on.list_applied_migrations(APPLIED).await?.is_empty() {
+        return Ok(0);
+    }
+    sqlx::query(whole.text).persistent(false).execute(&mut *on).await?;
+    // Notes each of them and runs none.
+    migrator(migrations, spelling).run_direct(None, on, true).await?;
+    Ok(migrations.len())
 }
 
 /// The migrations as `spelling` writes them.

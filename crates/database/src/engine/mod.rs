@@ -20,7 +20,7 @@ use crate::damage::Damage;
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
 pub use copy::CopiedTable;
-pub use migrate::Migration;
+pub use migrate::{Migration, WholeSchema};
 pub(crate) use sqlite::WriterGuard;
 
 /// How to open a store.
@@ -272,8 +272,19 @@ impl Store {
     /// [`StoreError::Migration`] when the schema is of another version.
     pub async fn migrate(&self) -> Result<usize> {
         match &self.backend {
-            Backend::Sqlite { writer, .. } => writer.migrate(&self.migrations).await,
+            Backend::Sqlite { writer, .. } => writer.migrate(&self.migrations, None).await,
             Backend::Postgres { pool, .. } => postgres::migrate(pool, &self.migrations).await,
+        }
+    }
+
+    /// The same. An empty SQLite database gets the schema at once: for each column that a migration adds, SQLite reads the schema anew.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn make_or_migrate(&self, whole: &'static WholeSchema) -> Result<usize> {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => writer.migrate(&self.migrations, Some(whole)).await,
+            Backend::Postgres { .. } => self.migrate().await,
         }
     }
 

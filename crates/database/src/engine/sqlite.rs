@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use self::checkpoints::Checkpoints;
 use self::presence::OpenFiles;
 use super::StoreOptions;
-use super::migrate::{self, Migration, Spelling};
+use super::migrate::{self, Migration, Spelling, WholeSchema};
 use super::to_the_end::to_the_end;
 use crate::{Result, StoreError};
 
@@ -91,7 +91,7 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
         .pragma("wal_autocheckpoint", "4000")
         .thread_name(|_| "tidegate-write".to_owned());
     let connection = SqliteConnection::connect_with(&writing).await.map_err(describe)?;
-    let checkpoints = Checkpoints::start(writing).await.map_err(describe)?;
+    let checkpoints = Checkpoints::start(writing);
     let readers = SqlitePoolOptions::new()
         .max_connections(options.max_connections)
         .test_before_acquire(false)
@@ -149,16 +149,24 @@ impl Writer {
         .await
     }
 
-    pub(super) async fn migrate(&self, migrations: &Arc<[Migration]>) -> Result<usize> {
+    pub(super) async fn migrate(
+        &self,
+        migrations: &Arc<[Migration]>,
+        whole: Option<&'static WholeSchema>,
+    ) -> Result<usize> {
         let migrations = Arc::clone(migrations);
         let mut lane = Arc::clone(&self.lane).lock_owned().await;
         to_the_end(async move {
             lane.settle().await;
             // Keeps other processes out as well: the second one waits, and finds nothing left to do.
             let mut transaction = lane.connection.begin_with("begin immediate").await?;
+            let made = match whole {
+                Some(whole) => migrate::make(&migrations, whole, &SPELLING, &mut transaction).await?,
+                None => 0,
+            };
             let applied = migrate::run(&migrations, &SPELLING, &mut *transaction).await?;
             transaction.commit().await?;
-            Ok(applied)
+            Ok(made + applied)
         })
         .await
     }

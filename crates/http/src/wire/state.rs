@@ -128,7 +128,7 @@ pub struct App(Arc<Inner>);
 struct Inner {
     features: Features,
     settings: HttpSettings,
-    metrics: Option<PrometheusHandle>,
+    metrics: OnceLock<PrometheusHandle>,
     upload_budget: UploadBudget,
     request_ids: RequestIds,
     request_metrics: RequestMetrics,
@@ -139,14 +139,14 @@ struct Inner {
 }
 
 impl App {
-    /// Wires them.
+    /// Wires them. Where there are no `metrics` yet, see [`App::show_metrics`].
     pub fn new(features: Features, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
         let upload_budget = UploadBudget::of(settings.uploads);
         let request_ids = RequestIds::new(features.kernel.new_uuid());
         Self(Arc::new(Inner {
             features,
             settings,
-            metrics,
+            metrics: metrics.map_or_else(OnceLock::new, OnceLock::from),
             upload_budget,
             request_ids,
             request_metrics: RequestMetrics::default(),
@@ -236,7 +236,13 @@ impl App {
         &self.0.settings
     }
 
+    /// Shows these metrics to operators from now on, where there were none.
+    pub fn show_metrics(&self, metrics: PrometheusHandle) {
+        // The first ones stay.
+        let _ = self.0.metrics.set(metrics);
+    }
+
     pub(crate) fn metrics(&self) -> Option<&PrometheusHandle> {
-        self.0.metrics.as_ref()
+        self.0.metrics.get()
     }
 }

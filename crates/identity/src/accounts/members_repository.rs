@@ -1,7 +1,8 @@
 //! The people and programs of an organization, as those who look after them see them.
 
+use serde::Deserialize;
 use sqlx::types::Json;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_list, fetch_optional};
+use tidegate_database::{Keyed, Result, StoreError, Unit, execute, fetch_list, fetch_optional};
 use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_domain::document::MAX_DOCUMENT;
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId};
@@ -65,18 +66,28 @@ struct MemberRow {
     user_metadata: Json<Document>,
 }
 
-/// A row of a page: the fields of [`MemberRow`] but the kind, which all rows have in common. The document may be left out.
-type PageRow = (Uuid, Uuid, String, Option<i64>, Option<i64>, String, String, String, Option<Json<Document>>);
+/// A row of a page without its keys, those of the account and of the membership: the fields of [`MemberRow`] but the kind, which all rows have
+/// in common. The document may be left out.
+#[derive(sqlx::FromRow, Deserialize)]
+struct PageRow {
+    value: String,
+    verified_at: Option<i64>,
+    accepted_at: Option<i64>,
+    role: String,
+    first_name: String,
+    last_name: String,
+    user_metadata: Option<Json<Document>>,
+}
 
-/// Members of the organization `$1`.
+/// Members of the organization `$1`. Identifiers before accounts: a page of programs reads no account of a person.
 macro_rules! select {
     ($columns:expr, $rest:expr) => {
         concat!(
             "select ",
             $columns,
             " from memberships m
+             join identifiers i on i.account_id = m.account_id and i.is_primary
              join accounts a on a.id = m.account_id
-             join identifiers i on i.account_id = a.id and i.is_primary
              where m.organization_id = $1 and m.is_home and ",
             $rest
         )
@@ -98,11 +109,12 @@ macro_rules! fetch_page {
     ($unit:expr, $metadata:literal, $limit:literal $(, $value:expr)* $(,)?) => {
         fetch_list!(
             $unit,
+            ["account_id", "membership_id"],
             PageRow,
-            "hex(account_id), hex(membership_id), value, verified_at, accepted_at, role, first_name, last_name, json(user_metadata)",
+            "value, verified_at, accepted_at, role, first_name, last_name, json(user_metadata)",
             select!(
                 concat!(
-                    "a.id as account_id, m.id as membership_id, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, ",
+                    "m.account_id, m.id as membership_id, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, ",
                     $metadata,
                     " as user_metadata"
                 ),
@@ -114,19 +126,18 @@ macro_rules! fetch_page {
 }
 
 impl Member {
-    fn listed(kind: &str, row: PageRow) -> Result<Self> {
-        let (account, membership, value, verified_at, accepted_at, named, first_name, last_name, metadata) =
-            row;
+    fn listed(kind: &str, row: Keyed<2, PageRow>) -> Result<Self> {
+        let Keyed { keys: [account, membership], rest: row } = row;
         Ok(Self {
             account: account.into(),
             membership: membership.into(),
-            login: login(kind, value)?,
-            verified: verified_at.is_some(),
-            accepted: accepted_at.is_some(),
-            role: role(&named)?,
-            first_name,
-            last_name,
-            metadata: metadata.ok_or(StoreError::Unreadable("accounts.user_metadata"))?.0,
+            login: login(kind, row.value)?,
+            verified: row.verified_at.is_some(),
+            accepted: row.accepted_at.is_some(),
+            role: role(&row.role)?,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            metadata: row.user_metadata.ok_or(StoreError::Unreadable("accounts.user_metadata"))?.0,
         })
     }
 }
@@ -225,7 +236,7 @@ impl Members<'_> {
             limit,
             PAGE_BYTES / limit.max(1),
         )?;
-        let is_whole = rows.iter().all(|(.., metadata)| metadata.is_some());
+        let is_whole = rows.iter().all(|row| row.rest.user_metadata.is_some());
         let rows = if is_whole { rows } else { self.bounded_page(organization, kind, after, limit).await? };
         let goes_on = [limit, ALWAYS_FIT].iter().any(|full| i64::try_from(rows.len()) == Ok(*full));
         let members = rows.into_iter().map(|row| Member::listed(kind, row)).collect::<Result<_>>()?;
@@ -239,15 +250,15 @@ impl Members<'_> {
         kind: &str,
         after: Uuid,
         limit: i64,
-    ) -> Result<Vec<PageRow>> {
+    ) -> Result<Vec<Keyed<2, PageRow>>> {
         fetch_page!(
             self.0,
             "a.user_metadata",
             // A sum of numbers costs little beside the rows; a running one in them would hold and copy each.
             "case when (select coalesce(sum(metadata_bytes), 0) from (
                 select a.metadata_bytes from memberships m
+                join identifiers i on i.account_id = m.account_id and i.is_primary
                 join accounts a on a.id = m.account_id
-                join identifiers i on i.account_id = a.id and i.is_primary
                 where m.organization_id = $1 and m.is_home and i.kind = $2 and m.id > $3 order by m.id limit $4
             ) next) <= $5 then $4 else $6 end",
             organization.0,

@@ -2,7 +2,7 @@
 
 use sqlx::types::Json;
 use tidegate_database::{
-    Result, StoreError, Unit, execute, execute_together, fetch_optional, prune, put_off,
+    Result, StoreError, Unit, execute, fetch_optional, prune, put_off, put_off_together,
 };
 use tidegate_domain::challenge::{Challenge, Continuation, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
@@ -330,7 +330,7 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn replace(&mut self, new: &NewChallenge<'_>) -> Result<()> {
-        insert!(execute_together, self.0, new, [replaced: "delete from challenges where purpose = $3 and address = $4"])
+        insert!(put_off_together, self.0, new, ["delete from challenges where purpose = $3 and address = $4"])
     }
 
     /// Removes the account's challenges of that purpose that were sent through one contract.

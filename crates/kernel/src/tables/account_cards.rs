@@ -1,6 +1,6 @@
 //! Accounts as features see them that do not own them: to be read, and to be locked.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
+use tidegate_database::{Result, Unit, fetch_all, fetch_optional, lock_row};
 use tidegate_domain::account::AccountEmail;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, LanguageTag, PhoneNumber, Timestamp};
@@ -139,8 +139,6 @@ impl AccountCards<'_> {
         if self.0.note_locked(account.0) {
             return Ok(());
         }
-        // An update that changes nothing takes the row lock on PostgreSQL; SQLite has one writer anyhow.
-        execute!(self.0, "update accounts set updated_at = updated_at where id = $1", account.0)?;
-        Ok(())
+        lock_row!(self.0, "accounts", account.0)
     }
 }

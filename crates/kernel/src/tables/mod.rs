@@ -15,6 +15,7 @@ pub mod known_networks;
 pub mod limits;
 mod logged_out;
 pub mod memberships;
+mod new_sessions;
 pub mod outbox;
 pub mod refresh_tokens;
 mod session_records;

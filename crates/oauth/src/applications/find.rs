@@ -39,20 +39,20 @@ impl Oauth {
         Ok(ApplicationList { applications, total })
     }
 
-    /// The application of that `client_id`, if it may be used.
+    /// The application of that `client_id`, if it may be used: as it was at most two seconds ago.
     pub(crate) async fn active_application(
         &self,
         call: &Call,
         client_id: Option<&str>,
     ) -> Result<Option<Application>, Fault> {
-        let found = match client_id {
-            Some(client_id) => self.application_called(call, client_id).await?,
-            None => None,
-        };
-        Ok(found.filter(Application::is_active))
+        let Some(client_id) = client_id else { return Ok(None) };
+        if let Some(known) = self.remembered_client(client_id) {
+            return Ok(Some(known));
+        }
+        Ok(self.application_called(call, client_id).await?.filter(Application::is_active))
     }
 
-    /// The application of that `client_id`, whether or not it may be used.
+    /// The application of that `client_id` as it is, whether or not it may be used.
     pub(crate) async fn application_called(
         &self,
         call: &Call,
@@ -60,7 +60,7 @@ impl Oauth {
     ) -> Result<Option<Application>, Fault> {
         match Uuid::try_parse(client_id) {
             Ok(id) => {
-                let found = self.kernel.store.read().await?.applications().find(id.into()).await?;
+                let found = self.application_now(id.into()).await?;
                 // One that a document describes has one name, its address.
                 Ok(found.filter(|found| found.document.is_none()))
             }

@@ -1,9 +1,11 @@
 //! Applications: registered, changed, revoked and deleted.
 
 pub mod application;
+pub(crate) mod cache;
 pub mod change;
 pub mod create;
 pub mod find;
+mod known;
 pub mod metadata;
 pub mod operator;
 pub mod operator_change;

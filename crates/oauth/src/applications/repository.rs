@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tidegate_crypto::TokenHash;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
-use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional, lock_row};
+use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::logout::{BackchannelUri, LogoutSettings};
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
 use tidegate_domain::{PartyName, RedirectUri, Scopes, Timestamp};
-use tidegate_kernel::KernelTables;
+use tidegate_kernel::changes;
 use uuid::Uuid;
 
 use super::application::{Application, NewApplication, Secrets};
@@ -65,11 +65,11 @@ macro_rules! select {
     };
 }
 
-fn joined<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn joined<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().collect::<Vec<_>>().join(" ")
 }
 
-fn uris(stored: &str) -> Vec<RedirectUri> {
+pub(crate) fn uris(stored: &str) -> Vec<RedirectUri> {
     stored.split_ascii_whitespace().map(|uri| RedirectUri::from_stored(uri.to_owned())).collect()
 }
 
@@ -140,8 +140,7 @@ pub(crate) struct NewRow<'a> {
 impl Applications<'_> {
     /// Keeps other changes of the organization's applications waiting until the unit ends.
     pub(crate) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
-        execute!(self.0, "update organizations set updated_at = updated_at where id = $1", organization.0,)?;
-        Ok(())
+        lock_row!(self.0, "organizations", organization.0)
     }
 
     /// The organization of that number.
@@ -237,6 +236,7 @@ impl Applications<'_> {
             id.0,
             now.micros(),
         )?;
+        self.0.note(changes::application(id));
         Ok(())
     }
 
@@ -376,7 +376,7 @@ impl Applications<'_> {
             application.authentication.as_str(),
             application.metadata.stored(),
         )?;
-        self.0.touch_session(SessionId(application.own_epoch));
+        self.changed(application);
         Ok(())
     }
 
@@ -387,6 +387,7 @@ impl Applications<'_> {
             "update oauth_applications set previous_secret_hash = null, previous_secret_until = null where id = $1",
             application.id.0,
         )?;
+        self.changed(application);
         Ok(())
     }
 
@@ -398,7 +399,7 @@ impl Applications<'_> {
             application.id.0,
             at.map(Timestamp::micros),
         )?;
-        self.0.touch_session(SessionId(application.own_epoch));
+        self.changed(application);
         Ok(())
     }
 
@@ -422,6 +423,7 @@ impl Applications<'_> {
             now.micros(),
             sealed,
         )?;
+        self.changed(application);
         Ok(())
     }
 
@@ -433,6 +435,7 @@ impl Applications<'_> {
                 previous_secret_until = null where id = $1",
             application.id.0,
         )?;
+        self.changed(application);
         Ok(())
     }
 
@@ -449,7 +452,7 @@ impl Applications<'_> {
             epoch,
             own_epoch,
         )?;
-        self.0.touch_session(SessionId(application.own_epoch));
+        self.changed(application);
         Ok(())
     }
 
@@ -462,7 +465,7 @@ impl Applications<'_> {
             own_epoch,
             application.own_epoch,
         )?;
-        self.0.touch_session(SessionId(application.own_epoch));
+        self.changed(application);
         Ok(())
     }
 
@@ -476,13 +479,14 @@ impl Applications<'_> {
             now.micros(),
             before.micros(),
         )?;
+        self.0.note(changes::application(id));
         Ok(())
     }
 
     /// Removes it.
     pub(crate) async fn delete(&mut self, application: &Application) -> Result<bool> {
         let removed = execute!(self.0, "delete from oauth_applications where id = $1", application.id.0)?;
-        self.0.touch_session(SessionId(application.own_epoch));
+        self.changed(application);
         Ok(removed == 1)
     }
 }

@@ -4,8 +4,8 @@ use serde_json::json;
 use tidegate_database::{Result as Stored, execute};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::ApplicationId;
-use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::{Call, changes};
 
 use super::application::Application;
 use super::operator::of_organization;
@@ -28,6 +28,7 @@ impl Applications<'_> {
             rules.exchange_to.join(" "),
             rules.pairwise_sector.as_deref(),
         )?;
+        self.0.note(changes::application(id));
         Ok(())
     }
 }

@@ -12,15 +12,13 @@ use tidegate_kernel::{Actor, Call, Fault};
 
 use super::answer::Answer;
 use super::codes_repository::NewCode;
+use super::consents_repository::MEMBERSHIP;
 use super::decide::{Approval, Because};
 use super::error::{AuthorizationError, ShownError};
 use super::request::AuthorizationRequest;
 use crate::applications::Application;
 use crate::work::Acting;
 use crate::{Oauth, OauthTables};
-
-/// Stands for the contract through which access was given where nobody was asked.
-const MEMBERSHIP: &str = "membership";
 
 /// Prefix of authorization codes, so that a leaked one is recognised for what it is.
 pub const CODE_PREFIX: &str = "tgc_";
@@ -43,27 +41,15 @@ impl Oauth {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
         let (account, now) = (work.grant.account(), work.now);
         work.authorize_recent().await?;
-        work.count_answer().await?;
         if !work.answer_once(request).await? {
             return refuse(ShownError::InvalidRequestUri);
-        }
-        let current = work.unit.applications().find(request.application.id).await?;
-        let Some(application) = current.filter(Application::is_active) else {
-            return refuse(ShownError::InvalidClient);
-        };
-        if !application.redirects_to(&request.redirect_uri) {
-            let unregistered = self.unregistered_redirect(&application, Some(&request.redirect_uri));
-            return refuse(ShownError::InvalidRedirectUri(unregistered));
-        }
-        if !is_unchanged(&application, &request.application) {
-            return Ok(request.refused(AuthorizationError::UnauthorizedClient).answer(self.issuer()));
         }
         let code = PlainToken::generate(CODE_PREFIX, self.kernel.entropy.as_ref());
         let ip = call.ip_text();
         let new = NewCode {
             id: self.kernel.entropy.uuid(now),
             hash: code.hash(),
-            application: &application,
+            application: &request.application,
             account,
             session: work.grant.session().id,
             request,
@@ -71,8 +57,15 @@ impl Oauth {
             created_at: now,
             expires_at: now.plus(self.rules().code_lifetime),
         };
-        work.unit.codes().insert(&new).await?;
-        work.remember(&application, request, approval.because).await?;
+        if !work.unit.codes().insert(&new).await? {
+            let current = work.unit.applications().find(request.application.id).await?;
+            if let Some(refused) = self.judge_changed(current, request)? {
+                return Ok(refused);
+            }
+        }
+        // Last: others of the account wait for that row.
+        work.count_answer().await?;
+        work.remember(request, approval.because).await?;
         work.commit().await?;
         let fields = [
             ("code", Some(code.expose().to_owned())),
@@ -80,6 +73,23 @@ impl Oauth {
             ("iss", Some(self.issuer().to_owned())),
         ];
         Ok(Answer::new(request.redirect_uri.clone(), request.response_mode, fields))
+    }
+
+    /// Judges a request whose application is not as it was when the request was validated; the answer where it is refused.
+    fn judge_changed(
+        &self,
+        current: Option<Application>,
+        request: &AuthorizationRequest,
+    ) -> Outcome<Option<Answer>, ShownError> {
+        let Some(application) = current.filter(Application::is_active) else {
+            return refuse(ShownError::InvalidClient);
+        };
+        if !application.redirects_to(&request.redirect_uri) {
+            let unregistered = self.unregistered_redirect(&application, Some(&request.redirect_uri));
+            return refuse(ShownError::InvalidRedirectUri(unregistered));
+        }
+        let refused = || request.refused(AuthorizationError::UnauthorizedClient).answer(self.issuer());
+        Ok((!is_unchanged(&application, &request.application)).then(refused))
     }
 
     /// Tells the application that the actor refused.
@@ -95,11 +105,11 @@ impl Oauth {
         request: &AuthorizationRequest,
     ) -> Result<Answer, Fault> {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
-        work.count_answer().await?;
         // A second no changes nothing.
         work.answer_once(request).await?;
         let subject = work.grant.subject();
         let metadata = work.audited(&request.application).await?;
+        work.count_answer().await?;
         work.audit(Action::AccessDenied, subject, metadata).await?;
         work.commit().await?;
         let answer = request.refused(AuthorizationError::AccessDenied).answer(self.issuer());
@@ -133,13 +143,9 @@ impl Acting<'_> {
     }
 
     /// Remembers that the application has access. The owner hears of what is new.
-    async fn remember(
-        &mut self,
-        application: &Application,
-        request: &AuthorizationRequest,
-        because: Because,
-    ) -> Result<(), Fault> {
+    async fn remember(&mut self, request: &AuthorizationRequest, because: Because) -> Result<(), Fault> {
         let (account, now, scopes) = (self.grant.account(), self.now, &request.allowed);
+        let application = &request.application;
         let contract = self.grant.session().contract;
         let given_through = match because {
             Because::Remembered => return Ok(()),

@@ -1,13 +1,14 @@
 //! Authorization codes in the store: hashes only.
 
 use tidegate_crypto::TokenHash;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, prune};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_one, fetch_optional, prune};
 use tidegate_domain::id::{AccountId, ApplicationId, SessionId};
-use tidegate_domain::{Scopes, Timestamp};
+use tidegate_domain::{RedirectUri, Scopes, Timestamp};
 use uuid::Uuid;
 
 use super::request::{AuthorizationRequest, Challenge, ChallengeMethod};
 use crate::applications::Application;
+use crate::applications::repository::{joined, uris};
 use crate::claims::requested::{AskedClaims, Place};
 
 /// Authorization codes of a unit of work.
@@ -54,6 +55,28 @@ pub(crate) struct Code {
     pub(crate) used: Option<Option<SessionId>>,
 }
 
+/// What is found when a code is used up.
+pub(crate) struct UsedUp {
+    /// What its application may ask for at most. None where that is not in use, or has begun another epoch.
+    pub(crate) registered: Option<Scopes>,
+    /// Where the application has people sent back to.
+    pub(crate) redirect_uris: Vec<RedirectUri>,
+    /// How many sessions the application has of the account.
+    pub(crate) sessions: i64,
+    /// Whether the account still gives it access.
+    pub(crate) is_allowed: bool,
+}
+
+impl UsedUp {
+    /// What the application may ask for, if it is still one that could get the code: of the same epoch, registered for the address to which
+    /// it was sent, and allowed. A code that was being made while access was taken back was not there to be removed.
+    pub(crate) fn registered_for(self, code: &Code) -> Option<Scopes> {
+        let is_registered = self.redirect_uris.iter().any(|uri| uri.matches(&code.redirect_uri));
+        let is_open = is_registered && self.is_allowed;
+        self.registered.filter(|_| is_open)
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
@@ -78,15 +101,19 @@ struct Row {
 }
 
 impl Codes<'_> {
-    /// Adds a code.
-    pub(crate) async fn insert(&mut self, new: &NewCode<'_>) -> Result<()> {
+    /// Adds a code; answers whether its application is one that may be used, and as it was when the request was validated.
+    pub(crate) async fn insert(&mut self, new: &NewCode<'_>) -> Result<bool> {
         let (challenge, claims) = (new.request.challenge.as_ref(), new.request.claims.as_ref());
-        execute!(
+        let (unchanged,) = fetch_one!(
             self.0,
+            (i64,),
             "insert into oauth_codes (id, code_hash, application_id, application_epoch, account_id, session_id, redirect_uri,
                 scope, challenge, challenge_method, nonce, audience, ip, created_at, expires_at, dpop_jkt, id_token_claims,
                 userinfo_claims)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             returning (select count(*) from oauth_applications p
+                where p.id = $3 and p.epoch = $4 and p.status = 'active' and p.suspended_at is null
+                    and p.scopes = $19 and p.grant_types = $20 and p.redirect_uris = $21)",
             new.id,
             new.hash.as_bytes().to_vec(),
             new.application.id.0,
@@ -105,8 +132,11 @@ impl Codes<'_> {
             new.request.dpop_jkt.as_deref(),
             AskedClaims::asked(claims, Place::IdToken).stored(),
             AskedClaims::asked(claims, Place::UserInfo).stored(),
+            new.application.scopes.to_string(),
+            joined(new.application.grant_types.iter().map(|one| one.as_str())),
+            joined(new.application.redirect_uris.iter().map(RedirectUri::as_str)),
         )?;
-        Ok(())
+        Ok(unchanged == 1)
     }
 
     /// The code of that hash.
@@ -148,16 +178,37 @@ impl Codes<'_> {
         .transpose()
     }
 
-    /// Uses a code up: of any number who do so at once, one does. False for the others.
-    pub(crate) async fn use_up(&mut self, id: Uuid, opened: SessionId, now: Timestamp) -> Result<bool> {
-        let used = execute!(
+    /// Uses a code up: of any number who do so at once, one does. None for the others.
+    pub(crate) async fn use_up(
+        &mut self,
+        code: &Code,
+        opened: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<UsedUp>> {
+        let row = fetch_optional!(
             self.0,
-            "update oauth_codes set used_at = $2, opened_session_id = $3 where id = $1 and used_at is null",
-            id,
+            (Option<String>, Option<String>, i64, i64),
+            "update oauth_codes set used_at = $2, opened_session_id = $3 where id = $1 and used_at is null
+             returning
+                (select p.scopes from oauth_applications p
+                 where p.id = $4 and p.epoch = $5 and p.status = 'active' and p.suspended_at is null),
+                (select p.redirect_uris from oauth_applications p where p.id = $4),
+                (select count(*) from sessions s
+                 where s.application_id = $4 and s.account_id = $6 and s.revoked_at is null),
+                (select count(*) from oauth_consents c where c.account_id = $6 and c.application_id = $4)",
+            code.id,
             now.micros(),
             opened.0,
+            code.application.0,
+            code.application_epoch,
+            code.account.0,
         )?;
-        Ok(used == 1)
+        Ok(row.map(|(scopes, redirect_uris, sessions, consents)| UsedUp {
+            registered: scopes.as_deref().map(Scopes::from_stored),
+            redirect_uris: uris(redirect_uris.as_deref().unwrap_or_default()),
+            sessions,
+            is_allowed: consents > 0,
+        }))
     }
 
     /// Removes the codes of an account.

@@ -68,8 +68,7 @@ impl Oauth {
         account: AccountId,
         application: ApplicationId,
     ) -> Outcome<(), RevokeConsentError> {
-        let mut work = self.begin(call).await?;
-        work.kernel().lock(account).await?;
+        let work = self.begin(call).await?;
         let subject = Subject { account: Some(account), organization: None, session: None };
         work.take_access(account, application, subject).await
     }
@@ -83,6 +82,8 @@ impl<G> Work<'_, G> {
         subject: Subject,
     ) -> Outcome<(), RevokeConsentError> {
         let now = self.now;
+        // A unit that exchanges a code holds the account: what it opened is seen here, or it sees that access is gone.
+        self.kernel().lock(account).await?;
         let known = self.unit.applications().find(application).await?;
         if !self.unit.consents().delete(account, application).await? {
             return refuse(RevokeConsentError::NotFound);

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::applications::origin;
 
+/// Stands for the contract through which access was given where nobody was asked.
+pub(crate) const MEMBERSHIP: &str = "membership";
+
 /// What a person has allowed an application.
 #[derive(Clone, Debug)]
 pub struct Consent {
@@ -81,26 +84,39 @@ macro_rules! select {
     };
 }
 
+/// What an account gave an application.
+pub(crate) struct Given {
+    /// When it was asked: on the hosted page, or through one contract.
+    pub(crate) asked: Scopes,
+    /// When nobody was asked, as a member of the application's organization.
+    pub(crate) as_member: Scopes,
+}
+
 impl Consents<'_> {
-    /// What the account has allowed the application when it was asked: on the hosted page, or through that contract.
+    /// What the account has allowed the application on the hosted page or through that contract, and what it gave as a member.
     pub(crate) async fn given(
         &mut self,
         account: AccountId,
         application: ApplicationId,
         contract: ContractId,
-    ) -> Result<Scopes> {
+    ) -> Result<Given> {
         let rows = fetch_all!(
             self.0,
-            (String,),
-            "select scope from oauth_consents
-             where account_id = $1 and application_id = $2 and (given_through = $3 or given_through = $4)",
+            (String, String),
+            "select scope, given_through from oauth_consents
+             where account_id = $1 and application_id = $2 and given_through in ($3, $4, $5)",
             account.0,
             application.0,
             contract.as_str(),
             ContractId::BROWSER.as_str(),
+            MEMBERSHIP,
         )?;
-        let all = rows.into_iter().map(|(scope,)| Scopes::from_stored(&scope));
-        Ok(all.fold(Scopes::NONE, |all, scopes| all.union(&scopes)))
+        let mut given = Given { asked: Scopes::NONE, as_member: Scopes::NONE };
+        for (scope, through) in rows {
+            let whole = if through == MEMBERSHIP { &mut given.as_member } else { &mut given.asked };
+            *whole = whole.union(&Scopes::from_stored(&scope));
+        }
+        Ok(given)
     }
 
     /// All that the account has allowed, by the applications' names.

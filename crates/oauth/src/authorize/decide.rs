@@ -50,7 +50,7 @@ pub struct Approval {
 pub(super) enum Because {
     /// The person was asked, and allows it.
     Asked,
-    /// They were asked before.
+    /// They were asked before, or not even then: as what it is now, it is remembered already.
     Remembered,
     /// The application is one of an organization of theirs: they are not asked.
     Member,
@@ -117,10 +117,10 @@ impl Oauth {
         }
         let is_browser = matches!(presence, Presence::Browser { .. });
         let (account, application) = (grant.account(), &request.application);
-        let allowed = unit.consents().given(account, application.id, grant.session().contract).await?;
+        let given = unit.consents().given(account, application.id, grant.session().contract).await?;
         let may_be_silent =
             presence != Presence::BearerWithAnswer && !request.prompt.consent && !request.could_be_another();
-        if may_be_silent && allowed.contains_all(&request.allowed) {
+        if may_be_silent && given.asked.contains_all(&request.allowed) {
             return Ok(Decision::Granted(Approval { because: Because::Remembered }));
         }
         // Nobody of the organization has looked at one that registered itself.
@@ -130,12 +130,14 @@ impl Oauth {
             && !request.scopes.contains("offline_access")
             && unit.memberships().exists(account, application.organization).await?;
         if may_be_silent && is_own {
-            return Ok(Decision::Granted(Approval { because: Because::Member }));
+            let is_remembered = given.as_member.contains_all(&request.allowed);
+            let because = if is_remembered { Because::Remembered } else { Because::Member };
+            return Ok(Decision::Granted(Approval { because }));
         }
         Ok(if presence == Presence::Bearer || (request.prompt.none && is_browser) {
             Decision::SentBack(Box::new(request.refused(AuthorizationError::ConsentRequired)))
         } else {
-            Decision::NeedsConsent(Question { new: request.allowed.without(&allowed) })
+            Decision::NeedsConsent(Question { new: request.allowed.without(&given.asked) })
         })
     }
 

@@ -18,7 +18,6 @@ impl Oauth {
     /// What the operator has told of people with these scopes, besides what everybody tells. What is not known, or too long, is left out.
     pub(super) async fn custom_claims(
         &self,
-        unit: &mut Unit,
         session: &SessionRecord,
         scopes: &Scopes,
     ) -> Result<Map<String, Value>, Fault> {
@@ -32,11 +31,13 @@ impl Oauth {
                 ClaimSource::Role => Some(json!(session.role)),
                 ClaimSource::OrganizationId => Some(json!(session.organization)),
                 ClaimSource::OrganizationName => {
+                    let mut unit = self.kernel.store.read().await?;
                     Some(json!(unit.applications().organization_name(session.organization).await?))
                 }
                 ClaimSource::Metadata(key) => {
                     if metadata.is_none() {
-                        metadata = Some(metadata_of(unit, session.account).await?);
+                        let mut unit = self.kernel.store.read().await?;
+                        metadata = Some(metadata_of(&mut unit, session.account).await?);
                     }
                     metadata.as_ref().and_then(|found| found.get(key)).cloned()
                 }

@@ -7,6 +7,7 @@ use tidegate_domain::Scopes;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::Fault;
+use tidegate_kernel::tables::account_cards::AccountCard;
 
 /// What is told of a person (OpenID Connect Core sections 5.1 and 5.4): what the scopes name, as far as it is known.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -70,7 +71,7 @@ pub(crate) const OF_PERSON: [&str; 9] = [
     "phone_number_verified",
 ];
 
-/// What the scopes tell of a person.
+/// What the scopes tell of a person, read from the store.
 pub(crate) async fn told_of(
     unit: &mut Unit,
     account: AccountId,
@@ -79,13 +80,23 @@ pub(crate) async fn told_of(
 ) -> Result<UserInfo, Fault> {
     let card = unit.account_cards().find(account).await?;
     let card = card.ok_or(Fault::SessionEnded)?;
+    Ok(told_by(&card, account, display_name, scopes))
+}
+
+/// What the scopes tell of a person whose card this is.
+pub(crate) fn told_by(
+    card: &AccountCard,
+    account: AccountId,
+    display_name: &str,
+    scopes: &Scopes,
+) -> UserInfo {
     let mut told = UserInfo { sub: account.to_string(), ..UserInfo::default() };
     if scopes.contains("profile") {
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         told.name = known(display_name);
         told.given_name = known(&card.first_name);
         told.family_name = known(&card.last_name);
-        told.picture = card.profile_image_url.filter(|url| url.starts_with("http"));
+        told.picture = card.profile_image_url.clone().filter(|url| url.starts_with("http"));
         told.updated_at = Some(card.updated_at.seconds());
     }
     if scopes.contains("email")
@@ -100,5 +111,5 @@ pub(crate) async fn told_of(
         told.phone_number = Some(phone.expose().to_owned());
         told.phone_number_verified = Some(true);
     }
-    Ok(told)
+    told
 }

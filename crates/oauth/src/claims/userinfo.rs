@@ -1,14 +1,13 @@
 //! The userinfo endpoint.
 
 use tidegate_domain::{Permission, Scopes, Secret};
+use tidegate_kernel::Actor;
 use tidegate_kernel::fault::{Outcome, Refused};
-use tidegate_kernel::{Actor, Fault};
 
 use super::id_token::IdTokenFor;
-use super::person::{OF_PERSON, UserInfo, told_of};
+use super::person::{OF_PERSON, UserInfo, told_by};
 use super::requested::AskedClaims;
-use super::session_claims::SessionClaims;
-use crate::{Oauth, OauthTables};
+use crate::Oauth;
 
 /// What an application is answered.
 #[derive(Clone, Debug)]
@@ -40,37 +39,36 @@ impl Oauth {
     /// # Errors
     /// [`UserInfoError`].
     pub async fn userinfo(&self, actor: &Actor) -> Outcome<ToldUserInfo, UserInfoError> {
-        let opened = self.read_as(actor, Permission::ReadOwnClaims).await;
-        let (mut unit, grant) = opened.map_err(|fault| match fault {
-            // A session of this installation's own has the role and not the scope: say which one is missing.
-            Fault::Forbidden(_) => Refused::Rule(UserInfoError::InsufficientScope),
-            other => Refused::Fault(other),
-        })?;
+        // A session of this installation's own has the role and not the scope: say which one is missing.
+        let grant = actor
+            .authorize(Permission::ReadOwnClaims)
+            .map_err(|_| Refused::Rule(UserInfoError::InsufficientScope))?;
+        self.kernel.ensure_session_current(grant).await?;
         let scopes = &grant.claims().scope;
         if !scopes.contains("openid") {
             return Err(Refused::Rule(UserInfoError::InsufficientScope));
         }
         let application = match &grant.claims().client_id {
-            Some(name) => unit.applications().called(name).await?,
+            Some(name) => self.application_of_token(name).await?,
             None => None,
         };
+        let known = self.known_person(grant.session()).await?;
         // They were allowed to the application that asked for them, and not to an API that exchanged its token (RFC 8693).
         let asked = match &grant.claims().act {
-            None => SessionClaims(&mut unit).of(grant.session().id).await?,
+            None => AskedClaims::from_stored(known.asked.as_deref()),
             Some(_) => AskedClaims::default(),
         };
         let (account, name) = (grant.account(), &grant.session().display_name);
-        let mut told = told_of(&mut unit, account, name, scopes).await?;
+        let mut told = told_by(&known.card, account, name, scopes);
         let registered = application.as_ref().map_or(Scopes::NONE, |application| application.scopes.clone());
         let single = asked.scopes(&registered);
         if !scopes.contains_all(&single) {
             // Each was asked for with the scope that tells it, and is told without the others of that scope.
-            let all = told_of(&mut unit, account, name, &single).await?;
+            let all = told_by(&known.card, account, name, &single);
             told = told.with(asked.of(&all)?)?;
         }
         told.sub = grant.claims().sub.to_string();
-        told.custom = self.custom_claims(&mut unit, grant.session(), scopes).await?;
-        drop(unit);
+        told.custom = self.custom_claims(grant.session(), scopes).await?;
         let signed = self.sign_userinfo(application.as_ref(), &told).await?;
         Ok(match signed {
             Some(signed) => ToldUserInfo::Signed(signed),

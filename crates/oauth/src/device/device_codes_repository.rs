@@ -207,12 +207,15 @@ impl DeviceCodes<'_> {
         Ok(noted == 1)
     }
 
-    /// Uses an approved request up: of any number who do so at once, one does. False for the others.
+    /// Uses an approved request up: of any number who do so at once, one does. False for the others, and where the account has taken access
+    /// back: one that was being approved at that moment was not there to be removed.
     pub(crate) async fn use_up(&mut self, id: Uuid, opened: SessionId, now: Timestamp) -> Result<bool> {
         let used = execute!(
             self.0,
             "update oauth_device_codes set used_at = $2, opened_session_id = $3
-             where id = $1 and status = 'approved' and used_at is null",
+             where id = $1 and status = 'approved' and used_at is null and exists
+                (select 1 from oauth_consents c where c.account_id = oauth_device_codes.account_id
+                    and c.application_id = oauth_device_codes.application_id)",
             id,
             now.micros(),
             opened.0,

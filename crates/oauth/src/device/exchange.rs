@@ -3,6 +3,7 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
+use tidegate_domain::id::SessionId;
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
 use tidegate_kernel::delegate::Delegation;
@@ -98,7 +99,7 @@ impl Oauth {
     }
 
     /// Opens the session that was approved. None when a concurrent poll was first, when the session that approved it has ended or could
-    /// not approve it now, and when the application is no longer what it was then.
+    /// not approve it now, and when the application is no longer what it was then, or allowed.
     async fn open_for_device(
         &self,
         call: &Call,
@@ -119,11 +120,11 @@ impl Oauth {
         };
         let Some(parent) = work.approving(account, session, decided_at).await? else { return Ok(None) };
         let current = work.unit.applications().find(application.id).await?;
-        let Some(current) = current.filter(|now| is_still(now, &code)) else {
-            return Ok(None);
-        };
+        let Some(current) = current.filter(|now| is_still(now, &code)) else { return Ok(None) };
         let scopes = code.scopes.intersection(&current.scopes);
+        let opened = SessionId(self.kernel.new_uuid());
         let delegation = Delegation {
+            id: opened,
             session: &parent,
             application: NewSessionApplication {
                 id: application.id,
@@ -141,21 +142,22 @@ impl Oauth {
             scopes: &scopes,
             audience,
             key,
+            may_have_most: true,
         };
-        let (session, tokens) = work.kernel().open_delegated(delegation).await?;
-        if !work.unit.device_codes().use_up(code.id, session, work.now).await? {
+        let tokens = work.kernel().open_delegated(delegation).await?;
+        if !work.unit.device_codes().use_up(code.id, opened, work.now).await? {
             return Ok(None);
         }
         let subject = Subject {
             account: Some(account),
             organization: Some(parent.organization),
-            session: Some(session),
+            session: Some(opened),
         };
         let metadata = json!({
             "client_id": application.id, "name": current.name, "scope": scopes.to_string(), "through": "device",
         });
         work.audit(Action::ApplicationSignedIn, subject, metadata).await?;
         work.commit().await?;
-        Ok(Some(Opened { session, tokens, parent, scopes, registered: current.scopes }))
+        Ok(Some(Opened { session: opened, tokens, parent, scopes, registered: current.scopes }))
     }
 }

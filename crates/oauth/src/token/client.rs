@@ -48,6 +48,13 @@ impl Oauth {
         call: &Call,
         presented: &PresentedClient,
     ) -> Outcome<Application, TokenError> {
+        // What is remembered admits, and refuses nobody. An assertion counts once, and is looked at once.
+        if presented.assertion.is_none()
+            && let Some(application) = self.remembered_client(&presented.id)
+            && self.prove(&application, presented).await?.is_ok()
+        {
+            return self.admitted(call, application).await;
+        }
         let found = self.application_called(call, &presented.id).await?;
         let proven = match &found {
             None => Err(CredentialFault::Client("unknown")),
@@ -57,11 +64,7 @@ impl Oauth {
             Some(application) => self.prove(application, presented).await?,
         };
         match (found, proven) {
-            (Some(application), Ok(())) => {
-                self.meter_client(call, &application)?;
-                self.note_use(&application).await;
-                Ok(application)
-            }
+            (Some(application), Ok(())) => self.admitted(call, application).await,
             (found, proven) => {
                 if let Err(fault) = proven {
                     noted::refused(fault);
@@ -70,6 +73,12 @@ impl Oauth {
                 refuse(TokenError::InvalidClient)
             }
         }
+    }
+
+    async fn admitted(&self, call: &Call, application: Application) -> Outcome<Application, TokenError> {
+        self.meter_client(call, &application)?;
+        self.note_use(&application).await;
+        Ok(application)
     }
 
     /// Whether an application presents what proves that it is this one: in the way that it is registered for, and no other.

@@ -8,7 +8,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::SessionId;
 use tidegate_domain::oauth::GrantType;
 use tidegate_domain::session::EndReason;
-use tidegate_kernel::delegate::Delegation;
+use tidegate_kernel::delegate::{Delegation, MOST_SESSIONS};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::TokenSet;
 use tidegate_kernel::tables::sessions::{NewSessionApplication, SessionRecord};
@@ -160,7 +160,7 @@ impl Oauth {
     }
 
     /// Opens the session that the code is for. None when the code was used up meanwhile, when the session that approved it has
-    /// ended or could not approve it now, and when the application is no longer what it was then.
+    /// ended or could not approve it now, and when the application is no longer what it was then, or allowed.
     async fn open(
         &self,
         call: &Call,
@@ -173,12 +173,13 @@ impl Oauth {
         let Some(parent) = work.approving(code.account, code.session, code.created_at).await? else {
             return Ok(None);
         };
-        let current = work.unit.applications().find(application.id).await?;
-        let Some(current) = current.filter(|now| is_still(now, code)) else {
-            return Ok(None);
-        };
-        let scopes = code.scopes.intersection(&current.scopes);
+        let session = SessionId(self.kernel.new_uuid());
+        let Some(used) = work.unit.codes().use_up(code, session, work.now).await? else { return Ok(None) };
+        let may_have_most = used.sessions >= MOST_SESSIONS;
+        let Some(registered) = used.registered_for(code) else { return Ok(None) };
+        let scopes = code.scopes.intersection(&registered);
         let delegation = Delegation {
+            id: session,
             session: &parent,
             application: NewSessionApplication {
                 id: application.id,
@@ -189,17 +190,15 @@ impl Oauth {
                 key: session_key(application, key),
                 subject,
             },
-            client_id: current.party(),
-            name: &current.name,
+            client_id: application.party(),
+            name: &application.name,
             ip: &code.ip,
             scopes: &scopes,
             audience,
             key,
+            may_have_most,
         };
-        let (session, tokens) = work.kernel().open_delegated(delegation).await?;
-        if !work.unit.codes().use_up(code.id, session, work.now).await? {
-            return Ok(None);
-        }
+        let tokens = work.kernel().open_delegated(delegation).await?;
         if let Some(claims) = code.userinfo_claims.stored() {
             SessionClaims(&mut work.unit).keep(session, &claims).await?;
         }
@@ -209,10 +208,10 @@ impl Oauth {
             session: Some(session),
         };
         let metadata =
-            json!({ "client_id": application.id, "name": current.name, "scope": scopes.to_string() });
+            json!({ "client_id": application.id, "name": application.name, "scope": scopes.to_string() });
         work.audit(Action::ApplicationSignedIn, about, metadata).await?;
         work.commit().await?;
-        Ok(Some(Opened { session, tokens, parent, scopes, registered: current.scopes }))
+        Ok(Some(Opened { session, tokens, parent, scopes, registered }))
     }
 
     /// Refuses a code that could not be exchanged. When that is because a concurrent request was first, it is a replay like any other.
@@ -248,11 +247,6 @@ impl Oauth {
         }
         work.commit().await
     }
-}
-
-/// Whether the application is still one that could get the code: of the same epoch, and registered for the address to which it was sent.
-fn is_still(now: &Application, code: &Code) -> bool {
-    now.is_active() && now.epoch == code.application_epoch && now.redirects_to(&code.redirect_uri)
 }
 
 /// Whether the verifier fits. A verifier without a challenge does not: the challenge may have been taken out of the request (RFC 9700

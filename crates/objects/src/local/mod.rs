@@ -5,6 +5,7 @@ mod interface;
 mod listing;
 pub(crate) mod staged;
 mod tree;
+mod writeback;
 
 use std::fs::File;
 use std::path::Path as FilePath;
@@ -33,6 +34,14 @@ impl LocalObjects {
         Ok(Self { tree: Arc::new(Tree::open(place)?) })
     }
 
+    /// Looks whether a directory can be opened, or made where there is none, and makes nothing. False where there is none yet.
+    ///
+    /// # Errors
+    /// As [`LocalObjects::open`].
+    pub(crate) fn look_at_directory(place: &FilePath) -> Result<bool, ObjectsError> {
+        Tree::look_at(place)
+    }
+
     /// Begins a file that has no key yet.
     pub(crate) async fn stage(&self, name: String) -> Result<Staged, ObjectsError> {
         let tree = Arc::clone(&self.tree);
@@ -48,12 +57,11 @@ impl LocalObjects {
         mut staged: Staged,
         key: &ObjectKey,
     ) -> Result<PutResult, ObjectsError> {
-        staged.flush().await?;
+        let e_tag = Some(quoted(&staged.digest().await?));
         let (tree, key) = (Arc::clone(&self.tree), key.clone());
         tokio::task::spawn_blocking(move || {
             staged.sync()?;
             tree.link(staged.name(), &key)?;
-            let e_tag = Some(quoted(&staged.digest()));
             // Its staged name goes with it.
             drop(staged);
             Ok(PutResult { e_tag, version: None })

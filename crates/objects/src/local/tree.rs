@@ -3,14 +3,16 @@
 //! Each step from the directory down opens one name without following it. A link that somebody puts there is no file of ours, and a
 //! pipe or device is never opened to wait for.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, linkat, mkdirat, openat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, Dir, FileType, Mode, OFlags, access, fstat, fsync, linkat, mkdirat, openat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::{ObjectKey, ObjectsError};
@@ -37,16 +39,20 @@ pub(super) struct Tree {
 impl Tree {
     /// Opens it, and makes it where there is none.
     pub(super) fn open(place: &Path) -> Result<Self, ObjectsError> {
-        Self::prepare(place).map_err(|error| {
-            let shown = place.display();
-            let what = match error.kind() {
-                io::ErrorKind::InvalidData => {
-                    format!("storage.directory {shown} holds something else: name an empty directory, or a new one")
-                }
-                _ => format!("storage.directory {shown} cannot be used: {error}"),
-            };
-            ObjectsError::Misconfigured(what)
-        })
+        Self::prepare(place).map_err(|error| unusable(place, &error))
+    }
+
+    /// Looks whether it can be opened, or made where there is none: what is made to see that is removed again. False where there is none
+    /// yet.
+    pub(super) fn look_at(place: &Path) -> Result<bool, ObjectsError> {
+        match fs::metadata(place) {
+            Ok(_) => look_into(place).map(|()| true).map_err(|error| unusable(place, &error)),
+            // A link to nowhere is not there either, and no directory can be made in its place.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(place).is_err() => {
+                try_to_make(place).map(|()| false)
+            }
+            Err(error) => Err(unusable(place, &error)),
+        }
     }
 
     fn prepare(place: &Path) -> io::Result<Self> {
@@ -160,6 +166,55 @@ impl Tree {
         found.sort();
         Ok(found)
     }
+}
+
+/// What is wrong with the directory, for its operator.
+fn unusable(place: &Path, error: &io::Error) -> ObjectsError {
+    let shown = place.display();
+    ObjectsError::Misconfigured(match error.kind() {
+        io::ErrorKind::InvalidData => {
+            format!("storage.directory {shown} holds something else: name an empty directory, or a new one")
+        }
+        _ => format!("storage.directory {shown} cannot be used: {error}"),
+    })
+}
+
+/// Whether what is there is a directory of files or may become one, and may be written to.
+fn look_into(place: &Path) -> io::Result<()> {
+    if !fs::metadata(place)?.is_dir() {
+        return Err(Errno::NOTDIR.into());
+    }
+    let root: OwnedFd = File::open(place)?.into();
+    if openat(&root, MARKER, FILE, Mode::empty()).is_err() && !is_empty(&root)? {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// Makes a directory in the nearest one that is there, and removes it again: permissions alone do not tell, because some file systems, such
+/// as /proc, take none from anybody.
+fn try_to_make(place: &Path) -> Result<(), ObjectsError> {
+    let mut above = place
+        .ancestors()
+        .skip(1)
+        .map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    let above = above.find(|above| above.exists()).unwrap_or(Path::new("/"));
+    let trial = above.join(format!(".tidegate-trial-{}", std::process::id()));
+    let made = match DirBuilder::new().mode(0o700).create(&trial) {
+        // Left behind by a process of the same number that was killed.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    };
+    let removed = made.and_then(|()| match fs::remove_dir(&trial) {
+        // Removed by another process of the same number, as nodes in containers are that share the directory above.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    });
+    removed.map_err(|error| {
+        let what =
+            format!("storage.directory {} cannot be made in {}: {error}", place.display(), above.display());
+        ObjectsError::Misconfigured(what)
+    })
 }
 
 /// Makes a directory in another one, durably, and opens it.

@@ -1,6 +1,6 @@
 //! Policies in the store.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional, lock_row};
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::{Document, Timestamp};
 use tidegate_kernel::changes;
@@ -105,8 +105,7 @@ fn containing(text: &str) -> String {
 impl PolicyRows<'_> {
     /// Keeps other changes of the organization's policies waiting until the unit ends.
     pub(crate) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
-        execute!(self.0, "update organizations set updated_at = updated_at where id = $1", organization.0)?;
-        Ok(())
+        lock_row!(self.0, "organizations", organization.0)
     }
 
     /// Has every node read the organization's policies again once the unit is committed.

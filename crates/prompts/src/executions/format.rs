@@ -19,6 +19,10 @@ use crate::ports::ResultColumn;
 const GROUP_ROWS: usize = 64 * 1024;
 /// Most bytes of one.
 const GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// About as many bytes has a piece of text. A batch as a whole may be many megabytes of it, of which several wait for the client.
+const PIECE: usize = 64 * 1024;
+/// Rows of the first piece, of which it is not known how long they are.
+const FIRST_ROWS: usize = 256;
 
 super::execution::words! {
     /// How a result is written.
@@ -57,6 +61,11 @@ impl Shared {
     fn take(&self) -> Bytes {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
+
+    /// Makes room for so many bytes more at once, instead of twice as much again and again.
+    fn reserve(&self, bytes: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reserve(bytes);
+    }
 }
 
 impl Write for Shared {
@@ -80,10 +89,19 @@ enum Writer {
     Parquet(Box<ArrowWriter<Shared>>),
 }
 
+impl Writer {
+    /// Whether it is all the same how many rows are written at once.
+    const fn is_text(&self) -> bool {
+        matches!(self, Self::Json { .. } | Self::JsonLines(_) | Self::Csv(_))
+    }
+}
+
 /// Writes a result, batch by batch.
 pub struct Encoder {
     writer: Writer,
     written: Shared,
+    /// Rows of the next piece, where that is text: as many as would have made the last one [`PIECE`] bytes.
+    rows: usize,
 }
 
 fn json(written: &Shared) -> JsonWriter {
@@ -123,14 +141,28 @@ impl Encoder {
                 Writer::Parquet(Box::new(writer.map_err(of_parquet)?))
             }
         };
-        Ok(Self { writer, written })
+        Ok(Self { writer, written, rows: FIRST_ROWS })
     }
 
-    /// The bytes of more rows; there may be none yet.
+    /// The bytes of the first rows of a batch, and the rows that are left of it. There may be no bytes yet.
     ///
     /// # Errors
     /// For values that the format does not have.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
+    pub fn write(&mut self, batch: RecordBatch) -> Result<(Bytes, Option<RecordBatch>), ArrowError> {
+        let rows = batch.num_rows();
+        if !self.writer.is_text() || rows == 0 {
+            return Ok((self.write_all(&batch)?, None));
+        }
+        let now = rows.min(self.rows);
+        if now == self.rows {
+            self.written.reserve(PIECE + PIECE / 4);
+        }
+        let bytes = self.write_all(&batch.slice(0, now))?;
+        self.rows = (PIECE.saturating_mul(now) / bytes.len().max(1)).max(1);
+        Ok((bytes, (now < rows).then(|| batch.slice(now, rows - now))))
+    }
+
+    fn write_all(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
         match &mut self.writer {
             Writer::Json { inner, begun } => {
                 inner.write(batch)?;
@@ -287,10 +319,44 @@ mod tests {
         let mut encoder = Encoder::new(format, &batch().schema()).unwrap();
         let mut bytes = Vec::new();
         for batch in batches {
-            bytes.extend_from_slice(&encoder.write(batch).unwrap());
+            let mut rest = Some(batch.clone());
+            while let Some(batch) = rest {
+                let (piece, left) = encoder.write(batch).unwrap();
+                bytes.extend_from_slice(&piece);
+                rest = left;
+            }
         }
         bytes.extend_from_slice(&encoder.finish().unwrap());
         bytes
+    }
+
+    #[test]
+    fn text_comes_in_pieces_of_bounded_size_and_of_at_least_a_row() {
+        let long = "x".repeat(2 * PIECE);
+        let text = |row: usize| if row == 7_000 { long.clone() } else { format!("{row:0100}") };
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..8_000).map(text)));
+        let all = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        for format in [ResultFormat::Csv, ResultFormat::JsonLines, ResultFormat::Json] {
+            let mut encoder = Encoder::new(format, &all.schema()).unwrap();
+            let (mut pieces, mut rest) = (Vec::new(), Some(all.clone()));
+            while let Some(batch) = rest {
+                let (piece, left) = encoder.write(batch).unwrap();
+                pieces.push(piece);
+                rest = left;
+            }
+            pieces.push(encoder.finish().unwrap());
+            // Nobody knows beforehand that a row is long.
+            assert!(pieces.iter().filter(|piece| piece.len() > PIECE + PIECE / 4).count() <= 1, "{format:?}");
+            assert!(pieces.iter().all(|piece| piece.len() < 4 * PIECE), "{format:?}");
+            let written = String::from_utf8(pieces.concat()).unwrap();
+            let mut after = written.as_str();
+            for row in 0..8_000 {
+                let text = text(row);
+                after = after.split_once(text.as_str()).expect("every row, in order").1;
+            }
+        }
+        let mut encoder = Encoder::new(ResultFormat::Arrow, &all.schema()).unwrap();
+        assert!(encoder.write(all).unwrap().1.is_none(), "batches of Arrow stay what they are");
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The operator runs a query as a member, to see what the member sees.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, Member, Reader};
+use tokio::time::timeout;
 
 use super::format::{ResultFormat, columns_of};
 use super::result::{Download, RETRY_AFTER};
@@ -13,6 +16,8 @@ use crate::ports::{Purpose, QueryRequest, ResultColumn};
 use crate::work::Person;
 use crate::{PromptRefusal, PromptTables, Prompts};
 
+/// Longest time until what policies decided is written: a query that was given up may go on for as long as it does not yield.
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
 /// Most characters of a statement that the audit log keeps.
 const AUDITED: usize = 4_000;
 
@@ -41,7 +46,8 @@ pub struct OperatorAnswer {
 
 impl Prompts {
     /// Runs a query as a member of an organization: on the same way as their own, under the policies that hold for them. It is in the
-    /// audit log before a row is shown; it is no execution of the member's, and counts against none of their limits.
+    /// audit log before a row is shown, and what policies decided is recorded; it is no execution of the member's, and counts against
+    /// none of their limits.
     ///
     /// Source: `tidegate query`.
     ///
@@ -83,5 +89,13 @@ impl Prompts {
         let answer = answer.map_err(|failure| Refused::Rule(PromptRefusal::from(failure)))?;
         let columns = columns_of(&answer.schema);
         Ok(OperatorAnswer { columns, rows: Download::new(format, answer, place, self.settings.longest)? })
+    }
+
+    /// Waits until what policies decided of the operator's queries is written down, once their rows were taken or dropped. For a program
+    /// that ends then.
+    pub async fn operator_queries_recorded(&self) {
+        if timeout(RECORDED_WITHIN, self.ports.queries.recorded()).await.is_err() {
+            tracing::error!("what policies decided was not written in time");
+        }
     }
 }

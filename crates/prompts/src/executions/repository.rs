@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune, update_free};
+use tidegate_database::{
+    Result, Unit, execute, fetch_all, fetch_one, fetch_optional, lock_row, prune, update_free,
+};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{OrganizationId, WorkspaceId};
 use uuid::Uuid;
@@ -105,14 +107,9 @@ pub(crate) struct Progress {
 }
 
 impl Executions<'_> {
-    /// Keeps others of the organization from beginning until the unit ends, so that what runs is counted right. On SQLite a unit that
-    /// writes is the only one.
+    /// Keeps others of the organization from beginning until the unit ends, so that what runs is counted right.
     pub(super) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
-        if !self.0.is_postgres() {
-            return Ok(());
-        }
-        execute!(self.0, "update organizations set updated_at = updated_at where id = $1", organization.0)?;
-        Ok(())
+        lock_row!(self.0, "organizations", organization.0)
     }
 
     /// How many of the organization run, and how many of the person.

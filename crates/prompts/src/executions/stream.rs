@@ -128,7 +128,7 @@ impl Prompts {
     pub async fn query_shape(&self, actor: &Actor, new: &NewExecution) -> Outcome<QueryShape, QueryFailure> {
         drop(self.read_as(actor, Permission::QueryData).await?);
         let request = QueryRequest {
-            purpose: Purpose::Lookup,
+            purpose: Purpose::Shape,
             workspace: new.workspace,
             reader: Reader::Caller(actor.clone()),
             sources: new.sources.clone(),

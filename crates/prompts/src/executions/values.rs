@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::run::Task;
 use crate::Prompts;
-use crate::ports::{KnownValues, Purpose, QueryFailure, QueryRequest, Relation, quoted};
+use crate::ports::{KnownValues, Purpose, QueryFailure, QueryRequest, Relation, Together, quoted};
 
 /// Answers that a node remembers.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
@@ -42,7 +42,7 @@ pub(crate) struct ValueCache(Mutex<LruCache<String, LookedUp>>);
 
 impl ValueCache {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Mutex::new(LruCache::sparse(REMEMBERED)))
     }
 
     fn get(&self, key: &str) -> Option<Arc<Vec<KnownValues>>> {
@@ -96,9 +96,9 @@ impl Prompts {
                 texts.take(COLUMNS).map(move |(column, _)| (place, column))
             })
             .collect();
-        let (mut found, mut count) = (Vec::new(), 0);
+        let (mut found, mut count, together) = (Vec::new(), 0, Together::default());
         let lookups = stream::iter(columns)
-            .map(|(relation, column)| self.lookup(task, relations, relation, column))
+            .map(|(relation, column)| self.lookup(task, &together, relations, relation, column))
             .buffered(AT_ONCE);
         let all = async {
             let mut lookups = std::pin::pin!(lookups);
@@ -121,6 +121,7 @@ impl Prompts {
     async fn lookup(
         &self,
         task: &Task,
+        together: &Together,
         relations: &[Relation],
         relation: usize,
         column: usize,
@@ -132,7 +133,9 @@ impl Prompts {
             of.quoted(),
             VALUES + 1
         );
-        let request = QueryRequest { purpose: Purpose::Lookup, ..task.request(sql, Vec::new()) };
+        let purpose =
+            Purpose::Lookup { execution: task.number, ip: task.ip, together: Together::clone(together) };
+        let request = QueryRequest { purpose, ..task.request(sql, Vec::new()) };
         let values = self.texts(request).await.ok()?;
         (values.len() <= VALUES).then_some(KnownValues { relation, column, values })
     }

@@ -61,14 +61,7 @@ pub(super) fn tokens_of(text: &str) -> u64 {
 
 impl Model {
     pub(super) fn new(settings: ModelSettings) -> Result<Self, String> {
-        let endpoint = JsonEndpoint::new(
-            &settings.base_url,
-            "chat/completions",
-            settings.api_key.as_ref(),
-            settings.api_key_file.as_ref(),
-            settings.private_network,
-            settings.timeout,
-        )?;
+        let endpoint = settings.endpoint()?;
         Ok(Self { settings, endpoint })
     }
 

@@ -141,7 +141,8 @@ impl Storage {
         mut staged: Staged,
     ) -> Outcome<TrackedFile, UploadError> {
         let content_type = content_type_of(&mut staged, new).await?;
-        let (file, key) = self.reserve(call, actor, new, (&staged, content_type)).await?;
+        let etag = etag_of(&staged.digest().await.map_err(store_fault)?);
+        let (file, key) = self.reserve(call, actor, new, (staged.size(), content_type, etag)).await?;
         let published = self.objects.publish(staged, &key).await.map_err(store_fault);
         let stored = match published {
             Ok(()) => self.settle_upload(call, actor, &file).await,
@@ -168,7 +169,7 @@ impl Storage {
         call: &Call,
         actor: &Actor,
         new: &NewFile,
-        (staged, content_type): (&Staged, &str),
+        (size, content_type, etag): (u64, &str, String),
     ) -> Outcome<(TrackedFile, ObjectKey), UploadError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFiles).await?;
         let (organization, account, now) = (work.grant.organization(), work.grant.account(), work.now);
@@ -177,9 +178,8 @@ impl Storage {
         let Ok(key) = folder.key(&new.folder, &unique_name) else {
             return refuse(UploadError::LongKey);
         };
-        let etag = etag_of(staged);
         let id = self.kernel.entropy.uuid(now);
-        self.take(&mut work, staged.size()).await?;
+        self.take(&mut work, size).await?;
         let row = NewRow {
             id,
             organization,
@@ -188,7 +188,7 @@ impl Storage {
             file_name: new.name.as_str(),
             category: new.category,
             content_type,
-            size: signed(staged.size()),
+            size: signed(size),
             etag: &etag,
             state: "uploading",
             created_at: now,
@@ -208,7 +208,7 @@ impl Storage {
             unique_name,
             category: new.category,
             content_type: content_type.to_owned(),
-            size: staged.size(),
+            size,
             etag,
             created_at: now,
         };
@@ -271,9 +271,8 @@ async fn content_type_of(staged: &mut Staged, new: &NewFile) -> Outcome<&'static
 }
 
 /// The entity tag: of its content alone.
-fn etag_of(staged: &Staged) -> String {
-    let digest = staged.digest();
-    format!("\"{}\"", digest.get(..32).unwrap_or(&digest))
+fn etag_of(digest: &str) -> String {
+    format!("\"{}\"", digest.get(..32).unwrap_or(digest))
 }
 
 /// As a column holds it.

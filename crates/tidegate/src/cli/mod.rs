@@ -2,6 +2,7 @@
 
 mod client;
 mod client_metadata;
+mod printed;
 mod query;
 mod source;
 mod storage;
@@ -22,6 +23,7 @@ pub(crate) use client::{
     Client, ClientChange, ClientCreate, ClientDelete, ClientList, ClientLogout, ClientSet, NamedClient,
     RegistrationToken, RegistrationTokenCreate,
 };
+pub(crate) use printed::Openapi;
 pub(crate) use query::{Query, QueryFormat};
 pub(crate) use source::{NamedSource, NumberedSource, Source, SourceDelete, SourceList};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
@@ -80,6 +82,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  tidegate doctor\n  tidegate doctor --all\n  tidegate doctor --config tidegate.toml --json"
     )]
     Doctor(Doctor),
+    /// Print a configuration file to start from: every key, with its default and what it means
+    #[command(after_help = "Example:\n  tidegate config > tidegate.toml")]
+    Config,
     /// Print the OpenAPI document
     #[command(
         after_help = "Examples:\n  tidegate openapi > openapi.json\n  tidegate openapi --contract rivergen"
@@ -445,17 +450,6 @@ pub(crate) struct Migrate {
     /// Begin a new installation if there is none
     #[arg(long, conflicts_with = "check")]
     pub(crate) new: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Openapi {
-    /// Print one contract only
-    #[arg(long, alias = "dialect", value_name = "NAME", value_parser = contract_names())]
-    pub(crate) contract: Option<String>,
-}
-
-fn contract_names() -> clap::builder::PossibleValuesParser {
-    tidegate_http::contracts().iter().map(|contract| contract.id.as_str()).collect::<Vec<_>>().into()
 }
 
 fn email(text: &str) -> Result<EmailAddress, String> {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod config;
 mod consents;
 mod copy;
 mod doctor;
@@ -46,13 +47,15 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
     let quiet = || prepare(&Flags::default(), logging::OF_COMMANDS);
     match cli.command {
         Command::Serve(flags) => {
+            // Before the configuration is read: what follows may take less time, and has to wait for it.
+            let metrics = serve::PreparedMetrics::begin();
             let new = flags.new;
             let flags = Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits };
             let loaded = prepare(&flags, logging::OF_SERVERS)?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
             runtime
-                .block_on(serve::serve(&loaded, &global, new))
+                .block_on(serve::serve(&loaded, &global, new, metrics))
                 .map_err(|failure| hinted(failure, &loaded))?;
             // A request that outlived the deadline for stopping is not waited for.
             runtime.shutdown_background();
@@ -63,6 +66,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             operate(&loaded.config, command, global.json).map_err(|failure| hinted(failure, &loaded))
         }
         Command::Doctor(command) => block_on(doctor::run(quiet(), &command)),
+        Command::Config => Ok(Some(config::run())),
         Command::Openapi(command) => openapi::run(&command).map(Some),
     }
 }

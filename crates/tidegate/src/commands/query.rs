@@ -20,6 +20,7 @@ use crate::wiring::{Opened, Purpose, open};
 pub(super) async fn run(config: &Config, command: Query, as_json: bool) -> Result<Option<Answer>, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
     let answer = query(&opened, command, as_json).await;
+    opened.prompts.operator_queries_recorded().await;
     opened.close().await;
     answer
 }

@@ -293,7 +293,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     }
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
-            "create it (crates/tidegate/tidegate.example.toml of the sources has every key), or name another with --config or TIDEGATE_CONFIG"
+            "create it (`tidegate config` prints one to start from), or name another with --config or TIDEGATE_CONFIG"
         }
         io::ErrorKind::IsADirectory => "name a file in it, with --config or TIDEGATE_CONFIG",
         io::ErrorKind::InvalidData => "save it as UTF-8",
@@ -419,7 +419,7 @@ fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>, lines: &Lines
             format!("did you mean {PREFIX}{}?", key.join("__").to_ascii_uppercase())
         }
         (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
-        (None, _) => "docs/configuration.md lists all".to_owned(),
+        (None, _) => "`tidegate config` lists all".to_owned(),
     };
     let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
     let table = unknown

@@ -99,7 +99,7 @@ on_both_engines! {
         let path = here.path().join("keys.json").display().to_string();
         let changed = here.json(&["client", "change", id, "--auth-method", "private_key_jwt", "--jwks", &path]);
         assert_eq!(changed["token_endpoint_auth_method"], "private_key_jwt");
-        assert_eq!(own_token(&server, &client, secret).await.0, 401);
+        eventually("its secret is refused", async || (own_token(&server, &client, secret).await.0 == 401).then_some(())).await;
         here.write("private.json", r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"AA"}]}"#);
         let private = here.path().join("private.json").display().to_string();
         for (arguments, code) in [
@@ -170,7 +170,9 @@ on_both_engines! {
         assert_eq!(here.json(&["client", "show", row.split_whitespace().next().unwrap()])["name"], "Shop");
 
         let rotated = here.json(&["client", "rotate-secret", id]);
-        assert_eq!(own_token(&server, &client, &secret).await.1["error"], "invalid_client");
+        eventually("the secret before is refused", async || {
+            (own_token(&server, &client, &secret).await.1["error"] == "invalid_client").then_some(())
+        }).await;
         let secret = rotated["client_secret"].as_str().unwrap().to_owned();
         assert_eq!(own_token(&server, &client, &secret).await.0, 200);
         assert_eq!(here.json(&["client", "suspend", id])["status"], "suspended");

@@ -72,3 +72,17 @@ fn a_mistake_on_the_command_line_is_wrong_usage() {
         assert_eq!(here.run(arguments).code, 2, "{arguments:?}");
     }
 }
+
+#[test]
+fn the_program_prints_a_configuration_to_start_from() {
+    let here = Installation::new();
+    let printed = here.output(&["config"]);
+    assert!(printed.contains("#public_url = \"https://id.example.com\"\n"), "{printed}");
+    here.write("tidegate.toml", &printed);
+    let said = here.run(&["doctor"]);
+    assert!(said.code == 0 && said.out.contains("Every setting has its default"), "{}", said.out);
+    // A file that cannot be read keeps nobody from a whole one.
+    here.write("tidegate.toml", "nonsense");
+    assert_eq!(here.output(&["config"]), printed);
+    assert!(here.json(&["config"])["example"].as_str().unwrap().contains("#public_url = "));
+}

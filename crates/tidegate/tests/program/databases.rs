@@ -12,6 +12,11 @@ use tidegate_testkit::{Engine, Fixture, on_both_engines};
 
 use crate::support::{Installation, Said};
 
+/// A migration that no version of now has.
+const FROM_THE_FUTURE: &str = "
+    insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+    select 9999, 'from the future', installed_on, success, checksum, 0 from _sqlx_migrations where version = 1";
+
 /// What is said in every case, and never.
 fn refused(said: &Said, code: &str, what: &str, advice: &str) {
     assert_eq!(said.code, 1, "{said:?}");
@@ -178,6 +183,33 @@ async fn a_server_that_refuses() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_refused_leaves_no_directory_behind() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let (login, rest) = whole.trim_start_matches("postgres://").split_once('@').unwrap();
+    let (user, host) = (login.split(':').next().unwrap(), rest.split('/').next().unwrap());
+    let wrong = format!("postgres://{user}:hunter2@{host}/postgres");
+    let data = here.path().join("tidegate-data");
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let create = ["org", "create", "--new", "--name", "Acme", "--root-email", "root@acme.example"];
+    for (database, code) in
+        [(wrong.as_str(), "database_login"), ("sqlite:nowhere/x.db", "database_directory")]
+    {
+        for arguments in [&serve[..], &create, &["migrate", "--new"]] {
+            let said = here.run(&[arguments, &["--json", "--database", database]].concat());
+            refused(&said, code, "", "");
+            assert!(!data.exists(), "{arguments:?} {database}");
+        }
+    }
+    // Of a newer version: it is refused after it was looked into.
+    here.begin();
+    fs::remove_dir_all(&data).unwrap();
+    here.database().sql(FROM_THE_FUTURE).await;
+    refused(&here.run(&[&serve[..], &["--json"]].concat()), "database_schema", "9999", "start that version");
+    assert!(!data.exists());
+}
+
+#[tokio::test]
 async fn a_server_that_starts_later_is_waited_for_and_that_is_told_at_once() {
     let here = Installation::with_database(Engine::Postgres).await;
     let DatabaseUrl::Postgres(url) = here.database_url() else { panic!("not PostgreSQL") };
@@ -220,12 +252,7 @@ on_both_engines! {
     async fn a_schema_of_a_newer_version(engine: Engine) {
         let here = Installation::with_database(engine).await;
         here.begin();
-        here.database()
-            .sql(
-                "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
-                 select 9999, 'from the future', installed_on, success, checksum, 0 from _sqlx_migrations where version = 1",
-            )
-            .await;
+        here.database().sql(FROM_THE_FUTURE).await;
         for arguments in [&["user", "list"][..], &["migrate"], &["migrate", "--check"], &["serve", "--listen", "127.0.0.1:0"]] {
             let said = here.run(&[arguments, &["--json"]].concat());
             refused(&said, "database_schema", "9999 was applied by a newer version", "start that version");

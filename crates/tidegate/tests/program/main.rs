@@ -40,6 +40,7 @@ mod outbox;
 mod poolers;
 mod postgres;
 mod queries;
+mod readme;
 mod riven;
 mod serve;
 mod sockets;

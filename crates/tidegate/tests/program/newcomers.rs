@@ -15,6 +15,13 @@ const LOST: &str = "the database's file was removed or replaced";
 /// Another master key.
 const OTHER_KEY: &str = "tgmk1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// What the page about operations has an operator run whose master key is lost.
+fn statements_for_a_lost_key() -> String {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let (_, rest) = page.split_once("<!-- file: forget.sql -->\n   ```sql\n").expect("the statements");
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
 async fn register(server: &Server, email: &str) -> u16 {
     let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
     server.post("/api/v2/auth/register", body).await.0
@@ -181,6 +188,31 @@ on_both_engines! {
         }
     }
 
+    async fn an_installation_whose_master_key_is_lost_goes_on_as_the_page_says(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        let server = here.serve(&["--dev"]);
+        assert_eq!(register(&server, "ada@example.com").await, 201);
+        let (_, tokens) = server.sign_in("ada@example.com", PASSWORD).await;
+        let (access, refresh) = (tokens["accessToken"].as_str().unwrap(), tokens["refreshToken"].as_str().unwrap());
+        server.stop();
+        fs::remove_file(here.path().join("tidegate-data/master.key")).unwrap();
+        for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "list"], &["doctor"]] {
+            let Said { code, out, err } = here.run(arguments);
+            let told = format!("{out}{err}");
+            assert!(code == 1 && told.contains("docs/operations.md, \"A lost master key\""), "{arguments:?}: {told}");
+        }
+
+        here.database().sql(&statements_for_a_lost_key()).await;
+        let server = here.serve(&["--dev"]);
+        assert_eq!(server.sign_in("ada@example.com", PASSWORD).await.0, 200);
+        let me = server.http.get(format!("{}/api/v2/auth/me", server.base)).bearer_auth(access);
+        assert_eq!(me.send().await.unwrap().status().as_u16(), 401);
+        assert_eq!(server.post("/api/v2/auth/refresh", json!({"refreshToken": refresh})).await.0, 200);
+        server.stop();
+        let said = here.run(&["doctor"]);
+        assert!(said.code == 0 && said.out.contains("opens 1 signing key(s)"), "{}", said.out);
+    }
+
     async fn a_stolen_token_is_told_by_the_log_and_by_the_commands(engine: Engine) {
         let here = Installation::with_database(engine).await;
         here.write("tidegate.toml", "[ingestiq.refresh]\ngrace = 0\n");
@@ -275,7 +307,11 @@ fn files_and_directories_that_are_not_there_are_told_with_what_to_do() {
     for (arguments, parts) in [
         (
             &["doctor", "--config", "missing.toml"][..],
-            &["missing.toml cannot be read", "create it (crates/tidegate/tidegate.example.toml"][..],
+            &[
+                "missing.toml cannot be read",
+                "create it (`",
+                " config --config missing.toml` prints one to start from)",
+            ][..],
         ),
         (&["user", "list", "--config", "."], &["Is a directory; name a file in it"]),
         (&["user", "list", "--config", "latin1.toml"], &["save it as UTF-8"]),

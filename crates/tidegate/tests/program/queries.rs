@@ -9,8 +9,9 @@ use crate::support::{Installation, Server};
 const CSV: &str =
     "id,region,phone,amount\n1,EU,030-1234567,19.90\n2,US,212-5550100,5.00\n3,EU,040-7654321,7.25\n";
 
-/// Only rows of the EU, and of their phones the last four digits.
-async fn policies(server: &Server, token: &str) {
+/// Only rows of the EU, and of their phones the last four digits. Answers the number of the first.
+async fn policies(server: &Server, token: &str) -> i64 {
+    let mut numbers = Vec::new();
     for (kind, rule, config) in [
         ("row_level_security", "filter_rows", json!({ "table": "*", "condition": "region = 'EU'" })),
         (
@@ -24,8 +25,17 @@ async fn policies(server: &Server, token: &str) {
             "name": kind, "type": kind, "role_ids": [1, 2, 3, 4],
             "rules": [{ "rule_name": "r", "rule_type": rule, "rule_config": config }],
         });
-        member::post(server, token, "policies", &body).await;
+        numbers.push(member::post(server, token, "policies", &body).await["id"].as_i64().unwrap());
     }
+    numbers[0]
+}
+
+/// What a policy decided, newest first.
+async fn decided(server: &Server, token: &str, policy: i64) -> Vec<Value> {
+    let path = format!("{}/api/v1/policies/{policy}/evaluations", server.base);
+    let answer = server.http.get(path).bearer_auth(token).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    answer["data"]["items"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
 }
 
 on_both_engines! {
@@ -34,7 +44,7 @@ on_both_engines! {
         let token = member::token(&here, &server).await;
         let source = member::csv_source(&here, &server, &token, "My orders", CSV).await;
         let number = source.to_string();
-        policies(&server, &token).await;
+        let filter = policies(&server, &token).await;
         let table = here.json(&["source", "show", &number])["slug"].as_str().unwrap().to_owned();
         let tables = here.json(&["query", "--as", ADA, "--source", &number, "select table_name from information_schema.tables"]);
         let name = tables["rows"][0]["table_name"].as_str().unwrap_or_else(|| panic!("{table}: {tables}")).to_owned();
@@ -52,6 +62,14 @@ on_both_engines! {
         assert_eq!((lines.code, lines.out.as_str()), (0, "{\"id\":3}\n"), "{lines:?}");
         let shown = query(&[&number], "select id, region from orders where id = 1");
         assert_eq!((shown.code, shown.out.as_str()), (0, "id  region\n1   EU\n\n1 row\n"), "{shown:?}");
+        // What was decided is on record when the program ends, as the operator's.
+        let records = decided(&server, &token, filter).await;
+        assert_eq!(records.len(), 4, "{records:?}");
+        for record in &records {
+            assert_eq!((&record["metadata"]["purpose"], &record["query_id"]), (&json!("operator"), &Value::Null), "{record}");
+            assert_eq!((&record["action_taken"], &record["ip_address"]), (&json!("filtered_rows"), &json!("")), "{record}");
+        }
+        assert_eq!(records[3]["evaluation_details"]["rows_returned"], 2, "{records:?}");
         // A parameter is a value, never text of the statement.
         let none = query(&[&number, "--parameter", "x' or '1'='1", "--json"], "select id from orders where region = $1").json();
         assert_eq!(none["rows"], json!([]), "{none}");

@@ -135,6 +135,31 @@ fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
             "queries cannot use the disk in mistyped: No such file or directory",
         ),
         (
+            "[storage]\ndirectory = \"/proc/nope\"\n".to_owned(),
+            "files",
+            "storage.directory /proc/nope cannot be made in /proc: ",
+        ),
+        (
+            "[storage]\ndirectory = \"cert.pem/files\"\n".to_owned(),
+            "files",
+            "storage.directory cert.pem/files cannot be used: Not a directory",
+        ),
+        (
+            "[storage]\ndirectory = \".\"\n".to_owned(),
+            "files",
+            "storage.directory . holds something else",
+        ),
+        (
+            "[mail]\ntemplates_dir = \"mistyped\"\n".to_owned(),
+            "mail templates",
+            "mail.templates_dir: ",
+        ),
+        (
+            "[prompts.models.big]\nbase_url = \"https://models.example.com\"\nmodel = \"m\"\napi_key_file = \"/nope\"\n".to_owned(),
+            "configuration",
+            "models.big: api_key_file: /nope: No such file or directory",
+        ),
+        (
             pgwire("tls_cert = \"/nope\"\ntls_key = \"other.key\"\n"),
             "pgwire",
             "pgwire.tls_cert: /nope: No such file or directory",
@@ -170,6 +195,21 @@ fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
         assert!(found["detail"].as_str().unwrap().contains(said), "{found}");
         assert!(!here.path().join("tidegate-data").exists(), "{said}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_directory_where_files_go_is_warned_of_and_keeps_nobody_out() {
+    let here = Installation::new();
+    here.begin();
+    fs::write(here.path().join("tidegate-data/files"), "").unwrap();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(server.sign_up("ada@example.com").await.0, 201);
+    let told =
+        "files cannot be uploaded: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
+    assert!(server.log().contains(told), "{}", server.log());
+    server.stop();
+    let said = here.run(&["doctor"]);
+    assert!(said.code == 1 && said.out.contains("✗ files"), "{}", said.out);
 }
 
 #[tokio::test]

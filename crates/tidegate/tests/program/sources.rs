@@ -1,7 +1,8 @@
 //! `tidegate source`, and a server that watches its sources.
 
+use std::io::Read;
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
@@ -11,6 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::member;
 use crate::support::{Installation, Server};
+
+/// What a terminal shows while a data source is discovered.
+const DISCOVERING: &str = "discovering the tables of the data source";
 
 /// A server whose sources may be on this machine, and whose tokens live on when it is started again.
 fn serve(here: &Installation) -> Server {
@@ -128,8 +132,47 @@ on_both_engines! {
         let said = here.run(&["source", "discover", &number]);
         assert_eq!(said.code, 0, "{said:?}");
         assert!(said.out.contains("1 tables with 2 columns") && said.out.contains("SCHEMA"), "{said:?}");
+        // Where no terminal is, there are lines and nothing that moves.
+        for shown in [&said.out, &said.err] {
+            assert!(!shown.contains(['\r', '\u{1b}']) && !shown.contains(DISCOVERING), "{said:?}");
+        }
         assert_eq!(here.json(&["source", "show", &number])["status"], "active");
         server.stop();
+    }
+
+    // Whoever looks at a terminal sees that it goes on, and at its end nothing of that but what came of it.
+    async fn a_discovery_that_takes_its_time_is_seen_on_a_terminal(here: Installation) {
+        let server = here.serve(&[]);
+        let token = member::token(&here, &server).await;
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let body = json!({
+            "name": "Silent", "type": "postgresql", "host": "127.0.0.1", "port": silent.local_addr().unwrap().port(),
+            "database_name": "silent", "max_retries": 0, "credentials": { "username": "ada", "password": "p" },
+        });
+        let number = member::post(&server, &token, "data-sources", &body).await["id"].to_string();
+        server.stop();
+        let discover = format!("exec '{}' source discover {number}", env!("CARGO_BIN_EXE_tidegate"));
+        // It runs the command on a terminal of its own, and writes down what is shown there.
+        let mut command = here.command_of("script");
+        command.args(["--quiet", "--return", "--flush", "--command", &discover, "/dev/null"]);
+        command.env("TERM", "xterm").env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = process.stdout.take().unwrap();
+        let (mut shown, mut bytes) = (String::new(), [0; 4096]);
+        while !shown.contains(DISCOVERING) {
+            let count = out.read(&mut bytes).unwrap();
+            assert!(count > 0, "it ended: {shown:?}");
+            shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        // Nobody is there any more.
+        drop(silent);
+        let mut rest = Vec::new();
+        out.read_to_end(&mut rest).unwrap();
+        shown.push_str(&String::from_utf8_lossy(&rest));
+        assert!(!process.wait().unwrap().success(), "{shown:?}");
+        // What clears a line comes after the last picture of it, and then the answer.
+        let cleared = shown.rfind("\u{1b}[2K").unwrap_or_else(|| panic!("{shown:?}"));
+        assert!(shown[cleared..].contains("error: ") && !shown[cleared..].contains(DISCOVERING), "{shown:?}");
     }
 
     // The source is asked and does not answer: the server is in the middle of its work when it is killed, and does it again.

@@ -130,6 +130,7 @@ class Oracle:
             return f"{text}\n  {len(answer)} rows"
 
         return {
+            "number": asked.get("number"),
             "different": f"query {asked.get('number')}, {world.name}: {why}\n{sql_of(asked)}\n Tidegate:\n{shown(ours)}\n"
             f" DuckDB over the copy:\n{shown(theirs)}\n policies: {json.dumps(world.policies, ensure_ascii=False)}"
         }

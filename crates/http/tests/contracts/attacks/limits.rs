@@ -155,6 +155,23 @@ on_both_engines! {
         forgot(&app, "203.0.113.10", ROOT).await.assert_status(200);
     }
 
+    async fn codes_that_are_texted_are_counted_by_the_network_that_asks_for_them(engine: Engine) {
+        let by_network = Some(Limit::new(2, HOUR));
+        let app = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;
+        let enter = async |ip: &str, phone: &str| {
+            post(&app, ip, "/api/v1/auth/enter-phone", &json!({ "phone": phone })).await.status
+        };
+        let network = "203.0.113.9";
+        assert_eq!([enter(network, "+254712345678").await, enter(network, "+254712345679").await], [200, 200]);
+        assert_eq!(enter(network, "+254712345680").await, 429);
+        for table in ["challenges", "outbox_messages"] {
+            assert_eq!(app.sql_count(&format!("select count(*) from {table}")).await, 2, "{table}");
+        }
+        assert_eq!(enter("203.0.113.10", "+254712345680").await, 200);
+        app.advance(std::time::Duration::from_secs(HOUR));
+        assert_eq!(enter(network, "+254712345678").await, 200);
+    }
+
     async fn a_code_sent_again_is_counted_by_network(engine: Engine) {
         let by_network = Some(Limit::new(3, HOUR));
         let app = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;

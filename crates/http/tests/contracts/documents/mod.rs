@@ -291,6 +291,46 @@ fn every_test_that_the_threat_model_names_exists() {
     assert!(missing.is_empty(), "there are no such tests: {missing:?}");
 }
 
+/// What a text writes as code, as far as it may be the path of a test, of a module or of all tests of one.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    let is_path = |span: &&str| {
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:*".contains(c);
+        !span.is_empty() && span.chars().all(is_part)
+    };
+    text.split('`').skip(1).step_by(2).filter(is_path)
+}
+
+/// The same of the attacks on governed queries: each row of a table with a column of tests has one, and the text names others with their
+/// modules.
+#[test]
+fn every_test_of_the_attacks_on_governed_queries_exists() {
+    let text = std::fs::read_to_string(repository().join("docs/governance.md")).unwrap();
+    let mut named: BTreeSet<&str> = paths(&text).filter(|path| path.contains("::")).collect();
+    let mut has_tests = false;
+    for line in text.lines() {
+        let cell = line.trim_matches('|').rsplit(" | ").next().unwrap_or_default().trim();
+        has_tests = line.starts_with('|') && (has_tests || cell == "Test");
+        if has_tests && line.starts_with("| ") && cell != "Test" {
+            assert!(paths(cell).next().is_some(), "no test is named: {line}");
+            named.extend(paths(cell));
+        }
+    }
+    assert!(named.len() > 100, "the attacks lost their tests");
+    let code = sources(&repository().join("crates")).join("\n");
+    let is_module =
+        |name: &str| code.contains(&format!("mod {name};")) || code.contains(&format!("mod {name} {{"));
+    // Attacks that are a list of statements are a name and the list, of which a macro makes the test.
+    let is_test =
+        |name: &str| code.contains(&format!("fn {name}(")) || code.contains(&format!("    {name}: [\n"));
+    let exists = |path: &str| {
+        let (modules, last) = path.rsplit_once("::").unwrap_or(("", path));
+        modules.split("::").all(|module| module.is_empty() || is_module(module))
+            && (last == "*" || is_module(last) || is_test(last))
+    };
+    let missing: Vec<_> = named.iter().filter(|path| !exists(path)).collect();
+    assert!(missing.is_empty(), "there are no such tests: {missing:?}");
+}
+
 on_both_engines! {
     async fn every_route_that_is_described_is_answered_and_no_other_is(app: TestApp) {
         for route in routes::all() {

@@ -239,6 +239,17 @@ on_both_engines! {
         assert_eq!(app.sql_count("select count(*) from oauth_device_codes").await, 0);
     }
 
+    async fn a_code_that_was_being_allowed_while_access_was_taken_back_opens_nothing(app: TestApp) {
+        let client = shop_with_television(&app).await;
+        let asked = ask(&app, &client, &[]).await;
+        let window = signed_in(&app, ADA, "198.51.100.1").await;
+        allow(&window, &asked).await;
+        // Who takes access back removes the codes that can be seen.
+        app.sql("delete from oauth_consents").await;
+        assert_flat(&poll(&app, &client, &asked).await, 400, "invalid_grant");
+        assert_eq!(app.sql_count("select count(*) from sessions where application_id is not null").await, 0);
+    }
+
     async fn codes_that_devices_ask_for_are_bounded_by_network(engine: Engine) {
         let one = |settings: &mut Settings| {
             let mut rules = settings.oauth.rules.clone();

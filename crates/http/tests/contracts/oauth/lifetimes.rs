@@ -108,6 +108,17 @@ on_both_engines! {
         assert!(app.oauth().list_consents(&limited).await.is_err(), "an application does not see the others");
     }
 
+    async fn a_code_that_was_being_made_while_access_was_taken_back_opens_nothing(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let late = code(&app, &ada, &client).await;
+        // Who takes access back removes the codes that can be seen.
+        app.sql("delete from oauth_consents").await;
+        assert_flat(&exchange(&app, &client, &late).await, 400, "invalid_grant");
+        assert_eq!(app.sql_count("select count(*) from sessions where application_id is not null").await, 0);
+        sign_in(&app, &ada, &client).await;
+    }
+
     async fn codes_of_one_account_are_limited(engine: Engine) {
         let limited = |settings: &mut tidegate_kernel::Settings| {
             let mut rules = settings.oauth.rules.clone();

@@ -32,6 +32,7 @@ mod refreshing;
 mod refused_credentials;
 mod registering;
 mod registering_choices;
+mod remembered;
 mod resources;
 mod revoking;
 mod rs256;
@@ -43,4 +44,7 @@ mod wire;
 
 pub(crate) use hosted::{Hosted, asked_for};
 pub(crate) use kinds::Made;
-pub(crate) use wire::{applications_of, misplaced, round_trip};
+pub(crate) use wire::{
+    applications_of, authorize, described, exchange_request, form, misplaced, parameters, register,
+    round_trip, sent_back, token_request,
+};

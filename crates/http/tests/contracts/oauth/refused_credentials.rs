@@ -1,5 +1,7 @@
 //! An application that does not prove who it is learns that and no more; the operator reads in the log why.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_testkit::{Answer, TestApp, on_both_engines};
 
@@ -59,6 +61,8 @@ on_both_engines! {
         let answer = present(&app, &client, &OWN.sign(&assertion(&app, &client, "1"))).await;
         assert_no_client(&answer, &log, "client authentication: client_assertion, registered is ");
         app.sql("update oauth_applications set status = 'revoked'").await;
+        // The node was not told of it.
+        app.advance(Duration::from_secs(2));
         let answer = token_request(&app, &client, &[GRANT]).send().await;
         assert_no_client(&answer, &log, "client: revoked");
     }

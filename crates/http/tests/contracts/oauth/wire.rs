@@ -21,8 +21,8 @@ pub(super) const VERIFIER: &str = "a-verifier-of-forty-three-characters-1234567"
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(super) number: i64,
-    pub(super) client_id: String,
-    pub(super) secret: Option<String>,
+    pub(crate) client_id: String,
+    pub(crate) secret: Option<String>,
 }
 
 /// The number of the organization that a person is signed in to.
@@ -37,7 +37,7 @@ pub(super) fn applications(organization: i64) -> String {
 }
 
 /// What describes the usual application.
-pub(super) fn described() -> Value {
+pub(crate) fn described() -> Value {
     json!({
         "name": "Shop",
         "description": "Sells things.",
@@ -62,7 +62,7 @@ pub(super) fn as_person(app: &TestApp, method: Method, path: &str, who: &Person)
 }
 
 /// Registers an application.
-pub(super) async fn register(app: &TestApp, who: &Person, body: &Value) -> App {
+pub(crate) async fn register(app: &TestApp, who: &Person, body: &Value) -> App {
     let path = applications(organization(app, who).await);
     let answer = as_person(app, Method::POST, &path, who).json(body).send().await;
     answer.assert_status(201);
@@ -83,12 +83,12 @@ pub(super) async fn register_public(app: &TestApp, who: &Person) -> App {
 }
 
 /// Fields of a query or a form.
-pub(super) fn form(fields: &[(&str, &str)]) -> String {
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// The parameters of a usual authorization request.
-pub(super) fn parameters(client: &App) -> BTreeMap<String, String> {
+pub(crate) fn parameters(client: &App) -> BTreeMap<String, String> {
     [
         ("response_type", "code"),
         ("client_id", &client.client_id),
@@ -114,7 +114,7 @@ pub(super) fn parameters_with(client: &App, changed: &[(&str, &str)]) -> BTreeMa
 }
 
 /// Asks for access with these parameters.
-pub(super) async fn authorize(app: &TestApp, token: &str, parameters: &BTreeMap<String, String>) -> Answer {
+pub(crate) async fn authorize(app: &TestApp, token: &str, parameters: &BTreeMap<String, String>) -> Answer {
     let query = Serializer::new(String::new()).extend_pairs(parameters).finish();
     app.get(&format!("/oauth/authorize?{query}")).bearer(token).send().await
 }
@@ -128,7 +128,7 @@ pub(super) async fn approve(app: &TestApp, token: &str, parameters: &BTreeMap<St
 
 /// What an answer sends back to the application.
 #[track_caller]
-pub(super) fn sent_back(answer: &Answer) -> BTreeMap<String, String> {
+pub(crate) fn sent_back(answer: &Answer) -> BTreeMap<String, String> {
     answer.assert_status(302);
     let location = Url::parse(answer.header("location")).unwrap();
     assert!(answer.header("location").starts_with(CALLBACK), "{location}");
@@ -147,7 +147,7 @@ pub(super) async fn code_for(app: &TestApp, who: &Person, parameters: &BTreeMap<
 }
 
 /// A request to the token endpoint, by an application that proves who it is in the body.
-pub(super) fn token_request(app: &TestApp, client: &App, fields: &[(&str, &str)]) -> Request {
+pub(crate) fn token_request(app: &TestApp, client: &App, fields: &[(&str, &str)]) -> Request {
     token_request_at(&app.client(), client, fields)
 }
 
@@ -170,7 +170,7 @@ pub(super) async fn exchange(app: &TestApp, client: &App, code: &str) -> Answer 
 }
 
 /// A request to do so.
-pub(super) fn exchange_request(app: &TestApp, client: &App, code: &str) -> Request {
+pub(crate) fn exchange_request(app: &TestApp, client: &App, code: &str) -> Request {
     let fields = [
         ("grant_type", "authorization_code"),
         ("code", code),

@@ -98,6 +98,7 @@ impl<G> Work<'_, G> {
                     code: &code,
                     expires_at,
                     counted_at_delivery: false,
+                    is_counted: false,
                     deliverable: true,
                 };
                 self.text_code(text).await

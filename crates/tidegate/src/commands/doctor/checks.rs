@@ -24,7 +24,7 @@ use tidegate_kernel::tables::keys::StoredKey;
 use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
-use crate::commands::serve::{is_secure, is_this_machine};
+use crate::commands::serve::{base_url, is_secure, is_this_machine};
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, absence};
@@ -328,7 +328,17 @@ fn public_url(config: &Config, last: Option<&str>) -> Finding {
             );
             Finding::new("public_url", Warning, detail)
         }
-        _ => finding,
+        None => match last.filter(|last| is_another_address(config, last)) {
+            Some(last) => {
+                let detail = format!(
+                    "{}; at the last start it was {last}, whose access tokens count there alone",
+                    finding.detail
+                );
+                Finding { detail, ..finding }
+            }
+            None => finding,
+        },
+        Some(_) => finding,
     }
 }
 
@@ -360,6 +370,12 @@ fn is_another_url(config: &Config, last: &str) -> bool {
         Some(url) => url != last,
         None => !is_this_machine(last),
     }
+}
+
+/// Whether the last start was at another listen address than the configured one, where nobody has chosen a URL. A flag of `serve` or a free
+/// port may have made it so: that alone is nothing to warn of.
+fn is_another_address(config: &Config, last: &str) -> bool {
+    config.public_url.is_none() && config.listen.port() != 0 && base_url(config.listen) != last
 }
 
 fn password_hash(config: &Config) -> Finding {

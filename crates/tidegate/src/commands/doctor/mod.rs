@@ -50,7 +50,7 @@ pub(super) async fn run(loaded: Result<Loaded, Failure>, command: &Doctor) -> Re
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(failure) => {
-            let advice = "correct these settings; docs/configuration.md lists all";
+            let advice = "correct these settings; `tidegate config` lists all";
             return Ok(report(&[Finding::wrong("configuration", failure.message(), advice)], None, command));
         }
     };

@@ -16,7 +16,7 @@ use crate::secrets::{chmod, open_to_others};
 const READ_CODES: &str = "`tidegate outbox code --to ADDRESS`";
 
 /// The URL of `address` for clients on this machine.
-pub(super) fn base_url(address: SocketAddr) -> String {
+pub(crate) fn base_url(address: SocketAddr) -> String {
     let host = match address.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -1,6 +1,8 @@
 //! What a server does between requests: the jobs of all features, and its own measurements.
 
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -55,24 +57,34 @@ impl Background {
     }
 }
 
-/// Makes what collects metrics, beside what else begins: it compares the processor's clock with the system's for some 20 ms.
-pub(super) fn prepare_metrics() -> JoinHandle<Result<PrometheusRecorder, BuildError>> {
-    tokio::task::spawn_blocking(|| {
-        let durations = Matcher::Suffix("_duration_seconds".to_owned());
-        Ok(PrometheusBuilder::new().set_buckets_for_metric(durations, DURATIONS)?.build_recorder())
-    })
+/// What collects metrics, while it is made.
+pub(in crate::commands) struct PreparedMetrics(
+    io::Result<oneshot::Receiver<Result<PrometheusRecorder, BuildError>>>,
+);
+
+impl PreparedMetrics {
+    /// Makes it beside what else begins: it compares the processor's clock with the system's for some 20 ms.
+    pub(in crate::commands) fn begin() -> Self {
+        let (made, making) = oneshot::channel();
+        let builder = thread::Builder::new().name("metrics".to_owned());
+        Self(builder.spawn(move || drop(made.send(recorder()))).map(|_| making))
+    }
+}
+
+fn recorder() -> Result<PrometheusRecorder, BuildError> {
+    let durations = Matcher::Suffix("_duration_seconds".to_owned());
+    Ok(PrometheusBuilder::new().set_buckets_for_metric(durations, DURATIONS)?.build_recorder())
 }
 
 /// Begins to collect metrics.
 ///
 /// # Errors
 /// When something else collects them already.
-pub(super) async fn install_metrics(
-    prepared: JoinHandle<Result<PrometheusRecorder, BuildError>>,
-) -> Result<PrometheusHandle, Failure> {
+pub(super) async fn install_metrics(prepared: PreparedMetrics) -> Result<PrometheusHandle, Failure> {
     let failed =
         |error: &dyn std::fmt::Display| Failure::internal(format!("metrics cannot be collected: {error}"));
-    let recorder = prepared.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let making = prepared.0.map_err(|error| failed(&error))?;
+    let recorder = making.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|error| failed(&error))?;
     tidegate_http::describe_metrics();

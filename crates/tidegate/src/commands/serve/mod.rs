@@ -12,13 +12,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tidegate_http::{App, HttpSettings, Surface};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-pub(crate) use self::announce::is_secure;
-use self::announce::{announce, base_url, serves_outbox};
-use self::background::{Background, install_metrics, prepare_metrics};
+use self::announce::{announce, serves_outbox};
+pub(crate) use self::announce::{base_url, is_secure};
+pub(super) use self::background::PreparedMetrics;
+use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
@@ -27,10 +29,12 @@ use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
-use crate::config::Loaded;
-use crate::failure::Failure;
+use crate::config::{Config, Loaded};
+use crate::failure::{Failure, without_numbers};
 use crate::spilling;
-use crate::wiring::{Opened, Purpose, lock, lock_existing, open};
+use crate::wiring::{
+    NAME_FILE_DIRECTORY, Opened, Purpose, lock, lock_existing, open, refuse_unusable_directory,
+};
 
 /// How long requests that were accepted may take to finish once the process stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -41,9 +45,13 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
-pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> Result<(), Failure> {
+pub(super) async fn serve(
+    loaded: &Loaded,
+    global: &GlobalFlags,
+    new: bool,
+    metrics: PreparedMetrics,
+) -> Result<(), Failure> {
     let config = &loaded.config;
-    let metrics = prepare_metrics();
     stopping::ignore_hangups()?;
     survive_large_files()?;
     // First: a second server started by mistake must not touch the first one's database, and is told of the directory, not of the port.
@@ -53,8 +61,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         .local_addr()
         .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
     let postgres = Bound::new(config).await?;
-    // Before an installation is made: who mistyped a name gets no new one.
-    spilling::check(config)?;
+    refuse_unusable(config)?;
     // Let go of last: by then nothing is written.
     let mut serving = match locked {
         Some(locked) => Some(locked),
@@ -64,20 +71,43 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         serving.note_address(address);
     }
     let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
-    let metrics = install_metrics(metrics).await?;
+    let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
+    let (surface, metrics) = surface(&opened, settings, metrics).await?;
     let signals = StopSignals::install()?;
-    let background = Background::start(&opened, metrics.clone());
+    let background = Background::start(&opened, metrics);
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
-    announce(loaded, address, global);
     ask_store(&opened);
-    let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
-    let app = App::new(opened.features(), settings, Some(metrics));
-    answer(listener, app, limits, signals, postgres).await;
+    announce(loaded, address, global);
+    answer(listener, surface, limits, signals, postgres).await;
     stop(opened, background).await;
     drop(serving);
     Ok(())
+}
+
+/// What is refused before an installation is made: who mistyped a name gets no new one.
+fn refuse_unusable(config: &Config) -> Result<(), Failure> {
+    spilling::check(config)?;
+    refuse_unusable_directory(config)?;
+    // The built-in ones are whole.
+    if config.mail.templates_dir.is_some() {
+        config.templates()?;
+    }
+    config.password_hasher().map(drop)
+}
+
+/// What is served, put together while `prepared` is still made, and the metrics.
+async fn surface(
+    opened: &Opened,
+    settings: HttpSettings,
+    prepared: PreparedMetrics,
+) -> Result<(Surface, PrometheusHandle), Failure> {
+    let app = App::new(opened.features(), settings, None);
+    let surface = Surface::new(app.clone());
+    let metrics = install_metrics(prepared).await?;
+    app.show_metrics(metrics.clone());
+    Ok((surface, metrics))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -107,9 +137,13 @@ pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Asks the store of files whether it is there. One that is not is told, and keeps nobody from signing in.
+/// Looks at the directory of files, and asks the store whether it is there. What is not is told, and keeps nobody from signing in.
 fn ask_store(opened: &Opened) {
     let objects = opened.storage.objects().clone();
+    if let Err(error) = objects.look_at_directory() {
+        let error = without_numbers(&error.to_string());
+        tracing::warn!("files cannot be uploaded: {error}; {NAME_FILE_DIRECTORY}");
+    }
     if objects.is_local() {
         return;
     }
@@ -123,12 +157,12 @@ fn ask_store(opened: &Opened) {
 /// Answers requests until the first signal, then finishes those accepted.
 async fn answer(
     listener: TcpListener,
-    app: App,
+    surface: Surface,
     limits: ConnectionLimits,
     mut signals: StopSignals,
     postgres: Option<Postgres>,
 ) {
-    let connections = Connections::new(Surface::new(app), limits);
+    let connections = Connections::new(surface, limits);
     // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
     connections.accept(listener, signals.wait()).await;
     tracing::info!(

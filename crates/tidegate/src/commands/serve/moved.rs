@@ -1,8 +1,11 @@
 //! What an operator is told where the installation is reached at another address than at its last start: what was issued names the old one.
 
+use std::net::SocketAddr;
+
 use tidegate_federation::SocialConfig;
 use url::{Host, Url};
 
+use super::base_url;
 use crate::config::Config;
 use crate::wiring::Opened;
 
@@ -17,11 +20,34 @@ pub(super) async fn warn_of_new_url(config: &Config, opened: &Opened) {
         }
     };
     let now = opened.kernel.settings().public_url.as_str();
-    // Nobody chose either: a developer's server is on another port.
     let is_chosen = config.public_url.is_some() || !is_this_machine(&before) || !is_this_machine(now);
     if is_chosen {
         tracing::warn!("{}", warning(config, &before, now));
+    } else if config.dev {
+        // A developer's server is on another port: nothing is wrong, and old tokens are refused all the same.
+        tracing::info!("{}", note(config, &before, now));
+    } else {
+        tracing::warn!("{}", note(config, &before, now));
     }
+}
+
+/// What another listen address means where nobody chose a public URL.
+fn note(config: &Config, before: &str, now: &str) -> String {
+    let address = before.strip_prefix("http://").and_then(|address| address.parse::<SocketAddr>().ok());
+    // On all addresses of the machine where it listens on all: who follows this keeps nobody out.
+    let address = address.map(|address| {
+        let here = SocketAddr::new(config.listen.ip(), address.port());
+        if base_url(here) == before { here } else { address }
+    });
+    let back = match address {
+        Some(address) => format!("--listen {address} goes back to the old one"),
+        None => format!("public_url = \"{before}\" goes back to the old one"),
+    };
+    format!(
+        "the issuer of tokens is {now}, where this server listens, and was {before} at the last start: access tokens of before are \
+         refused here (refresh tokens go on), and what verifies tokens has to be told the new issuer. {back}; with public_url set, the \
+         issuer is the same at every address"
+    )
 }
 
 /// What the change breaks, and what to do about each.
@@ -114,6 +140,28 @@ mod tests {
         // Only the port, or the scheme: the domain is the same.
         let told = warning(&config, "https://id.example.com:8443", "https://id.example.com");
         assert!(!told.contains("passkeys"), "{told}");
+    }
+
+    #[test]
+    fn another_port_that_nobody_chose_is_told_with_the_way_back() {
+        let mut config = Config::default();
+        let told = note(&config, "http://127.0.0.1:8080", "http://127.0.0.1:9000");
+        for part in [
+            "the issuer of tokens is http://127.0.0.1:9000, where this server listens",
+            "was http://127.0.0.1:8080 at the last start: access tokens of before are refused here",
+            "--listen 127.0.0.1:8080 goes back",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        // A name is no address to listen on.
+        let told = note(&config, "http://localhost:8080", "http://127.0.0.1:9000");
+        assert!(told.contains("public_url = \"http://localhost:8080\" goes back"), "{told}");
+        // The URL is that of this machine, and others reach the server, too.
+        config.listen = "0.0.0.0:9000".parse().unwrap();
+        let told = note(&config, "http://127.0.0.1:8080", "http://127.0.0.1:9000");
+        assert!(told.contains("--listen 0.0.0.0:8080 goes back"), "{told}");
+        let told = note(&config, "http://[::1]:8080", "http://127.0.0.1:9000");
+        assert!(told.contains("--listen [::1]:8080 goes back"), "{told}");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn what_resembles_nothing_gets_no_suggestion() {
     ] {
         let complaint = Desk::file(text).complaint();
         assert!(!complaint.contains("did you mean"), "{complaint}");
-        assert!(complaint.contains("docs/configuration.md"), "{complaint}");
+        assert!(complaint.contains("`tidegate config` lists all"), "{complaint}");
     }
 }
 

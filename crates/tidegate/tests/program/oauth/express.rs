@@ -58,7 +58,6 @@ on_both_engines! {
             ("\"http://127.0.0.1:3000\"", &format!("\"{base}\"")),
             ("CLIENT_ID", &id),
             ("CLIENT_SECRET", &secret),
-            ("listen(3000)", &format!("listen({port})")),
         ]);
         eventually("Express", async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
         let browser = Browser::new(&here);

@@ -27,8 +27,8 @@ const AROUND: u64 = 64 * 1024;
 const PARTS: usize = 16;
 /// Longest text of a field, in bytes.
 const TEXT: usize = 4 * 1024;
-/// Most that is held of an upload at a time, in bytes: what is gathered before it is written, and what the form is read by.
-const WINDOW: usize = 512 * 1024;
+/// Most that is held of an upload at a time, in bytes: what is gathered, what is written meanwhile, and what the form is read by.
+const WINDOW: usize = 640 * 1024;
 
 /// Stores a file in the caller's folder. Its type is found out by its content; the name must not say otherwise.
 #[utoipa::path(post, path = "/storage/upload", operation_id = "upload_file", tag = "Storage", security(("bearer" = [])),

@@ -1,6 +1,7 @@
 //! Data sources of files, and where these are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tidegate_testkit::{Engine, TestApp, TestDatabase, TestFiles, on_both_engines};
@@ -23,6 +24,22 @@ async fn with_file(engine: Engine) -> (TestApp, Arc<TestFiles>, TestDatabase) {
 
 fn body() -> serde_json::Value {
     json!({ "name": "Goods", "type": "sqlite", "file_path": OBJECT })
+}
+
+// Its time ends while the store of this server is held up: that says nothing of the source.
+#[tokio::test]
+async fn a_discovery_whose_tables_cannot_be_written_is_no_failure_of_its_source() {
+    let (app, _files, _database) = with_file(Engine::Postgres).await;
+    let ada = owner(&app, ADA).await;
+    let body = json!({ "name": "Goods", "type": "sqlite", "file_path": OBJECT, "query_timeout": 2, "max_retries": 0 });
+    let number = created(&app, &ada, &body).await;
+    run_jobs(&app).await;
+    assert_eq!(status(&app, &ada, number).await, "active");
+    let held = app.database.hold("lock table data_generations in exclusive mode").await;
+    let failed = post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await;
+    drop(held);
+    failed.assert_status(500);
+    assert_eq!(status(&app, &ada, number).await, "active");
 }
 
 on_both_engines! {
@@ -81,6 +98,36 @@ on_both_engines! {
         assert_eq!(answer.text_at("message"), "Schema information retrieved successfully");
         let one = get(&app, &ada, &format!("/{number}/schemas?table_name=t7777")).await;
         assert_eq!(one.field("data.schemas.0.tables").as_array().unwrap().len(), 1);
+    }
+
+    // The last table is of a module that is not there: those before it are found, and some are written, when the discovery fails.
+    async fn of_a_discovery_that_fails_half_way_nothing_is_seen_and_nothing_stays(engine: Engine) {
+        let (app, _files, database) = with_file(engine).await;
+        let tables: String = (0..300).map(|number| format!("create table t{number} (id integer);")).collect();
+        database.sql(&format!("{tables} pragma wal_checkpoint(truncate)")).await;
+        let ada = owner(&app, ADA).await;
+        let number = created(&app, &ada, &body()).await;
+        run_jobs(&app).await;
+        let written = "select count(*) from data_tables";
+        assert_eq!(app.sql_count(written).await, 301);
+        database
+            .sql(
+                "pragma writable_schema = on;
+                 insert into sqlite_schema (type, name, tbl_name, rootpage, sql)
+                    values ('table', 'zz', 'zz', 0, 'create virtual table zz using absent(x)');
+                 pragma wal_checkpoint(truncate)",
+            )
+            .await;
+        let failed = post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await;
+        failed.assert_error(400, "BAD_REQUEST");
+        assert_eq!(app.sql_count(written).await, 301 + 256, "they are written as they are found");
+        let answer = get(&app, &ada, &format!("/{number}/schemas")).await;
+        let seen = answer.assert_status(200).field("data.schemas.0.tables").as_array().unwrap();
+        assert_eq!(seen.len(), 301);
+        app.advance(Duration::from_secs(901));
+        while app.kernel().prune().await.unwrap() > 0 {}
+        assert_eq!(app.sql_count(written).await, 301);
+        assert_eq!(app.sql_count("select count(*) from data_generations").await, 1);
     }
 
     async fn a_source_without_a_file_has_no_url(engine: Engine) {

@@ -70,7 +70,7 @@ on_both_engines! {
         app.sql("update data_generations set created_at = 0").await;
         while app.kernel().prune().await.unwrap() > 0 {}
         assert_eq!(app.sql_count("select count(*) from data_generations").await, 3);
-        app.advance(Duration::from_secs(601));
+        app.advance(Duration::from_secs(901));
         while app.kernel().prune().await.unwrap() > 0 {}
         assert_eq!(app.sql_count("select count(*) from data_generations").await, 2);
     }

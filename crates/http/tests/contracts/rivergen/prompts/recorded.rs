@@ -95,4 +95,32 @@ on_both_engines! {
             assert_eq!(item["evaluation_details"], details);
         }
     }
+
+    // A lookup for each column of text; they are one record of the table.
+    async fn values_that_a_question_looks_up_are_on_record(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let policies = get(&app, &ada, "policies").await;
+        let all = policies.field("data.items").as_array().unwrap();
+        let filter = all.iter().find(|one| one["type"] == "row_level_security").unwrap()["id"].as_i64().unwrap();
+        let body = json!({ "prompt_text": "How many emp are there?", "selected_data_source_ids": [source] });
+        let data = post(&app, &ada, "prompts/execute", &body).await.assert_status(200).field("data").clone();
+        assert_eq!(data["status"], "completed", "{data}");
+        let items = eventually("the records of the question", async || {
+            let items = decided(&app, &ada, filter, &data["execution_id"]).await;
+            (items.len() == 2).then_some(items)
+        })
+        .await;
+        let (lookups, answers): (Vec<Value>, Vec<Value>) =
+            items.into_iter().partition(|item| item["metadata"]["purpose"] == "value_lookup");
+        let ([lookup], [answer]) = (lookups.as_slice(), answers.as_slice()) else { panic!("{lookups:?} {answers:?}") };
+        assert!(answer["metadata"].get("purpose").is_none(), "{answer}");
+        assert_eq!(
+            (&lookup["evaluation_result"], &lookup["action_taken"], &lookup["ip_address"]),
+            (&json!("modified"), &json!("filtered_rows"), &json!(IP)),
+            "{lookup}"
+        );
+        assert!(lookup["metadata"]["pushed_down"].as_array().unwrap().len() > 1, "{lookup}");
+    }
 }

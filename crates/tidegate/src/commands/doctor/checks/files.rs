@@ -1,8 +1,5 @@
 //! Where files that people upload are kept.
 
-use std::fs;
-use std::io::ErrorKind;
-
 use tidegate_domain::Clock;
 use tidegate_objects::{Backend, Objects};
 
@@ -10,29 +7,28 @@ use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::wiring::objects;
+use crate::wiring::{NAME_FILE_DIRECTORY, objects};
 
 const NAME: &str = "files";
 
-/// Whether files can be kept: a store that is reached over the network is tried out with a small one.
+/// Whether files can be kept: in the local directory, where uploads under way are in any case, and in a store that is reached over the
+/// network, which is tried out with a small one.
 pub(super) async fn store(config: &Config) -> Finding {
     let objects = match objects(config) {
         Ok(objects) => objects,
         Err(failure) => return Finding::wrong(NAME, failure.message(), "correct [storage]"),
     };
-    if objects.is_local() { directory(config, &objects) } else { remote(config, &objects).await }
+    match objects.look_at_directory() {
+        Err(error) => Finding::wrong(NAME, error.to_string(), NAME_FILE_DIRECTORY),
+        Ok(is_made) if objects.is_local() => directory(config, &objects, is_made),
+        Ok(_) => remote(config, &objects).await,
+    }
 }
 
-/// Nothing is made or written there: the disk has a check of its own.
-fn directory(config: &Config, objects: &Objects) -> Finding {
+/// Nothing stays made or written there: the disk has a check of its own.
+fn directory(config: &Config, objects: &Objects, is_made: bool) -> Finding {
     let place = objects.directory().display();
-    let advice = "run this as the user that serves, or name another directory with storage.directory";
-    let detail = match fs::metadata(objects.directory()) {
-        Ok(found) if found.is_dir() => place.to_string(),
-        Ok(_) => return Finding::wrong(NAME, format!("{place} is no directory"), advice),
-        Err(error) if error.kind() == ErrorKind::NotFound => format!("{place}, made by the first upload"),
-        Err(error) => return Finding::wrong(NAME, format!("{place} cannot be used: {error}"), advice),
-    };
+    let detail = if is_made { place.to_string() } else { format!("{place}, made by the first upload") };
     match config.storage.in_vain().as_slice() {
         [] => Finding::new(NAME, Fine, detail),
         unread => {
@@ -69,6 +65,8 @@ async fn remote(config: &Config, objects: &Objects) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::super::Verdict::Wrong;
     use super::*;
 
@@ -96,6 +94,13 @@ mod tests {
         let finding = store(&at("note")).await;
         assert_eq!(finding.verdict, Wrong);
         assert!(finding.advice.unwrap().contains("storage.directory"));
+        // Uploads under way are on the disk with any store: that is told before the store is asked.
+        let directory = here.path().join("note/below");
+        let s3 = serde_json::json!({
+            "backend": "s3", "endpoint": "http://127.0.0.1:9", "access_key_id": "acct", "secret_access_key": "x", "directory": directory,
+        });
+        let finding = store(&configured(&s3.to_string())).await;
+        assert!(finding.detail.contains("note/below cannot be used: Not a directory"), "{finding:?}");
     }
 
     #[tokio::test]

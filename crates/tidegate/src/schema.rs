@@ -1,0 +1,92 @@
+//! The schema of a new SQLite database, which is made at once. `TIDEGATE_TEST_WRITE=1 scripts/test the_schema_is_what_all_migrations_make`
+//! writes its text anew.
+
+use tidegate_database::WholeSchema;
+
+/// What all migrations make of an empty database.
+pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 29, text: include_str!("schema.sql") };
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tidegate_database::sqlx::{self, Connection as _, SqliteConnection};
+    use tidegate_database::{DatabaseUrl, Store, StoreOptions};
+
+    use super::*;
+    use crate::wiring::MIGRATIONS;
+
+    /// A database in `file`, migrated with `whole` or one by one.
+    async fn database(file: &Path, whole: Option<&'static WholeSchema>) -> SqliteConnection {
+        let options = StoreOptions::new(DatabaseUrl::Sqlite(file.to_owned()));
+        let store = Store::open(&options, MIGRATIONS).await.unwrap();
+        let pending = store.pending_migrations().await.unwrap();
+        let applied = match whole {
+            Some(whole) => store.make_or_migrate(whole).await.unwrap(),
+            None => store.migrate().await.unwrap(),
+        };
+        assert_eq!(applied, pending);
+        assert_eq!(store.make_or_migrate(&WHOLE_SCHEMA).await.unwrap(), 0);
+        store.close().await;
+        SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap()
+    }
+
+    /// Tables and indexes in the order in which they were made.
+    async fn schema(on: &mut SqliteConnection) -> Vec<(String, Option<String>)> {
+        let all = "select name, sql from sqlite_master order by rowid";
+        sqlx::query_as(all).fetch_all(on).await.unwrap()
+    }
+
+    async fn applied(on: &mut SqliteConnection) -> Vec<(i64, String, bool, Vec<u8>)> {
+        let all = "select version, description, success, checksum from _sqlx_migrations order by version";
+        sqlx::query_as(all).fetch_all(on).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_schema_is_what_all_migrations_make() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut one_by_one = database(&directory.path().join("one_by_one.db"), None).await;
+        let made = schema(&mut one_by_one).await;
+        let ours = |name: &str| !name.starts_with("sqlite_") && name != "_sqlx_migrations";
+        let text: String = made
+            .iter()
+            .filter(|(name, _)| ours(name))
+            .filter_map(|(_, sql)| sql.as_ref())
+            .map(|sql| format!("{sql};\n"))
+            .collect();
+        if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schema.sql");
+            std::fs::write(path, &text).unwrap();
+            return;
+        }
+        assert!(WHOLE_SCHEMA.text == text, "write it anew, see the head of this file");
+        let mut at_once = database(&directory.path().join("at_once.db"), Some(&WHOLE_SCHEMA)).await;
+        assert_eq!(sorted(schema(&mut at_once).await), sorted(made.clone()));
+        let (newest, here) = (applied(&mut one_by_one).await, applied(&mut at_once).await);
+        assert_eq!(here, newest);
+        assert_eq!(newest.last().map(|(version, ..)| *version), Some(WHOLE_SCHEMA.last));
+        // No migration puts rows into an empty database.
+        for (name, _) in made.iter().filter(|(name, sql)| ours(name) && is_table(sql.as_deref())) {
+            let count = sqlx::AssertSqlSafe(format!("select count(*) from {name}"));
+            let (rows,): (i64,) = sqlx::query_as(count).fetch_one(&mut one_by_one).await.unwrap();
+            assert_eq!(rows, 0, "{name}");
+        }
+    }
+
+    fn is_table(sql: Option<&str>) -> bool {
+        sql.is_some_and(|sql| sql.starts_with("CREATE TABLE"))
+    }
+
+    fn sorted(mut schema: Vec<(String, Option<String>)>) -> Vec<(String, Option<String>)> {
+        schema.sort();
+        schema
+    }
+
+    #[tokio::test]
+    async fn a_schema_of_other_migrations_makes_nothing() {
+        static OLDER: WholeSchema = WholeSchema { last: 1, text: "create table other (id integer)" };
+        let directory = tempfile::tempdir().unwrap();
+        let mut migrated = database(&directory.path().join("tidegate.db"), Some(&OLDER)).await;
+        assert!(schema(&mut migrated).await.iter().all(|(name, _)| name != "other"));
+    }
+}
