@@ -33,6 +33,10 @@ use crate::session::{Common, Planned, Planning, Shape};
 use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
+/// How nice a thread of queries is: others go first when cores are scarce, those that hash passwords (10) as well.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 12;
+
 /// A query of a person.
 #[derive(Clone)]
 pub struct Request {
@@ -408,6 +412,13 @@ fn report(request: &Request, progress: Progress) {
     }
 }
 
+/// Lowers this thread's priority, so that who signs in does not wait for queries. Where that is not allowed, they run at the normal one.
+fn yield_to_requests() {
+    // On Linux the "process" is the calling thread (setpriority(2), "C library/kernel differences").
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
 impl Started {
     fn new(options: &Options) -> Result<Self, QueryError> {
         let threads = options
@@ -420,6 +431,7 @@ impl Started {
             .max_blocking_threads(options.concurrency.server.saturating_mul(2).max(8))
             .thread_stack_size(options.stack_bytes)
             .thread_name("queries")
+            .on_thread_start(yield_to_requests)
             .enable_all()
             .build()
             .map_err(|_| QueryError::unavailable())?;
@@ -453,4 +465,24 @@ fn smaller(asked: Limits, policies: &tidegate_policy::Limits) -> Limits {
         limits.time = limits.time.min(std::time::Duration::from_secs(seconds.value));
     }
     limits
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn queries_give_way_to_requests() {
+        let before = getpriority_process(None);
+        let started = Started::new(&Options::default()).unwrap();
+        let (of_tasks, of_files) = (
+            started.handle.spawn(async { getpriority_process(None) }),
+            started.handle.spawn_blocking(|| getpriority_process(None)),
+        );
+        let (of_tasks, of_files) = (started.handle.block_on(of_tasks), started.handle.block_on(of_files));
+        assert_eq!((of_tasks.unwrap(), of_files.unwrap()), (Ok(NICENESS), Ok(NICENESS)));
+        assert_eq!(getpriority_process(None), before);
+    }
 }
