@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
-use tidegate_database::{MOST_ROWS, Result as Stored};
+use tidegate_database::{MOST_ROWS, Result as Stored, StoreError, Unit};
 use tidegate_domain::id::OrganizationId;
 use tidegate_kernel::{Fault, Kernel};
 use tidegate_policy::{Decision, Effect, Limits, PolicyRef, Relation, Resolved};
@@ -133,19 +134,31 @@ async fn write_all(kernel: Arc<Kernel>, asked: Vec<Vec<StoredRow>>) -> Vec<Store
     match write(&kernel, &all).await {
         Ok(()) => asked.iter().map(|_| Ok(())).collect(),
         Err(error) if asked.len() == 1 => vec![Err(error)],
+        // What failed may be about one of them.
         Err(_) => {
-            let mut results = Vec::with_capacity(asked.len());
-            for rows in &asked {
-                results.push(write(&kernel, &rows.iter().collect::<Vec<_>>()).await);
-            }
-            results
+            let kernel = &kernel;
+            let one_by_one = asked.iter().map(|rows| async move {
+                let rows: Vec<&StoredRow> = rows.iter().collect();
+                write(kernel, &rows).await
+            });
+            join_all(one_by_one).await
         }
     }
 }
 
 async fn write(kernel: &Kernel, rows: &[&StoredRow]) -> Stored<()> {
-    let is_one = rows.len() <= MOST_ROWS;
-    let mut unit = if is_one { kernel.store.begin_single().await? } else { kernel.store.begin().await? };
+    if rows.len() <= MOST_ROWS {
+        match write_in(kernel.store.begin_single().await?, rows).await {
+            // The server closed the connection meanwhile. A unit that begins replaces it; that anything was written is unlikely, and a record
+            // that is there twice is better than none.
+            Err(StoreError::Unavailable(_)) => {}
+            written => return written,
+        }
+    }
+    write_in(kernel.store.begin().await?, rows).await
+}
+
+async fn write_in(mut unit: Unit, rows: &[&StoredRow]) -> Stored<()> {
     unit.policy_evaluations().insert(rows).await?;
     unit.commit().await
 }

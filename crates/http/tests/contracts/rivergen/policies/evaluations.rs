@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use tidegate_kernel::Fault;
 use tidegate_policies::evaluations::Evaluated;
 use tidegate_policy::{Column, ColumnType, Relation};
-use tidegate_testkit::{Engine, TestApp, on_both_engines};
+use tidegate_testkit::{Engine, TestApp, on_both_engines, on_one_engine};
 
 use super::wire::{ADA, asker, created, filter, get, number_of, owner, policy, post, start};
 
@@ -27,6 +27,16 @@ async fn read(app: &TestApp, rows: u64) {
 
 /// The same from an address.
 async fn read_from(app: &TestApp, rows: u64, ip: &str) -> Result<(), Fault> {
+    read_while(app, rows, ip, async {}).await
+}
+
+/// The same, where something happens before it is written down.
+async fn read_while(
+    app: &TestApp,
+    rows: u64,
+    ip: &str,
+    meanwhile: impl Future<Output = ()>,
+) -> Result<(), Fault> {
     let asker = asker(app, ADA).await;
     let governance = app.policies().governance(&asker).await.unwrap().unwrap();
     let relation = customers();
@@ -43,6 +53,7 @@ async fn read_from(app: &TestApp, rows: u64, ip: &str) -> Result<(), Fault> {
         ip,
         metadata: Map::new(),
     };
+    meanwhile.await;
     app.policies().record(&[evaluated]).await
 }
 
@@ -138,5 +149,22 @@ on_both_engines! {
         app.advance(Duration::from_secs(31 * 24 * 3_600));
         while app.kernel().prune().await.unwrap() > 0 {}
         assert_eq!(app.sql_count("select count(*) from policy_evaluations").await, 0);
+    }
+}
+
+on_one_engine! { Engine::Postgres;
+    async fn what_was_decided_is_kept_though_the_server_has_closed_all_connections(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let mut body = policy("P", "query_limit", "limit_query", json!({ "max_rows": 5 }));
+        body["role_ids"] = json!([1]);
+        post(&app, &ada, "", &body).await.assert_status(201);
+        let closed = async {
+            let all = "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity
+                       where datname = current_database() and pid <> pg_backend_pid()";
+            assert!(app.sql_count(all).await > 0);
+        };
+        read_while(&app, 1, "192.0.2.1", closed).await.unwrap();
+        assert_eq!(app.sql_count("select count(*) from policy_evaluations").await, 1);
     }
 }
