@@ -133,7 +133,8 @@ const ALL: &str = concat!(
 const SOURCE: &str = concat!(source_of_person!("true"), "; ", source_of_organization!("true"));
 
 /// The same for PostgreSQL, where each locks a row, and all units lock theirs in this order: each waits for the rows of the one before it, which
-/// it counts. Without that, the parts of a statement are run in an order that is not said.
+/// it counts. Without that, the parts of a statement are run in an order that is not said. Of an execution without a data source the parts about
+/// one ask for nothing, so what comes after them counts those before them, too.
 const ALL_IN_ORDER: &str = concat!(
     "with person as (",
     of_person!("true"),
@@ -144,7 +145,9 @@ const ALL_IN_ORDER: &str = concat!(
     " returning 1), organization_source as (",
     source_of_organization!("(select count(*) from source) >= 0"),
     " returning 1), question as (",
-    question_of_person!("(select count(*) from organization_source) >= 0"),
+    question_of_person!(
+        "(select count(*) from organization) >= 0 and (select count(*) from organization_source) >= 0"
+    ),
     " returning 1) ",
     question_of_organization!("(select count(*) from question) >= 0"),
 );

@@ -9,9 +9,12 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tidegate_domain::EmailAddress;
 use tidegate_identity::operator::{AccountName, Operator};
-use tidegate_testkit::{Engine, Person, TestApp, concurrently, on_both_engines};
+use tidegate_kernel::Call;
+use tidegate_prompts::executions::start::NewExecution;
+use tidegate_testkit::{Engine, Person, TestApp, concurrently, eventually, on_both_engines, on_one_engine};
 
-use super::script::{ADA, CLINIC, SHOP, Script, ask, get, member, question, request, signed_in};
+use super::governed::statement;
+use super::script::{ADA, CLINIC, SHOP, Script, ask, get, member, owner, post, question, request, signed_in};
 
 const QUARTER: Duration = Duration::from_secs(900);
 const HOURS: Duration = Duration::from_secs(7 * 3_600);
@@ -53,6 +56,32 @@ async fn write_as_before(app: &TestApp) {
          where quarter = (select max(quarter) from prompt_usage)",
     )
     .await;
+}
+
+/// All sums, in the order in which everybody writes them.
+const SUMS: [&str; 6] = [
+    "prompt_usage",
+    "prompt_organization_usage",
+    "prompt_source_usage",
+    "prompt_organization_source_usage",
+    "prompt_question_usage",
+    "prompt_organization_question_usage",
+];
+
+/// Has PostgreSQL note in `written` which sums are written, in their order.
+async fn note_what_is_written(app: &TestApp) {
+    app.sql(
+        "create table written (number bigint generated always as identity, name text not null);
+         create function note() returns trigger language plpgsql as
+            $$ begin insert into written (name) values (tg_table_name); return new; end $$",
+    )
+    .await;
+    for table in SUMS {
+        app.sql(&format!(
+            "create trigger note before insert on {table} for each row execute function note()"
+        ))
+        .await;
+    }
 }
 
 /// Compares what is to be compared by now.
@@ -205,6 +234,38 @@ on_both_engines! {
             all_at_once(deeds).await;
             assert_eq!(differences(&app).await, [0; 3]);
             app.advance(HOURS);
+        }
+    }
+}
+
+on_one_engine! { Engine::Postgres;
+    // Two units that write the same rows in different orders would wait for each other.
+    async fn sums_are_written_in_one_order_whatever_is_asked_and_however_it_ends(engine: Engine) {
+        let script = Script::new();
+        let app = script.start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let actor = app.kernel().authenticate(&ada.access_token).await.unwrap();
+        let call = Call::to_postgres(app.kernel().settings(), [127, 0, 0, 1].into(), "psql".to_owned());
+        note_what_is_written(&app).await;
+        // A workspace without data sources can be asked by PostgreSQL's protocol.
+        for (sources, is_cancelled) in [(vec![SHOP], false), (vec![], false), (vec![SHOP], true), (vec![], true)] {
+            let expected: Vec<&str> =
+                SUMS.into_iter().filter(|table| !sources.is_empty() || !table.contains("source")).collect();
+            let new = NewExecution { sources, ..statement("select slow", SHOP) };
+            let number = app.prompts().execute(&call, &actor, new).await.unwrap().number;
+            if is_cancelled {
+                post(&app, &ada, &format!("queries/{number}/cancel"), &json!({})).await.assert_status(200);
+            } else {
+                script.release();
+            }
+            eventually("its end", async || {
+                let running = "select count(*) from prompt_executions where lease_until is not null";
+                (app.sql_count(running).await == 0).then_some(())
+            })
+            .await;
+            let written = app.database.sql_texts("select name from written order by number").await;
+            assert_eq!(written, expected, "called off: {is_cancelled}");
+            app.sql("delete from written").await;
         }
     }
 }
