@@ -234,8 +234,8 @@ impl Engine {
         request: &Request,
         place: &Arc<Place>,
     ) -> Result<Parsed, QueryError> {
-        let organization = &request.person.organization;
-        if let Some(parsed) = self.inner.statements.find(organization, &request.sql) {
+        let person = &request.person.id;
+        if let Some(parsed) = self.inner.statements.find(person, &request.sql) {
             return Ok(parsed);
         }
         let (inner, sql, cancel) = (Arc::clone(&self.inner), request.sql.clone(), request.cancel.clone());
@@ -248,7 +248,7 @@ impl Engine {
             Ok((statement, references))
         })
         .await?;
-        self.inner.statements.keep(organization, &request.sql, &parsed);
+        self.inner.statements.keep(person, &request.sql, &parsed);
         Ok(parsed)
     }
 

@@ -15,7 +15,7 @@ const MOST: usize = 256;
 /// Bytes of the longest of them.
 const LONGEST: usize = 1_024;
 
-/// By the organization that asked: how fast an answer comes tells nobody what others ask.
+/// By who asked, and the text: how fast an answer comes tells nobody what others ask.
 type Key = (String, String);
 
 /// What was read lately.
@@ -27,16 +27,16 @@ impl Statements {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn find(&self, organization: &str, sql: &str) -> Option<Parsed> {
+    pub(crate) fn find(&self, person: &str, sql: &str) -> Option<Parsed> {
         if sql.len() > LONGEST {
             return None;
         }
-        let key = (organization.to_owned(), sql.to_owned());
+        let key = (person.to_owned(), sql.to_owned());
         let found = self.map().get(&key).map(Arc::clone);
         found.map(|parsed| parsed.as_ref().clone())
     }
 
-    pub(crate) fn keep(&self, organization: &str, sql: &str, parsed: &Parsed) {
+    pub(crate) fn keep(&self, person: &str, sql: &str, parsed: &Parsed) {
         if sql.len() > LONGEST {
             return;
         }
@@ -45,7 +45,7 @@ impl Statements {
         if map.len() >= MOST {
             map.clear();
         }
-        map.insert((organization.to_owned(), sql.to_owned()), kept);
+        map.insert((person.to_owned(), sql.to_owned()), kept);
     }
 }
 
@@ -64,21 +64,21 @@ mod tests {
     fn a_text_is_remembered_for_whoever_asked_it() {
         let statements = Statements::default();
         let sql = "select $1";
-        assert!(statements.find("acme", sql).is_none());
-        statements.keep("acme", sql, &parsed(sql));
-        assert_eq!(statements.find("acme", sql).unwrap().0.to_string(), "SELECT $1");
-        assert!(statements.find("acme", "select $2").is_none() && statements.find("other", sql).is_none());
+        assert!(statements.find("ada", sql).is_none());
+        statements.keep("ada", sql, &parsed(sql));
+        assert_eq!(statements.find("ada", sql).unwrap().0.to_string(), "SELECT $1");
+        assert!(statements.find("ada", "select $2").is_none() && statements.find("bob", sql).is_none());
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let statements = Statements::default();
         let long = format!("select '{}'", "x".repeat(LONGEST));
-        statements.keep("acme", &long, &parsed(&long));
-        assert!(statements.find("acme", &long).is_none());
+        statements.keep("ada", &long, &parsed(&long));
+        assert!(statements.find("ada", &long).is_none());
         let one = parsed("select 1");
         for number in 0..=MOST {
-            statements.keep("acme", &number.to_string(), &one);
+            statements.keep("ada", &number.to_string(), &one);
         }
         assert_eq!(statements.map().len(), 1);
     }
