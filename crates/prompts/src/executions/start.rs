@@ -17,7 +17,7 @@ use super::live::{Place, Running};
 use super::repository::{Asking, NewRow, Progress};
 use super::run::{Over, Task};
 use crate::records::repository::NewPrompt;
-use crate::work::{Acting, Person};
+use crate::work::Acting;
 use crate::{PromptRefusal, PromptTables, Prompts};
 
 /// How long a node holds an execution without saying that it still runs.
