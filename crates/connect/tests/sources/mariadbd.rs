@@ -49,7 +49,12 @@ pub(crate) fn installed(names: &[&str]) -> PathBuf {
 }
 
 pub(crate) fn run(program: &Path, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
+    run_to_its_end(Command::new(program).args(arguments));
+}
+
+fn run_to_its_end(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let program = command.get_program();
     assert!(output.status.success(), "{program:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -82,9 +87,15 @@ impl Mariadb {
         if is_root() {
             arguments.push(&by);
         }
-        run(&installed(&["mariadb-install-db"]), &arguments);
+        // When it starts, it removes what others have in the directory for temporary tables.
+        let apart = |names: &[&str]| {
+            let mut command = Command::new(installed(names));
+            command.env("TMPDIR", dir.path());
+            command
+        };
+        run_to_its_end(apart(&["mariadb-install-db"]).args(&arguments));
         let port = free_port();
-        let mut command = Command::new(installed(&["mariadbd", "mysqld"]));
+        let mut command = apart(&["mariadbd", "mysqld"]);
         command.args([
             "--no-defaults",
             &data,
