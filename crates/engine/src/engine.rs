@@ -33,9 +33,9 @@ use crate::session::{Common, Planned, Planning, Shape};
 use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
-/// How nice a thread of queries is: others go first when cores are scarce, those that hash passwords (10) as well.
+/// How nice a thread of queries is: others go first when cores are scarce.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 12;
+const NICENESS: i32 = 5;
 
 /// A query of a person.
 #[derive(Clone)]
