@@ -120,7 +120,7 @@ struct PendingWork<T, W> {
 #[derive(Debug)]
 struct Pace(AtomicU64);
 
-/// A thread's niceness: other threads go first when cores are scarce.
+/// How much nicer than others a thread is: they go first when cores are scarce.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 const LONGEST_RETRY_SECONDS: u64 = 60;
@@ -355,7 +355,7 @@ fn work(shared: &Shared, entropy: &dyn Entropy) {
 fn yield_to_requests() {
     // On Linux the "process" is the calling thread (setpriority(2), "C library/kernel differences").
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
+    let _ = rustix::process::nice(NICENESS);
 }
 
 impl Pace {
