@@ -33,10 +33,6 @@ use crate::session::{Common, Planned, Planning, Shape};
 use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
-/// How much nicer than others a thread of queries is: they go first when cores are scarce.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
-
 /// A query of a person.
 #[derive(Clone)]
 pub struct Request {
@@ -412,12 +408,15 @@ fn report(request: &Request, progress: Progress) {
     }
 }
 
-/// Lowers this thread's priority, so that who signs in does not wait for queries. Where that is not allowed, they run at the normal one.
-fn yield_to_requests() {
+/// Lowers this thread's priority. Where that is not allowed, queries run at the normal one.
+#[cfg(target_os = "linux")]
+fn give_way(niceness: i32) {
     // On Linux the "process" is the calling thread (setpriority(2), "C library/kernel differences").
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(NICENESS);
+    let _ = rustix::process::nice(niceness);
 }
+
+#[cfg(not(target_os = "linux"))]
+fn give_way(_: i32) {}
 
 impl Started {
     fn new(options: &Options) -> Result<Self, QueryError> {
@@ -425,13 +424,14 @@ impl Started {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, NonZero::get))
             .max(1);
+        let niceness = options.niceness;
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             // For reading and planning, one for each query, and for pieces of files: what waits for others has threads of its own.
             .max_blocking_threads(options.concurrency.server.saturating_mul(2).max(8))
             .thread_stack_size(options.stack_bytes)
             .thread_name("queries")
-            .on_thread_start(yield_to_requests)
+            .on_thread_start(move || give_way(niceness))
             .enable_all()
             .build()
             .map_err(|_| QueryError::unavailable())?;
@@ -476,13 +476,13 @@ mod tests {
     #[test]
     fn queries_give_way_to_requests() {
         let before = getpriority_process(None);
-        let started = Started::new(&Options::default()).unwrap();
+        let started = Started::new(&Options { niceness: 5, ..Options::default() }).unwrap();
         let (of_tasks, of_files) = (
             started.handle.spawn(async { getpriority_process(None) }),
             started.handle.spawn_blocking(|| getpriority_process(None)),
         );
         let (of_tasks, of_files) = (started.handle.block_on(of_tasks), started.handle.block_on(of_files));
-        let nicer = before.map(|before| (before + NICENESS).min(19));
+        let nicer = before.map(|before| (before + 5).min(19));
         assert_eq!((of_tasks.unwrap(), of_files.unwrap()), (nicer, nicer));
         assert_eq!(getpriority_process(None), before);
     }

@@ -10,6 +10,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Bytes of stack of each of them. Planning recurses.
     pub stack_bytes: usize,
+    /// How much nicer than the others of the process each of them is: those go first when cores are scarce.
+    pub niceness: i32,
     /// Bytes that all queries together may hold.
     pub memory_bytes: usize,
     /// Where queries spill to, in a directory of its own there; without it none does.
@@ -37,6 +39,7 @@ impl Default for Options {
         Self {
             threads: None,
             stack_bytes: 32 << 20,
+            niceness: 0,
             memory_bytes: 1 << 30,
             spill_directory: None,
             spill_bytes: 4 << 30,

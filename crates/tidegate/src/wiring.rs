@@ -42,6 +42,10 @@ pub(crate) const MIGRATIONS: &[&[Migration]] = &[
 /// How long a server waits for a PostgreSQL that starts beside it. Commands do not.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How much nicer threads of queries are than those that answer requests. At more than this, other programs of the machine leave them next to
+/// nothing.
+const QUERIES_GIVE_WAY: i32 = 5;
+
 /// What to do about a directory of files that cannot be used.
 pub(crate) const NAME_FILE_DIRECTORY: &str =
     "create it for the user that serves, or name another directory in storage.directory";
@@ -373,6 +377,7 @@ fn query_engine(config: &Config, purpose: &Purpose) -> Result<QueryEngine, Failu
     };
     let options = tidegate_engine::Options {
         threads: settings.threads,
+        niceness: QUERIES_GIVE_WAY,
         memory_bytes: settings.memory,
         spill_directory: Some(spilling::directory(config).to_owned()),
         spill_bytes: settings.spill_per_query,

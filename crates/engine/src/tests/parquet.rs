@@ -16,12 +16,13 @@ use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::memory_pool::UnboundedMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::data_type::{Int96, Int96Type};
 use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::parquet::file::writer::SerializedFileWriter;
 use datafusion::parquet::schema::parser::parse_message_type;
 use datafusion::physical_plan::{ExecutionPlanProperties, StatisticsArgs, StatisticsContext};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::fixture::{self, Caller, Fixture, Reading, parquet_bytes, parquet_file};
 use super::limits::{Kept, quiet, run};
@@ -300,7 +301,10 @@ async fn told(governed: GovernedRelation, row_estimates: bool) -> Statistics {
     let name = RelationName::new("hr", None, "emp");
     let seal = Seal { session: 0, relation: 0 };
     let table = GovernedTable::new(name, governed, seal, row_estimates, Without::default()).unwrap();
-    let plan = table.scan(&SessionContext::new().state(), None, &[], None).await.unwrap();
+    // A query's memory, disk and stores are in its session.
+    let config = SessionConfig::new().with_extension(Arc::new(RuntimeEnv::default()));
+    let state = SessionContext::new_with_config(config).state();
+    let plan = table.scan(&state, None, &[], None).await.unwrap();
     let told = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new()).unwrap();
     Statistics::clone(&told)
 }
