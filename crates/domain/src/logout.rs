@@ -18,7 +18,7 @@ pub struct BackchannelUri(String);
 /// A text is no such address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be an https address without a fragment or a user name, or an http address of this machine (127.0.0.1, [::1], localhost)"
+    "must be an https address without a fragment, a user name or *, or an http address of this machine (127.0.0.1, [::1], localhost)"
 )]
 pub struct BackchannelUriError;
 

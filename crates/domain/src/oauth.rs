@@ -46,10 +46,13 @@ pub enum RedirectUriError {
     /// RFC 6749 section 3.1.2.
     #[error("must not have a fragment (#...)")]
     Fragment,
+    /// It is compared character by character (RFC 9700 section 2.1): no request would match what was meant.
+    #[error("must not contain *, which is no wildcard: register each address")]
+    Wildcard,
     /// It would show another host than it leads to.
     #[error("must not contain a user name or password")]
     UserInfo,
-    /// Its host has a wildcard, or a character that would mean something else in a page's policy.
+    /// Its host has a character that would mean something else in a page's policy.
     #[error("must name a host of letters, digits, dots and hyphens, or an IP address")]
     Host,
     /// Not protected on its way, or no address of an application.
@@ -72,6 +75,9 @@ impl RedirectUri {
         }
         if text.contains('#') {
             return Err(RedirectUriError::Fragment);
+        }
+        if text.contains('*') {
+            return Err(RedirectUriError::Wildcard);
         }
         let url = Url::parse(text).map_err(|_| RedirectUriError::Malformed)?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -495,7 +501,11 @@ mod tests {
             ("https://app.example.com/cb#x", RedirectUriError::Fragment),
             ("https://app.example.com/cb#", RedirectUriError::Fragment),
             ("https://app.example.com@evil.example/cb", RedirectUriError::UserInfo),
-            ("https://*.example.com/cb", RedirectUriError::Host),
+            ("https://*.example.com/cb", RedirectUriError::Wildcard),
+            ("https://app.example.com/*", RedirectUriError::Wildcard),
+            ("https://app.example.com/cb?tenant=*", RedirectUriError::Wildcard),
+            ("http://localhost:*/cb", RedirectUriError::Wildcard),
+            ("com.example.app:/*", RedirectUriError::Wildcard),
             ("https://a;script-src/cb", RedirectUriError::Host),
             ("https://a,b.example.com/cb", RedirectUriError::Host),
             ("https://a'b.example.com/cb", RedirectUriError::Host),

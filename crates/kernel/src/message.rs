@@ -401,7 +401,8 @@ impl Work<'_> {
         if self.kernel.settings.mail == DeliveryMode::Off {
             tracing::warn!(
                 template = mail.template.as_str(),
-                "a notice to the owner of an account is not sent: no mail provider is configured; set [mail.smtp]"
+                "a notice to the owner of an account is not sent: no mail provider is configured; set [mail.smtp]. Beside a server that \
+                 was started with --dev nothing is missing: it keeps mails of its own requests alone"
             );
             return Ok(());
         }

@@ -81,6 +81,18 @@ pub enum CredentialFault {
     /// A password.
     #[error("password: {0}")]
     Password(&'static str),
+    /// An authorization code.
+    #[error("authorization code: {0}")]
+    Code(&'static str),
+    /// The code that a device polls with.
+    #[error("device_code: {0}")]
+    DeviceCode(&'static str),
+    /// The token that goes with a mailed code, or with a sign-in that waits.
+    #[error("temporary token: {0}")]
+    Temporary(&'static str),
+    /// Where a request comes from that asks for what only operators are shown.
+    #[error("operators: {0}")]
+    Operators(&'static str),
 }
 
 impl CredentialFault {

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use tidegate_kernel::{Actor, Call, Outcome, Refused};
 use tidegate_oauth::authorize::{
     Answer as Authorized, AuthorizationError, AuthorizationRequest, Decision, Parameters, Presence,
@@ -15,6 +15,7 @@ use super::form_post::form_post;
 use super::{Answer, Bearer, browser};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
+use crate::wire::telemetry::ErrorCode;
 
 /// Gives an application access in the name of the token's owner.
 pub(super) async fn authorize(State(app): State<App>, request: Request) -> Answer {
@@ -117,10 +118,19 @@ fn fault(fault: tidegate_kernel::Fault) -> Error {
     Rejection::from(fault).into()
 }
 
-/// Sends the browser, or whoever asks, back to the application. The address was registered.
+/// Sends the browser, or whoever asks, back to the application. The address was registered. The log has the code of an error.
 pub(super) fn sent(answer: Authorized) -> Answer {
+    let code = answer.error().map(|code| ErrorCode(code.to_owned()));
+    let mut response = on_its_way(&answer)?;
+    if let Some(code) = code {
+        response.extensions_mut().insert(code);
+    }
+    Ok(response)
+}
+
+fn on_its_way(answer: &Authorized) -> Answer {
     if answer.response_mode == ResponseMode::FormPost {
-        return Ok(form_post(&answer));
+        return Ok(form_post(answer));
     }
     let location = HeaderValue::from_str(&answer.location())
         .map_err(|_| Error::invalid_request("redirect_uri cannot be sent in a header"))?;
@@ -129,6 +139,5 @@ pub(super) fn sent(answer: Authorized) -> Answer {
         // The address of the page that is left has the request in it (RFC 9700 section 4.2.4).
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    let response: Response = (StatusCode::FOUND, headers).into_response();
-    Ok(response)
+    Ok((StatusCode::FOUND, headers).into_response())
 }

@@ -193,7 +193,11 @@ fn offered(app: &App, visitor: &Visitor, answer: &Authorized) -> Response {
     } else {
         page.links.push(link(&look.words, label, answer.location()));
     }
-    page.answer(app, visitor, StatusCode::BAD_REQUEST)
+    let mut response = page.answer(app, visitor, StatusCode::BAD_REQUEST);
+    if let Some(code) = answer.error() {
+        response.extensions_mut().insert(ErrorCode(code.to_owned()));
+    }
+    response
 }
 
 /// A request that cannot be answered: nobody is sent to an address that is not registered. The reason is for the application's developer,

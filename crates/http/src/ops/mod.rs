@@ -24,6 +24,7 @@ use crate::wire::not_found::{method_not_allowed, not_found};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
+use operators::admits_operator;
 pub(crate) use operators::{is_operator, operators_only};
 
 /// Routes outside of every contract.
@@ -85,7 +86,7 @@ async fn readyz(State(app): State<App>) -> Response {
 }
 
 async fn metrics(State(app): State<App>, request: Request) -> Response {
-    match app.metrics().filter(|_| is_operator(&app, &request)) {
+    match app.metrics().filter(|_| admits_operator(&app, &request)) {
         Some(handle) => {
             let kind = HeaderValue::from_static("text/plain; version=0.0.4");
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()

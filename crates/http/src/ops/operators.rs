@@ -6,6 +6,7 @@ use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tidegate_kernel::noted::{CredentialFault, refused};
 
 use crate::wire::client::{is_forwarded, is_trusted_proxy, peer};
 use crate::wire::not_found::not_found;
@@ -17,25 +18,47 @@ use crate::wire::state::App;
 /// a page of another name, resolved to this address, is not let through: its scripts would read what is shown here (DNS
 /// rebinding).
 pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
-    comes_from_operator(app, request) && is_asked_by_exact_path(request)
+    why_refused(app, request).is_none()
+}
+
+/// The same. Of another request the log says why: its answer is that of a path at which nothing is served.
+pub(super) fn admits_operator(app: &App, request: &Request) -> bool {
+    let why = why_refused(app, request);
+    if let Some(why) = why {
+        refused(CredentialFault::Operators(why));
+    }
+    why.is_none()
+}
+
+/// What keeps a request from the page.
+fn why_refused(app: &App, request: &Request) -> Option<&'static str> {
+    let spelt = || (!is_asked_by_exact_path(request)).then_some("the path is spelt in another way");
+    why_no_operators(app, request).or_else(spelt)
 }
 
 /// The same, however the path is spelt.
-fn comes_from_operator(app: &App, request: &Request) -> bool {
+fn why_no_operators(app: &App, request: &Request) -> Option<&'static str> {
     let (peer, http) = (peer(request.extensions()), app.http());
-    http.ops.allow.iter().any(|net| net.contains(&peer))
-        && !is_trusted_proxy(peer, http)
-        && !is_forwarded(request.headers())
-        && is_asked_by_known_host(request, &http.ops.hosts)
+    if !http.ops.allow.iter().any(|net| net.contains(&peer)) {
+        Some("the network is not in ops.allow")
+    } else if is_trusted_proxy(peer, http) {
+        Some("the network is one of http.trusted_proxies")
+    } else if is_forwarded(request.headers()) {
+        Some("a header says that a proxy forwards the request")
+    } else if !is_asked_by_known_host(request, &http.ops.hosts) {
+        Some("the host is neither an IP address nor in ops.hosts")
+    } else {
+        None
+    }
 }
 
 /// Lets operators through and answers all other callers with 404. An operator who wrote a slash at the end is sent to the page
 /// without one.
 pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_operator(&app, &request) {
+    if admits_operator(&app, &request) {
         return next.run(request).await;
     }
-    match without_slash(&request).filter(|_| comes_from_operator(&app, &request)) {
+    match without_slash(&request).filter(|_| why_no_operators(&app, &request).is_none()) {
         Some(address) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, address)]).into_response(),
         None => not_found().await,
     }

@@ -29,4 +29,5 @@ pub(crate) mod state;
 pub(crate) mod telemetry;
 pub(crate) mod typed;
 pub(crate) mod unread;
+pub(crate) mod unread_forwarding;
 pub(crate) mod upload;

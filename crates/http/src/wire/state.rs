@@ -22,6 +22,7 @@ use crate::wire::refusals::RefusalLog;
 use crate::wire::refused_origins::RefusedOrigins;
 use crate::wire::request_ids::RequestIds;
 use crate::wire::request_metrics::RequestMetrics;
+use crate::wire::unread_forwarding::UnreadForwarding;
 use crate::wire::upload::UploadBudget;
 
 /// How proxies say whom they serve.
@@ -134,6 +135,7 @@ struct Inner {
     request_metrics: RequestMetrics,
     refusals: RefusalLog,
     refused_origins: RefusedOrigins,
+    unread_forwarding: UnreadForwarding,
     reference: OnceLock<Bytes>,
     discovery: Mutex<Option<(SigningAlgorithm, Bytes)>>,
 }
@@ -152,6 +154,7 @@ impl App {
             request_metrics: RequestMetrics::default(),
             refusals: RefusalLog::default(),
             refused_origins: RefusedOrigins::default(),
+            unread_forwarding: UnreadForwarding::default(),
             reference: OnceLock::new(),
             discovery: Mutex::default(),
         }))
@@ -215,6 +218,10 @@ impl App {
 
     pub(crate) fn refused_origins(&self) -> &RefusedOrigins {
         &self.0.refused_origins
+    }
+
+    pub(crate) fn unread_forwarding(&self) -> &UnreadForwarding {
+        &self.0.unread_forwarding
     }
 
     /// The document that the API documentation is drawn from, made once.

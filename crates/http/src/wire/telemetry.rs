@@ -9,7 +9,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use tidegate_kernel::noted::noting;
 use tracing::Instrument;
 
-use crate::wire::client::client_ip;
+use crate::wire::client::{client_ip, peer};
 use crate::wire::state::App;
 
 /// The header that tells the client what its request is called.
@@ -78,6 +78,7 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let ip = client_ip(request.headers(), request.extensions(), app.http());
+    app.unread_forwarding().note(peer(request.extensions()), request.headers(), app.http());
     // What is logged on the way carries the id; the rest is in the line below. A span's fields are written when it begins,
     // for every request, whether or not anything is logged in it.
     let span = tracing::info_span!("request", id);
@@ -89,6 +90,10 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     // What went well is counted by the metrics; a line for each would be most of a busy server's work.
     match status {
+        // An application that is sent its error by way of a browser (RFC 6749 section 4.1.2.1).
+        ..400 if !code.is_empty() && app.refusals().admits(ip, status, app.kernel().now()) => {
+            tracing::info!(id, %method, route, %ip, status, code, micros, "answered");
+        }
         400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
         500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),

@@ -14,9 +14,10 @@ use tidegate_domain::limit::{self, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::{Language, Mail};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
-use tidegate_kernel::{Call, Settings};
+use tidegate_kernel::{Call, Refused, Settings};
 
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::work::Work;
@@ -33,6 +34,9 @@ pub(crate) const RESTORE_PREFIX: &str = "tgu_";
 /// What the hashes of codes are keyed for.
 const CODE: &str = "one-time code";
 
+/// What the log says of a temporary token that was used.
+const USED_TOKEN: &str = "used before, or withdrawn by a newer one";
+
 /// The result of checking a code.
 pub(crate) enum Answer {
     /// It is correct, and cannot be used again.
@@ -47,6 +51,33 @@ pub(crate) enum Answer {
     Expired,
     /// No try is left, of this challenge or of the account.
     Exhausted(limit::Exceeded),
+}
+
+/// Notes why a temporary token leads nowhere `now`: the client is not told.
+pub(crate) fn note_token(found: Option<&Challenge>, now: Timestamp) {
+    noted::refused(match found.map(|challenge| (challenge.status(now), challenge.expires_at)) {
+        None => CredentialFault::Temporary("unknown, of another step, or expired long ago"),
+        Some((ChallengeStatus::Consumed, _)) => CredentialFault::Temporary(USED_TOKEN),
+        Some((ChallengeStatus::Blocked, _)) => {
+            CredentialFault::Temporary("too many wrong codes came with it")
+        }
+        Some((ChallengeStatus::Expired, at)) => CredentialFault::expired("temporary token", at, now),
+        Some((ChallengeStatus::Open, _)) => {
+            CredentialFault::Temporary("its account is gone or disabled, or cannot be signed in to with it")
+        }
+    });
+}
+
+/// Refuses such a token.
+pub(crate) fn no_token<E>(found: Option<&Challenge>, now: Timestamp, error: E) -> Refused<E> {
+    note_token(found, now);
+    Refused::Rule(error)
+}
+
+/// Refuses one that was used, perhaps by a request at the same time.
+pub(crate) fn used_token<E>(error: E) -> Refused<E> {
+    noted::refused(CredentialFault::Temporary(USED_TOKEN));
+    Refused::Rule(error)
 }
 
 /// A challenge of an address, made and not yet sent.

@@ -6,14 +6,14 @@ use tidegate_domain::account::Account;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Secret, limit};
+use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::one_time::OneTime;
-use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::proof::ProvenBy;
-use crate::credentials::challenge::Answer;
+use crate::credentials::challenge::{Answer, no_token, used_token};
 use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::sign_in::kept::KeptSignIn;
 use crate::work::Work;
@@ -61,7 +61,7 @@ impl Identity {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
         let Some(challenge) = found else {
-            return refuse(ConfirmCodeError::InvalidToken);
+            return Err(no_token(None, self.kernel.now(), ConfirmCodeError::InvalidToken));
         };
         let guess = self.reserve_guess(call, unit, &challenge).await?;
         let mut work = self.begin(call).await?;
@@ -76,7 +76,7 @@ impl Identity {
                     None => None,
                 };
                 work.commit().await?;
-                return known.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken));
+                return known.ok_or_else(|| used_token(ConfirmCodeError::InvalidToken));
             }
             Answer::Wrong => {
                 work.commit().await?;
@@ -84,13 +84,13 @@ impl Identity {
             }
             Answer::Used => {
                 work.commit().await?;
-                return refuse(ConfirmCodeError::InvalidToken);
+                return Err(used_token(ConfirmCodeError::InvalidToken));
             }
             Answer::Expired => return refuse(ConfirmCodeError::Expired),
             Answer::Exhausted(exceeded) => return refuse(ConfirmCodeError::TooManyAttempts(exceeded)),
         }
         let signed_in = self.admit_verified(work, &challenge, ProvenBy::MailAndToken, Some(&action)).await?;
-        signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))
+        signed_in.ok_or_else(|| no_token(Some(&challenge), self.kernel.now(), ConfirmCodeError::InvalidToken))
     }
 }
 

@@ -15,6 +15,7 @@ use tidegate_domain::id::ChallengeId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Password, Secret, limit};
+use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
@@ -22,10 +23,9 @@ use tidegate_kernel::message::Mail;
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::people::{NewPerson, Person};
-use crate::credentials::challenge::{Answer, TEMPORARY_PREFIX};
+use crate::credentials::challenge::{Answer, TEMPORARY_PREFIX, no_token, used_token};
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::sign_in::confirm_code::ConfirmCode;
@@ -121,8 +121,11 @@ impl Identity {
         let found = unit.challenges().find_by_handle(Purpose::SignUp, hash.as_bytes()).await?;
         drop(unit);
         // One that has expired is sent anew, too: that is what its page says to do.
-        let Some(challenge) = found.filter(|challenge| challenge.consumed_at.is_none()) else {
-            return refuse(ConfirmSignUpError::InvalidToken);
+        let challenge = match found {
+            Some(challenge) if challenge.consumed_at.is_none() => challenge,
+            found => {
+                return Err(no_token(found.as_ref(), self.kernel.now(), ConfirmSignUpError::InvalidToken));
+            }
         };
         let pending = pending(&challenge)?.clone();
         self.kernel.throttle(call, &[(Counted::SignUpByIp, call.profile.limits.sign_up_by_ip)]).await?;
@@ -131,7 +134,7 @@ impl Identity {
         if !work.unit.challenges().consume(challenge.id, now).await? {
             // Perhaps by this very request, sent twice at once.
             let known = self.known_token(call, &mut work.unit, &action).await?;
-            return known.ok_or(Refused::Rule(ConfirmSignUpError::InvalidToken));
+            return known.ok_or_else(|| used_token(ConfirmSignUpError::InvalidToken));
         }
         // The new one has it.
         work.unit.challenges().forget_continuation(challenge.id).await?;
@@ -154,7 +157,7 @@ impl Identity {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_handle(Purpose::SignUp, hash.as_bytes()).await?;
         let Some(challenge) = found else {
-            return refuse(ConfirmSignUpError::InvalidToken);
+            return Err(no_token(None, self.kernel.now(), ConfirmSignUpError::InvalidToken));
         };
         let guess = self.reserve_guess(call, unit, &challenge).await?;
         let mut work = self.begin(call).await?;
@@ -169,7 +172,7 @@ impl Identity {
                     None => None,
                 };
                 work.commit().await?;
-                known.ok_or(Refused::Rule(ConfirmSignUpError::InvalidToken))
+                known.ok_or_else(|| used_token(ConfirmSignUpError::InvalidToken))
             }
             Answer::Wrong => {
                 work.commit().await?;
@@ -177,7 +180,7 @@ impl Identity {
             }
             Answer::Used => {
                 work.commit().await?;
-                refuse(ConfirmSignUpError::InvalidToken)
+                Err(used_token(ConfirmSignUpError::InvalidToken))
             }
             Answer::Expired => refuse(ConfirmSignUpError::Expired),
             Answer::Exhausted(exceeded) => refuse(ConfirmSignUpError::TooManyAttempts(exceeded)),
@@ -311,7 +314,7 @@ impl Work<'_> {
     ) -> Outcome<SignedIn, ConfirmSignUpError> {
         let email = EmailAddress::from_stored(challenge.address.clone());
         let Some(Person { account, sign_in_target }) = self.make_signed_up(challenge, &email).await? else {
-            return refuse(ConfirmSignUpError::InvalidToken);
+            return Err(no_token(Some(challenge), self.now, ConfirmSignUpError::InvalidToken));
         };
         // The account has both now. The challenge is no row of it: name and password would outlive a change of them, and the account.
         self.unit.challenges().forget_continuation(challenge.id).await?;

@@ -5,10 +5,11 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::{EmailAddress, Secret};
-use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Refused};
 
+use crate::credentials::challenge::no_token;
 use crate::{Identity, IdentityTables};
 
 /// Why no code was sent.
@@ -42,17 +43,17 @@ impl Identity {
         self.kernel.require_mail()?;
         let action =
             self.kernel.one_time(call, "resend code", &json!([email.as_str(), temporary_token.expose()]));
-        let challenge = match self.find_resendable(email, temporary_token).await? {
+        let challenge = match self.find_resendable(email, temporary_token).await {
             Ok(challenge) => challenge,
-            Err(ResendError::InvalidToken) => {
+            Err(refused @ Refused::Rule(ResendError::InvalidToken)) => {
                 let mut unit = self.kernel.store.read().await?;
                 let known = self.kernel.answered::<String>(&mut unit, &action).await?;
-                return known.map(Secret::new).ok_or(Refused::Rule(ResendError::InvalidToken));
+                return known.map(Secret::new).ok_or(refused);
             }
-            Err(refusal) => return refuse(refusal),
+            Err(refused) => return Err(refused),
         };
         let Some(account) = challenge.account else {
-            return refuse(ResendError::InvalidToken);
+            return Err(no_token(Some(&challenge), self.kernel.now(), ResendError::InvalidToken));
         };
         self.kernel
             .throttle(call, &[(Counted::ResendByAccount(account), call.profile.limits.resend_by_account)])
@@ -61,7 +62,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         let Some(account) = work.account_of(&challenge).await? else {
-            return refuse(ResendError::InvalidToken);
+            return Err(no_token(Some(&challenge), work.now, ResendError::InvalidToken));
         };
         work.unit.challenges().withdraw_codes(Purpose::VerifyEmail, account.id).await?;
         let sent = work.new_email_challenge(&account, email, challenge.continuation.clone()).await?;
@@ -76,22 +77,23 @@ impl Identity {
         &self,
         email: &EmailAddress,
         token: &PlainToken,
-    ) -> Result<Result<Challenge, ResendError>, Fault> {
+    ) -> Outcome<Challenge, ResendError> {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_handle(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
         let Some(challenge) = found else {
-            return Ok(Err(ResendError::InvalidToken));
+            return Err(no_token(None, self.kernel.now(), ResendError::InvalidToken));
         };
         if challenge.address != email.as_str() {
-            return Ok(Err(ResendError::OtherEmail));
+            return refuse(ResendError::OtherEmail);
         }
         if let Some(account) = challenge.account {
             let emails = unit.accounts().emails(account).await?;
             if emails.iter().any(|known| known.email == *email && known.verified_at.is_some()) {
-                return Ok(Err(ResendError::AlreadyVerified));
+                return refuse(ResendError::AlreadyVerified);
             }
         }
-        let alive = challenge.consumed_at.is_none() && challenge.expires_at > self.kernel.now();
-        Ok(if alive { Ok(challenge) } else { Err(ResendError::InvalidToken) })
+        let now = self.kernel.now();
+        let is_alive = challenge.consumed_at.is_none() && challenge.expires_at > now;
+        if is_alive { Ok(challenge) } else { Err(no_token(Some(&challenge), now, ResendError::InvalidToken)) }
     }
 }

@@ -5,27 +5,26 @@ use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{
-    Challenge, ChallengeStatus, Continuation, PendingSignIn, Purpose, REPEATED_FOR,
-};
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Continuation, PendingSignIn, Purpose};
 use tidegate_domain::factor::{DeviceData, FactorKind, device_name};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::{Amr, AmrSet};
-use tidegate_domain::{Secret, Timestamp, limit};
+use tidegate_domain::{Secret, limit};
+use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::throttle::Counted;
-use tidegate_kernel::{Call, Refused};
 
+use crate::credentials::challenge::{no_token, used_token};
 use crate::credentials::factor_code::send::CodeChallenge;
 use crate::credentials::factors::guess::FactorGuess;
 use crate::credentials::factors::present::{Accepted, NotAccepted, Presented};
 use crate::credentials::trusted_device::recognize::OfferedDevice;
 use crate::sign_in::complete::{Completed, Completion};
-use crate::sign_in::second_factor_repeat::KeptFactorShown;
+use crate::sign_in::second_factor_repeat::{KeptFactorShown, was_just_answered};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -335,7 +334,7 @@ impl Work<'_> {
         }
         let signed_in = self.complete_with_factor(&account, challenge, &pending, &accepted).await?;
         let Some(signed_in) = signed_in else {
-            return refuse(ShowFactorError::InvalidToken);
+            return Err(no_token(Some(challenge), self.now, ShowFactorError::InvalidToken));
         };
         // Only who has shown the factor on a device may have it trusted.
         let device = if !has_shown_factor || self.is_trusted(account.id, &claim.device).await? {
@@ -379,9 +378,9 @@ impl Identity {
             Named::Waiting(challenge, pending) => (challenge, pending),
             Named::Answered(_) => {
                 let known = self.kernel.answered::<String>(&mut work.unit, &action).await?;
-                return known.map(Secret::new).ok_or(Refused::Rule(ChooseFactorError::InvalidToken));
+                return known.map(Secret::new).ok_or_else(|| used_token(ChooseFactorError::InvalidToken));
             }
-            Named::None => return refuse(ChooseFactorError::InvalidToken),
+            Named::None => return Err(used_token(ChooseFactorError::InvalidToken)),
         };
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ChooseFactorError::AccountNotFound);
@@ -400,7 +399,7 @@ impl Identity {
             }
         }
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
-            return refuse(ChooseFactorError::InvalidToken);
+            return Err(used_token(ChooseFactorError::InvalidToken));
         }
         let token = PlainToken::generate(PENDING_PREFIX, self.kernel.entropy.as_ref());
         let next_hash = token.hash();
@@ -448,7 +447,7 @@ impl Identity {
                 let shown = work.factor_shown_again(&challenge, &action, reserved).await;
                 return shown.map(|shown| FactorOutcome::SignedIn(Box::new(shown)));
             }
-            Named::None => return refuse(ShowFactorError::InvalidToken),
+            Named::None => return Err(used_token(ShowFactorError::InvalidToken)),
         };
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ShowFactorError::AccountNotFound);
@@ -464,22 +463,11 @@ impl Identity {
             Err(why) => return work.refuse_factor(account.id, guess, why).await,
         };
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
-            return refuse(ShowFactorError::InvalidToken);
+            return Err(used_token(ShowFactorError::InvalidToken));
         }
         work.right_guess(guess).await?;
         let right = RightFactor { account, accepted, is_known: guess.is_known };
         work.go_on_with(&claim, &challenge, pending, right, &action).await
-    }
-
-    /// The account of the sign-in that a temporary token names, where it waits or was answered just now: what is none is refused before it
-    /// costs a turn at the writer.
-    async fn account_of_pending(&self, hash: &[u8]) -> Result<Option<AccountId>, Fault> {
-        let mut unit = self.kernel.store.read().await?;
-        let found = unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
-        let now = self.kernel.now();
-        let found =
-            found.filter(|found| found.status(now) == ChallengeStatus::Open || was_just_answered(found, now));
-        Ok(found.and_then(|found| found.account))
     }
 }
 
@@ -487,9 +475,4 @@ impl Identity {
 /// begins such sign-ins.
 pub(crate) fn counted_use(pending: &PendingSignIn) -> FactorUse {
     if pending.mailbox_for().is_some() { FactorUse::Join } else { FactorUse::SignIn }
-}
-
-/// Whether a request with this challenge may be a repeat of the one that answered it.
-fn was_just_answered(challenge: &Challenge, now: Timestamp) -> bool {
-    challenge.consumed_at.is_some_and(|answered| answered.plus(REPEATED_FOR) > now)
 }

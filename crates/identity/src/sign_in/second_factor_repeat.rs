@@ -2,17 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 use tidegate_domain::account::LoginName;
-use tidegate_domain::challenge::Challenge;
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose, REPEATED_FOR};
+use tidegate_domain::id::AccountId;
 use tidegate_domain::{Secret, Timestamp};
 use tidegate_kernel::counted_factor::FactorUse;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::one_time::OneTime;
 
+use crate::credentials::challenge::{note_token, used_token};
 use crate::credentials::factors::guess::ReservedGuess;
 use crate::credentials::trusted_device::recognize::OfferedDevice;
 use crate::sign_in::kept::KeptSignIn;
 use crate::sign_in::second_factor::{FactorShown, ShowFactorError, counted_use};
 use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// What a repeat of the request is answered: kept sealed.
 #[derive(Serialize, Deserialize)]
@@ -72,14 +75,14 @@ impl Work<'_> {
         let Some(kept) = kept else {
             self.wrong_guess(guess).await?;
             self.commit().await?;
-            return refuse(ShowFactorError::InvalidToken);
+            return Err(used_token(ShowFactorError::InvalidToken));
         };
         self.right_guess(guess).await?;
         let again = self.open_kept(kept, login).await?;
         self.commit().await?;
         match again {
             Some(shown) => Ok(shown),
-            None => refuse(ShowFactorError::InvalidToken),
+            None => Err(used_token(ShowFactorError::InvalidToken)),
         }
     }
 
@@ -92,4 +95,28 @@ impl Work<'_> {
         let device = kept.device.map(OfferedDevice::from);
         Ok(signed_in.map(|signed_in| FactorShown { signed_in, device }))
     }
+}
+
+impl Identity {
+    /// The account of the sign-in that a temporary token names, where it waits or was answered just now: what is none is refused before it
+    /// costs a turn at the writer.
+    pub(super) async fn account_of_pending(&self, hash: &[u8]) -> Result<Option<AccountId>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
+        let now = self.kernel.now();
+        match found {
+            Some(found) if found.status(now) == ChallengeStatus::Open || was_just_answered(&found, now) => {
+                Ok(found.account)
+            }
+            found => {
+                note_token(found.as_ref(), now);
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether a request with this challenge may be a repeat of the one that answered it.
+pub(super) fn was_just_answered(challenge: &Challenge, now: Timestamp) -> bool {
+    challenge.consumed_at.is_some_and(|answered| answered.plus(REPEATED_FOR) > now)
 }

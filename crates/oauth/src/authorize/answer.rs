@@ -50,6 +50,11 @@ impl Answer {
         Self { redirect_uri, response_mode, fields, needs_person: false }
     }
 
+    /// The code of an error; none of an answer with a code (RFC 6749 section 4.1.2).
+    pub fn error(&self) -> Option<&str> {
+        self.fields.iter().find(|(name, _)| *name == "error").map(|(_, code)| code.as_str())
+    }
+
     /// The redirect URI with the fields in its query. What the application registered there stays (RFC 6749 section 3.1.2).
     pub fn location(&self) -> String {
         let mut query = Serializer::new(String::new());
@@ -67,6 +72,21 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_by_its_code() {
+        let of = |fields: [(&'static str, Option<String>); 2]| {
+            Answer::new("https://a.example/cb".to_owned(), ResponseMode::Query, fields)
+                .error()
+                .map(str::to_owned)
+        };
+        let state = ("state", Some("error".to_owned()));
+        assert_eq!(
+            of([("error", Some("invalid_scope".to_owned())), state.clone()]).as_deref(),
+            Some("invalid_scope")
+        );
+        assert_eq!(of([("code", Some("abc".to_owned())), state]), None);
+    }
 
     #[test]
     fn fields_go_to_the_query_that_there_is() {

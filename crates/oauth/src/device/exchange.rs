@@ -8,6 +8,7 @@ use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
 use tidegate_kernel::delegate::Delegation;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::tables::sessions::NewSessionApplication;
 use tidegate_kernel::work::Subject;
 
@@ -27,6 +28,12 @@ const SLOWEST: i64 = 60;
 const UNKNOWN: TokenError = TokenError::InvalidGrant(
     "the device_code is unknown or used, was made for another application, or access was taken away since",
 );
+
+/// A device's code that does not count: the application learns no more than that, the operator why.
+fn no_device_code(why: &'static str) -> Refused<TokenError> {
+    noted::refused(CredentialFault::DeviceCode(why));
+    Refused::Rule(UNKNOWN)
+}
 
 /// What is asked for beside a device's code.
 #[derive(Clone, Debug, Default)]
@@ -57,11 +64,16 @@ impl Oauth {
         }
         self.require_key(application, key)?;
         let found = self.kernel.store.read().await?.device_codes().find(&device_code.hash()).await?;
-        // Of another application it learns nothing.
-        let found = found.filter(|found| found.application == application.id && !found.is_used);
         let Some(code) = found else {
-            return refuse(UNKNOWN);
+            return Err(no_device_code("unknown, or expired long ago"));
         };
+        // Of another application it learns nothing.
+        if code.application != application.id {
+            return Err(no_device_code("made for another application"));
+        }
+        if code.is_used {
+            return Err(no_device_code("used before"));
+        }
         if code.expires_at <= self.kernel.now() {
             return refuse(TokenError::ExpiredToken);
         }
@@ -74,7 +86,9 @@ impl Oauth {
                 let first = (audience.as_deref(), key);
                 match self.open_for_device(call, application, device_code, first).await? {
                     Some(opened) => self.issue(application, opened, Said::default(), key.is_some()).await,
-                    None => refuse(UNKNOWN),
+                    None => Err(no_device_code(
+                        "used at the same time, the session that approved it has ended, or the application was changed or lost access since",
+                    )),
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Why no token is issued.
 
 use tidegate_kernel::fault::Refused;
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::refresh::RefreshError;
 
 use crate::authorize::scopes::ScopeRefused;
@@ -91,7 +92,8 @@ impl From<RefreshError> for TokenError {
     }
 }
 
-/// The same as a refusal.
-pub(super) const fn refused(error: TokenError) -> Refused<TokenError> {
-    Refused::Rule(error)
+/// A code that does not count: the application learns no more than that, the operator why.
+pub(super) fn no_code(why: &'static str) -> Refused<TokenError> {
+    noted::refused(CredentialFault::Code(why));
+    Refused::Rule(TokenError::CODE)
 }

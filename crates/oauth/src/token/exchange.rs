@@ -11,11 +11,12 @@ use tidegate_domain::session::EndReason;
 use tidegate_kernel::delegate::{Delegation, MOST_SESSIONS};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::TokenSet;
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::tables::sessions::{NewSessionApplication, SessionRecord};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, KernelTables};
 
-use super::error::{TokenError, refused};
+use super::error::{TokenError, no_code};
 use super::issued::Issued;
 use super::key::{require_same_key, session_key};
 use crate::applications::Application;
@@ -40,6 +41,9 @@ pub struct PresentedCode {
     /// Thumbprint of the key that the application has proved to hold.
     pub key: Option<String>,
 }
+
+/// What the log says of a code that was exchanged already.
+const USED: &str = "used before";
 
 /// What an exchange opened.
 pub(crate) struct Opened {
@@ -79,9 +83,12 @@ impl Oauth {
         let found = unit.codes().find(&presented.code.hash()).await?;
         drop(unit);
         // Of another application it learns nothing, and cannot end what that one's code opened.
-        let Some(code) = found.filter(|code| code.application == application.id) else {
-            return refuse(TokenError::CODE);
+        let Some(code) = found else {
+            return Err(no_code("unknown, or expired long ago"));
         };
+        if code.application != application.id {
+            return Err(no_code("made for another application"));
+        }
         if let Some(opened) = code.used {
             // Codes stand in addresses. Where there is a challenge, only who knows its verifier is one of two parties that hold the code.
             let is_unproven = code.challenge.is_some()
@@ -89,7 +96,7 @@ impl Oauth {
             if !is_unproven && code.redirect_uri == presented.redirect_uri {
                 self.end_replayed(call, application, &code, opened).await?;
             }
-            return refuse(TokenError::CODE);
+            return Err(no_code(USED));
         }
         let audience = self.check_presented(&code, &presented)?;
         let key = presented.key.as_deref();
@@ -135,10 +142,18 @@ impl Oauth {
 
     /// Refuses what does not belong to the code; answers the APIs that the access token is for.
     fn check_presented(&self, code: &Code, presented: &PresentedCode) -> Outcome<Option<String>, TokenError> {
-        if code.expires_at <= self.kernel.now() || code.redirect_uri != presented.redirect_uri {
+        let now = self.kernel.now();
+        if code.expires_at <= now {
+            noted::refused(CredentialFault::expired("authorization code", code.expires_at, now));
             return refuse(TokenError::CODE);
         }
+        if code.redirect_uri != presented.redirect_uri {
+            return Err(no_code(
+                "redirect_uri is not the one of its authorization request, character by character",
+            ));
+        }
         if !is_verified(code.challenge.as_ref(), presented.verifier.as_deref()) {
+            noted::refused(CredentialFault::Code("code_verifier does not fit its code_challenge"));
             return refuse(TokenError::VERIFIER);
         }
         match self.narrowed(code.audience.as_deref(), presented.resource.clone()) {
@@ -227,8 +242,11 @@ impl Oauth {
         drop(unit);
         if let Some((code, opened)) = found.and_then(|code| code.used.map(|opened| (code, opened))) {
             self.end_replayed(call, application, &code, opened).await?;
+            return Err(no_code(USED));
         }
-        Err(refused(TokenError::CODE))
+        Err(no_code(
+            "the session that approved it has ended, or the application was changed or lost access since",
+        ))
     }
 
     async fn end_replayed(

@@ -5,6 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::refresh::Continued;
 
 use super::error::TokenError;
@@ -48,10 +49,14 @@ impl Oauth {
         self.require_key(application, key)?;
         let refreshed = self.kernel.refresh_with_key(call, token, key, |found| {
             if found.application != Some(application.id) {
+                noted::refused(CredentialFault::Refresh("issued to another application"));
                 return Err(TokenError::REFRESH);
             }
             // The key that a public client has in its hands is all that tells it from a thief of its token.
             if found.key.is_some() && found.key.as_deref() != key {
+                noted::refused(CredentialFault::Refresh(
+                    "bound to another key than the DPoP proof, or no proof is sent",
+                ));
                 return Err(TokenError::OTHER_KEY);
             }
             let audience = self.narrowed(found.audience.as_deref(), resource.clone());

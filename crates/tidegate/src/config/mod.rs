@@ -4,6 +4,7 @@ mod brand;
 mod check;
 mod complaint;
 mod contracts;
+mod lifetimes;
 mod limits;
 mod lines;
 mod load;

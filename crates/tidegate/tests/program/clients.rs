@@ -229,6 +229,7 @@ on_both_engines! {
             (&["--name", "Other"], 1),
             (&["--name", "Other", "--redirect-uri", "com.example.shop:/callback"], 1),
             (&["--name", "Other", "--redirect-uri", "http://shop.example.com/callback"], 2),
+            (&["--name", "Other", "--redirect-uri", "https://shop.example.com/*"], 2),
             (&["--name", "Other", "--redirect-uri", CALLBACK, "--grant", "password"], 2),
             (&["--name", " ", "--redirect-uri", CALLBACK], 2),
         ] {

@@ -171,7 +171,9 @@ impl From<Rejection> for Error {
             Rejection::EmailNotVerified => (
                 StatusCode::FORBIDDEN,
                 "EMAIL_NOT_VERIFIED",
-                "the e-mail address is not verified; sign in here to get a code".into(),
+                "the e-mail address is not verified: POST /api/v1/auth/login sends a code, and with the code POST /api/v1/auth/verify-otp \
+                 answers a token that is taken here; tokens of other contracts are not"
+                    .into(),
             ),
             Rejection::StepUpRequired => (
                 StatusCode::FORBIDDEN,

@@ -148,6 +148,40 @@ on_both_engines! {
         assert_logged(&log, 401, "refresh token: unknown");
     }
 
+    async fn the_log_says_what_is_wrong_with_a_temporary_token(app: TestApp) {
+        let log = Log::listen();
+        let newcomer = app.sign_up_rivergen(ADA).await;
+        let code = app.latest_code(ADA).await;
+        let verify = async |token: &str| {
+            let claim = json!({ "temporary_token": token, "otp_code": code });
+            app.post("/api/v1/auth/verify-otp").json(&claim).send().await
+        };
+        let resend = async |token: &str| {
+            let claim = json!({ "email": ADA, "temporary_token": token });
+            app.post("/api/v1/auth/resend-signup-otp").json(&claim).send().await
+        };
+        // As it stands in an example.
+        verify("TEMPORARY_TOKEN").await.assert_error(401, "INVALID_TOKEN");
+        assert_logged(&log, 401, "temporary token: unknown");
+        assert!(!log.last_answer().contains("TEMPORARY_TOKEN"), "{}", log.last_answer());
+        resend("TEMPORARY_TOKEN").await.assert_error(401, "INVALID_TOKEN");
+        assert_logged(&log, 401, "temporary token: unknown");
+        let factor = app.show_factor("TEMPORARY_TOKEN", "code", "123456").await;
+        factor.assert_error(401, "INVALID_TOKEN");
+        assert_logged(&log, 401, "temporary token: unknown");
+        app.advance(Duration::from_secs(700));
+        resend(&newcomer.temporary_token).await.assert_error(401, "INVALID_TOKEN");
+        assert_logged(&log, 401, "temporary token: expired 100 s ago");
+
+        let next = app.sign_up_rivergen("bob@example.com").await;
+        let code = app.latest_code("bob@example.com").await;
+        let claim = json!({ "temporary_token": next.temporary_token, "otp_code": code });
+        app.post("/api/v1/auth/verify-otp").json(&claim).send().await.assert_status(200);
+        app.advance(Duration::from_secs(120));
+        app.post("/api/v1/auth/verify-otp").json(&claim).send().await.assert_error(401, "INVALID_TOKEN");
+        assert_logged(&log, 401, "temporary token: used before, or withdrawn by a newer one");
+    }
+
     async fn the_log_says_why_a_program_or_a_person_is_not_signed_in(app: TestApp) {
         let log = Log::listen();
         let root = app.provision("root@example.com").await;

@@ -14,6 +14,7 @@ use tidegate_http::{HttpSettings, contracts, describe_metrics};
 use tidegate_testkit::{Answer, Client, Engine, PASSWORD, TestApp, on_both_engines};
 
 use crate::routes;
+use crate::watch::Log;
 
 on_both_engines! {
     async fn operators_see_whether_it_runs_and_whether_the_database_answers(app: TestApp) {
@@ -285,6 +286,7 @@ async fn a_panic_is_an_answer_and_the_next_request_is_served() {
 
 #[tokio::test]
 async fn metrics_are_for_operators_and_tell_no_secrets() {
+    let log = Log::listen();
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).expect("one recorder a process: use nextest");
@@ -315,17 +317,36 @@ async fn metrics_are_for_operators_and_tell_no_secrets() {
         !answer.text.contains("12345") && !answer.text.contains("tgl_") && !answer.text.contains("wp-login")
     );
 
-    for request in [
-        operator.at("198.51.100.7").get("/metrics"),
-        operator.get("/metrics").header("x-forwarded-for", "127.0.0.1"),
-        operator.get("/metrics").header("forwarded", "for=127.0.0.1"),
-        operator.get("/metrics").header("x-real-ip", "127.0.0.1"),
-        operator.get("/metrics").header("host", "evil.example"),
-        operator.get("http://evil.example/metrics"),
-        operator.get("//metrics"),
-        operator.get("/metrics/"),
+    // The answer does not say why; the log does.
+    let forwarded = "a header says that a proxy forwards the request";
+    let host = "the host is neither an IP address nor in ops.hosts";
+    for (request, why) in [
+        (operator.at("198.51.100.7").get("/metrics"), "the network is not in ops.allow"),
+        (operator.get("/metrics").header("x-forwarded-for", "127.0.0.1"), forwarded),
+        (operator.get("/metrics").header("forwarded", "for=127.0.0.1"), forwarded),
+        (operator.get("/metrics").header("x-real-ip", "127.0.0.1"), forwarded),
+        (operator.get("/metrics").header("host", "evil.example"), host),
+        (operator.get("http://evil.example/metrics"), host),
     ] {
+        assert_unclaimed(&request.send().await);
+        let line = log.last_answer();
+        assert!(line.contains(&format!(" refused=\"operators: {why}\"")) && !line.contains("evil"), "{line}");
+    }
+    for request in [operator.get("//metrics"), operator.get("/metrics/")] {
         assert_unclaimed(&request.send().await);
     }
     assert_eq!(app.get("/metrics").ip("127.0.0.1").send().await.status, 404, "no metrics are kept here");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_believed_is_named_once_and_a_stranger_never() {
+    let log = Log::listen();
+    let app = on_sqlite(|_| {}).await;
+    for ip in ["127.0.0.1", "198.51.100.7", "127.0.0.1", "198.51.100.7"] {
+        app.get("/healthz").ip(ip).header("x-forwarded-for", "203.0.113.5").send().await.assert_status(200);
+    }
+    let told: Vec<String> =
+        log.lines().into_iter().filter(|line| line.contains("sends the header x-forwarded-for")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("WARN ") && told[0].contains("127.0.0.1 sends"), "{told:?}");
 }

@@ -92,6 +92,8 @@ on_both_engines! {
             (json!({ "redirect_uris": ["http://shop.example.com/cb"] }), "redirect_uris.0"),
             (json!({ "redirect_uris": [CALLBACK, "https://shop.example.com/cb#x"] }), "redirect_uris.1"),
             (json!({ "redirect_uris": ["/cb"] }), "redirect_uris.0"),
+            (json!({ "redirect_uris": [CALLBACK, "https://shop.example.com/*"] }), "redirect_uris.1"),
+            (json!({ "post_logout_redirect_uris": ["https://shop.example.com/*"] }), "post_logout_redirect_uris.0"),
             (json!({ "redirect_uris": ["javascript:alert(1)"] }), "redirect_uris.0"),
             (json!({ "redirect_uris": vec![CALLBACK; 51] }), "redirect_uris"),
             // An application on a person's device keeps no secret.
@@ -155,6 +157,10 @@ on_both_engines! {
         for fields in [json!({ "status": "gone" }), json!({ "redirect_uris": [] }), json!({ "grant_types": [] })] {
             change(&app, &ada, &client, &fields).await.assert_error(422, "VALIDATION_ERROR");
         }
+        let any = json!({ "redirect_uris": ["https://b.example/*"] });
+        let refused = change(&app, &ada, &client, &any).await;
+        refused.assert_error(422, "VALIDATION_ERROR");
+        assert!(refused.text.contains("must not contain *, which is no wildcard"), "{}", refused.text);
         // The secret is none of it.
         change(&app, &ada, &client, &json!({ "client_secret": "secret_x" })).await.assert_status(200);
         own_token(&app, &client).await.assert_status(200);

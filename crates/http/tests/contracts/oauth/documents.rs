@@ -260,6 +260,7 @@ on_both_engines! {
             json!({ "client_id": null }),
             json!({ "redirect_uris": [] }),
             json!({ "redirect_uris": ["javascript:alert(1)"] }),
+            json!({ "redirect_uris": ["https://shop.example.com/*"] }),
             json!({ "client_secret": "secret" }),
             json!({ "token_endpoint_auth_method": "client_secret_basic" }),
             json!({ "token_endpoint_auth_method": "private_key_jwt" }),

@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidegate_testkit::{Answer, TestApp, on_both_engines};
 
+use super::devices::{DEVICE_CODE, ask, poll, television};
 use super::dpop::Holder;
 use super::signing::{JWT_BEARER, OTHER, OWN, assertion, with_key};
 use super::wire::{
-    ADA, App, assert_flat, basic, code, described, form, register, register_public, token_request,
+    ADA, App, CALLBACK, VERIFIER, approve, assert_flat, authorize, basic, code, described, described_with,
+    exchange, form, parameters_with, refresh, register, register_public, sent_back, token_request,
 };
 use crate::watch::Log;
 
@@ -27,6 +29,25 @@ fn assert_no_client(answer: &Answer, log: &Log, refused: &str) {
     let text = answer.text_at("error_description");
     assert_eq!(text, "the client is unknown or revoked, or its secret is wrong");
     assert_logged(log, refused);
+}
+
+/// The same of what an application presents for tokens.
+#[track_caller]
+fn assert_no_grant(answer: &Answer, log: &Log, description: &str, refused: &str) {
+    assert_flat(answer, 400, "invalid_grant");
+    assert!(answer.text_at("error_description").starts_with(description), "{}", answer.text);
+    assert_logged(log, refused);
+}
+
+/// That the answer to the last authorization request stands in the log with the code of its error.
+#[track_caller]
+fn assert_error_logged(log: &Log, status: u16, code: &str) {
+    let line = log.last_answer();
+    let has = |text: String| line.contains(&text);
+    assert!(
+        line.starts_with("INFO ") && has(format!(" status={status} ")) && has(format!(" code=\"{code}\" ")),
+        "{line}"
+    );
 }
 
 async fn present(app: &TestApp, client: &App, jwt: &str) -> Answer {
@@ -93,6 +114,79 @@ on_both_engines! {
             assert_no_client(&present(&app, &client, &jwt).await, &log, refused);
             assert!(!log.last_answer().contains("marked") && !log.last_answer().contains(&jwt));
         }
+    }
+
+    async fn the_log_says_why_a_code_is_not_exchanged(app: TestApp) {
+        let log = Log::listen();
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let other = register(&app, &ada, &described_with(json!({ "name": "Other" }))).await;
+        let same = "the code is unknown, expired or used, or was made for another application or redirect_uri";
+        let unknown = exchange(&app, &client, "nobodys").await;
+        assert_no_grant(&unknown, &log, same, "authorization code: unknown");
+        assert!(!log.last_answer().contains("nobodys"), "{}", log.last_answer());
+        let once = code(&app, &ada, &client).await;
+        let elsewhere = exchange(&app, &other, &once).await;
+        assert_no_grant(&elsewhere, &log, same, "authorization code: made for another application");
+        let with = |redirect_uri: &str, verifier: &str| {
+            let fields = [
+                ("grant_type", "authorization_code"),
+                ("code", once.as_str()),
+                ("redirect_uri", redirect_uri),
+                ("code_verifier", verifier),
+            ];
+            token_request(&app, &client, &fields)
+        };
+        let moved = with("https://shop.example.com/callback/", VERIFIER).send().await;
+        assert_no_grant(&moved, &log, same, "authorization code: redirect_uri is not the one of its authorization request");
+        let unproven = with(CALLBACK, &"x".repeat(43)).send().await;
+        assert_no_grant(&unproven, &log, "code_verifier does not fit", "authorization code: code_verifier does not fit");
+        let tokens = exchange(&app, &client, &once).await;
+        let token = tokens.assert_status(200).text_at("refresh_token");
+        let stolen = refresh(&app, &other, &token).await;
+        assert_no_grant(&stolen, &log, "the refresh token is unknown", "refresh token: issued to another application");
+        assert_no_grant(&exchange(&app, &client, &once).await, &log, same, "authorization code: used before");
+        let late = code(&app, &ada, &client).await;
+        app.advance(Duration::from_secs(700));
+        let late = exchange(&app, &client, &late).await;
+        assert_no_grant(&late, &log, same, "authorization code: expired 100 s ago");
+    }
+
+    async fn the_log_says_why_the_code_of_a_device_is_none(app: TestApp) {
+        let log = Log::listen();
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &television()).await;
+        let mut body = television();
+        body["name"] = json!("Other");
+        let other = register(&app, &ada, &body).await;
+        let same = "the device_code is unknown or used, was made for another application";
+        let fields = [("grant_type", DEVICE_CODE), ("device_code", "nobodys")];
+        let unknown = token_request(&app, &client, &fields).send().await;
+        assert_no_grant(&unknown, &log, same, "device_code: unknown");
+        let asked = ask(&app, &client, &[("scope", "openid")]).await;
+        asked.assert_status(200);
+        assert_no_grant(&poll(&app, &other, &asked).await, &log, same, "device_code: made for another application");
+    }
+
+    async fn the_log_has_the_code_of_an_error_that_is_sent_back(app: TestApp) {
+        let log = Log::listen();
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let back = authorize(&app, &ada.access_token, &parameters_with(&client, &[("scope", "admin")])).await;
+        assert_eq!(sent_back(&back)["error"], "invalid_scope");
+        assert_error_logged(&log, 302, "invalid_scope");
+        let posted = parameters_with(&client, &[("scope", "admin"), ("response_mode", "form_post")]);
+        authorize(&app, &ada.access_token, &posted).await.assert_status(200);
+        assert_error_logged(&log, 200, "invalid_scope");
+        let public = register_public(&app, &ada).await;
+        let bare = parameters_with(&public, &[("code_challenge", ""), ("code_challenge_method", "")]);
+        let back = authorize(&app, &ada.access_token, &bare).await;
+        assert_eq!(sent_back(&back)["error"], "invalid_request");
+        assert_error_logged(&log, 302, "invalid_request");
+        // What went well is counted, and no line of the log by default.
+        let granted = approve(&app, &ada.access_token, &parameters_with(&client, &[])).await;
+        assert!(sent_back(&granted).contains_key("code"));
+        assert!(log.last_answer().starts_with("DEBUG "), "{}", log.last_answer());
     }
 
     async fn the_log_says_what_is_wrong_with_a_proof(app: TestApp) {

@@ -145,6 +145,7 @@ on_both_engines! {
             ("redirect_uris", json!(["http://shop.example.com/cb"]), "invalid_redirect_uri"),
             ("redirect_uris", json!(["https://shop.example.com/cb#x"]), "invalid_redirect_uri"),
             ("redirect_uris", json!(["com.example.shop:/cb"]), "invalid_redirect_uri"),
+            ("redirect_uris", json!(["https://shop.example.com/*"]), "invalid_redirect_uri"),
             ("redirect_uris", json!("https://shop.example.com"), "invalid_client_metadata"),
             ("redirect_uris", json!([1]), "invalid_client_metadata"),
             ("redirect_uris", json!(vec!["https://shop.example.com/"; 51]), "invalid_client_metadata"),

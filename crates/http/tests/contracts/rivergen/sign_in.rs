@@ -210,6 +210,9 @@ on_both_engines! {
             let request = request.json(&json!({}));
             refused_without_trace(&app, request, 403, "EMAIL_NOT_VERIFIED").await;
         }
+        let told = app.get("/api/v1/auth/me").bearer(&bob.access_token).send().await;
+        let way = "POST /api/v1/auth/login sends a code, and with the code POST /api/v1/auth/verify-otp answers a token";
+        assert!(told.text.contains(way), "{}", told.text);
         // The first proof ends what was opened without one; from then on any sign-in is good.
         let answer = login(&app, &claim("bob@example.com", PASSWORD)).await;
         let code = app.latest_code("bob@example.com").await;
