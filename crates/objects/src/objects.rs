@@ -1,6 +1,8 @@
 //! The files of an installation.
 
+use std::fs;
 use std::future::ready;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -236,6 +238,17 @@ impl Objects {
     /// Those of both directories.
     pub fn copy_from(&self, source: &FilePath) -> Result<Copied, ObjectsError> {
         self.local.open()?.copy_from(source)
+    }
+
+    /// How many files of these keys the local directory has not, in which nothing is made or changed. None where a remote store keeps them.
+    /// Blocks.
+    pub fn count_lost(&self, keys: &[String]) -> Option<usize> {
+        let is_lost = |text: &&String| {
+            let found =
+                ObjectKey::parse(text).map(|key| fs::symlink_metadata(self.local.place.join(key.as_str())));
+            matches!(found, Ok(Err(error)) if error.kind() == ErrorKind::NotFound)
+        };
+        self.is_local().then(|| keys.iter().filter(is_lost).count())
     }
 
     /// The local directory: of the files, or of uploads under way.

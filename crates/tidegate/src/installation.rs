@@ -1,5 +1,6 @@
 //! Whether there is an installation where a command looks for one, and whether it is served already.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -79,6 +80,29 @@ pub(crate) fn absence(file: &Path) -> Option<&'static str> {
     }
 }
 
+/// Where `tidegate restore` has a database until all that belongs to it is in its place.
+pub(crate) fn restore_draft(database: &Path) -> PathBuf {
+    with_suffix(database, ".restoring")
+}
+
+/// The path with something added to its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn unfinished_restore(config: &Config, database: &Path) -> Failure {
+    let directory = absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let draft = restore_draft(database);
+    let draft = absolute(&draft).unwrap_or(draft);
+    Failure::advised(
+        "database_lost",
+        format!("a restore did not finish: there is {}, and no database yet", draft.display()),
+        format!("run `tidegate restore FILE --data-dir {}` again", directory.display()),
+    )
+}
+
 /// What an installation left in the data directory besides its database.
 #[derive(Debug)]
 pub(crate) struct Traces(Vec<String>);
@@ -107,7 +131,9 @@ impl Traces {
     /// # Errors
     /// Says what is there and what is not.
     pub(crate) fn refuse_lost_file(&self, config: &Config) -> Result<(), Failure> {
-        match config.database_file().and_then(|file| absence(&file)) {
+        let Some(file) = config.database_file() else { return Ok(()) };
+        match absence(&file) {
+            Some(_) if restore_draft(&file).exists() => Err(unfinished_restore(config, &file)),
             Some(state) if !self.0.is_empty() => Err(self.lost(config, state)),
             _ => Ok(()),
         }
@@ -346,9 +372,7 @@ fn lock_file(database: &Path) -> PathBuf {
         let directory = fs::canonicalize(directory.unwrap_or(Path::new("."))).unwrap_or_default();
         directory.join(database.file_name().unwrap_or_default())
     });
-    let mut name = real.into_os_string();
-    name.push(".lock");
-    name.into()
+    with_suffix(&real, ".lock")
 }
 
 #[cfg(test)]

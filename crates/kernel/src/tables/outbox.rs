@@ -432,6 +432,22 @@ impl Outbox<'_> {
         )
     }
 
+    /// What keeps messages from being sent: the state, the error and how many have both, the most frequent first. Those that wait for their
+    /// first try are not among them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn unsent(&mut self, limit: i64) -> Result<Vec<(String, String, i64)>> {
+        fetch_all!(
+            self.0,
+            (String, String, i64),
+            "select state, coalesce(last_error, '') as reason, count(*) as messages from outbox_messages
+             where state = 'dead' or (state = 'pending' and last_error is not null)
+             group by state, last_error order by messages desc, state, reason limit $1",
+            limit,
+        )
+    }
+
     /// Whether a message of a channel can be claimed.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::LocalObjects;
+use super::tree::MARKER;
 use crate::{ObjectKey, ObjectsError};
 
 /// How many files were copied, and their bytes.
@@ -30,6 +31,8 @@ impl LocalObjects {
     /// Copies every file into a directory that must not be there yet. Blocks.
     pub(crate) fn copy_to(&self, target: &Path) -> Result<Copied, ObjectsError> {
         DirBuilder::new().mode(0o700).create(target)?;
+        // So that the copy can take the place of a directory that is lost.
+        new_file(&target.join(MARKER))?.sync_all()?;
         let mut copied = Copied::default();
         let mut pending: Vec<Vec<String>> = vec![Vec::new()];
         while let Some(parts) = pending.pop() {
@@ -102,10 +105,14 @@ impl LocalObjects {
 }
 
 fn copy(mut from: File, to: &Path) -> io::Result<u64> {
-    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let mut written = new_file(to)?;
     let bytes = io::copy(&mut from, &mut written)?;
     written.sync_all()?;
     Ok(bytes)
+}
+
+fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]
@@ -133,5 +140,8 @@ mod tests {
         assert_eq!(restored.copy_from(&target).unwrap().files, 0, "what is there stays");
         let key = ObjectKey::parse("organizations/1/files/2/b/c.csv").unwrap();
         assert_eq!(restored.find(&key).await.unwrap().1.size, 31);
+        // The copy itself is such a directory, too.
+        let moved = LocalObjects::open(&target).unwrap();
+        assert_eq!(moved.find(&key).await.unwrap().1.size, 31);
     }
 }

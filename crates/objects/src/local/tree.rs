@@ -20,7 +20,7 @@ use crate::{ObjectKey, ObjectsError};
 /// Where files are while they are being uploaded. No key begins with a dot.
 pub(super) const INCOMING: &str = ".incoming";
 /// Says that the directory is one of files: an empty one in its place is a disk that is not there.
-const MARKER: &str = ".tidegate-files";
+pub(super) const MARKER: &str = ".tidegate-files";
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -26,7 +26,11 @@ impl Storage {
         match self.objects.read(&key, range).await {
             Ok(reading) => Ok(reading),
             Err(ObjectsError::NotFound) => {
-                tracing::error!(file = file.number, "a file is tracked, and its object is missing");
+                tracing::error!(
+                    file = file.number,
+                    object = file.object_name.as_str(),
+                    "the store has lost a file; it is answered with 404 until it is back"
+                );
                 refuse(SignedUrlError::NotFound)
             }
             Err(error) => Err(store_fault(error).into()),

@@ -343,6 +343,20 @@ impl Files<'_> {
         rows.into_iter().map(Row::read).collect()
     }
 
+    /// The keys of those that are to be in the store, or that it has lost, up to a number of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tracked(&mut self, limit: i64) -> Result<Vec<String>> {
+        let rows = fetch_all!(
+            self.0,
+            (String,),
+            "select object_name from storage_files where state in ('stored', 'missing') order by number limit $1",
+            limit,
+        )?;
+        Ok(rows.into_iter().map(|(key,)| key).collect())
+    }
+
     /// All of an account that are stored, up to a number of them.
     pub(crate) async fn of_account(&mut self, account: AccountId, limit: i64) -> Result<Vec<TrackedFile>> {
         let rows = fetch_all!(

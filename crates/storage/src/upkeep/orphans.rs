@@ -130,6 +130,7 @@ impl Storage {
                 metrics::counter!("tidegate_storage_missing_files_total").increment(1);
                 tracing::error!(
                     file = file.number,
+                    object = file.object_name.as_str(),
                     "the store has lost a file; it is listed no more until it is back"
                 );
             }

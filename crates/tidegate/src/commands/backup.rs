@@ -1,6 +1,5 @@
 //! `tidegate backup`
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,10 +11,13 @@ use tidegate_objects::Copied;
 use crate::cli::Backup;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::installation::refuse_missing_file;
+use crate::installation::{refuse_missing_file, with_suffix};
 use crate::output::{Answer, progress};
 use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
 use crate::wiring::{MissingStore, objects, open_store};
+
+/// What a backup is called by until it is whole. What a cut-off one leaves, the next of that name replaces.
+const PART: &str = ".part";
 
 pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Failure> {
     let file = &command.file;
@@ -26,11 +28,7 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
         )));
     }
     let (key_file, files) = (key_file_of(file), files_of(file));
-    for path in [file, &key_file, &files] {
-        if path.exists() {
-            return Err(failure(format!("{} exists already: choose another name", path.display())));
-        }
-    }
+    refuse_present(file, &[key_file.as_path(), files.as_path()])?;
     refuse_missing_directory(file)?;
     // First: where there is no database, no key is missing either.
     refuse_missing_file(config)?;
@@ -39,14 +37,21 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     let written = write(&store, file).await;
     store.close().await;
     let draft = written?;
-    // The key first: a backup without it would look complete.
+    // Files that are removed between the two are missing in it; ones that are new are in it without a row, and get one.
+    let files_draft = with_suffix(&files, PART);
+    let copied = copy_files(config, &files_draft).inspect_err(|_| {
+        drop(fs::remove_file(&draft));
+        drop(fs::remove_dir_all(&files_draft));
+    })?;
+    let not_named = |error| failure(format!("{} cannot be written: {error}", file.display()));
+    if copied.is_some() {
+        fs::rename(&files_draft, &files).map_err(not_named)?;
+    }
+    // The database last: a backup without its files or its key would look complete.
     if let Some(key) = &key {
         write_key(&key_file, key)?;
     }
-    // Files that are removed between the two are missing in it; ones that are new are in it without a row, and get one.
-    let copied = copy_files(config, &files)?;
-    publish(&draft, file)
-        .map_err(|error| failure(format!("{} cannot be written: {error}", file.display())))?;
+    publish(&draft, file).map_err(not_named)?;
 
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
     let key_text = match &key {
@@ -84,8 +89,31 @@ pub(super) fn files_of(file: &Path) -> PathBuf {
     with_suffix(file, ".files")
 }
 
+/// Refuses to write over what is there.
+fn refuse_present(file: &Path, beside: &[&Path]) -> Result<(), Failure> {
+    let shown = file.display();
+    if file.exists() {
+        return Err(failure(format!("{shown} exists already: choose another name")));
+    }
+    match beside.iter().find(|path| path.exists()) {
+        Some(path) => Err(failure(format!(
+            "{} exists already, and {shown} does not: that backup did not finish, or its file was moved away; remove what is left of it, or \
+             choose another name",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Copies the uploaded files; none where there are none, or a remote store keeps them.
 fn copy_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> {
+    // Of a backup that was cut off.
+    match fs::remove_dir_all(files) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failure(format!("{} cannot be removed: {error}", files.display())));
+        }
+        _ => {}
+    }
     let not_copied =
         |error| failure(format!("the uploaded files cannot be copied to {}: {error}", files.display()));
     let objects = objects(config)?;
@@ -95,16 +123,9 @@ fn copy_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> 
     copied
 }
 
-/// The path with something added to its name.
-pub(in crate::commands) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
 /// Writes the database to a draft beside the file; answers where.
 async fn write(store: &Store, file: &Path) -> Result<PathBuf, Failure> {
-    let draft = with_suffix(file, ".part");
+    let draft = with_suffix(file, PART);
     // Of a backup that was cut off.
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -9,6 +9,7 @@ mod doctor;
 mod jobs;
 mod kept_out;
 mod keys;
+mod lost_files;
 mod migrate;
 mod openapi;
 mod org;

@@ -9,14 +9,15 @@ use serde_json::json;
 use tidegate_crypto::MasterKey;
 use tidegate_database::{DatabaseUrl, Denial, Store};
 use tidegate_kernel::KernelTables;
-use tidegate_objects::Copied;
+use tidegate_objects::{Copied, Objects};
 
-use super::backup::{files_of, key_file_of, with_suffix};
+use super::backup::{files_of, key_file_of};
+use super::lost_files::{looked_for, lost};
 use crate::cli::Restore;
 use crate::config::{Config, Database};
 use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
-use crate::installation::absence;
+use crate::installation::{absence, restore_draft, with_suffix};
 use crate::output::{Answer, progress};
 use crate::secrets::{
     MayCreate, check_opens, key_file, key_in, open_vault, sync_directory_of, vault_with, write_key,
@@ -43,22 +44,38 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
         )));
     }
     refuse_beside_a_log(&place)?;
+    let objects = objects(config)?;
     let had_directory = config.data_dir.exists();
     create_data_dir(&config.data_dir)?;
-    let draft = with_suffix(&place, ".restoring");
+    let draft = restore_draft(&place);
     // Of a restore that was cut off: SQLite would take its log for one of this backup's.
     remove(&draft, &DRAFT_FILES);
     let bar = progress("restoring the backup");
-    let restored = restore(config, &command.file, &draft, &place).await;
+    let prepared = prepare(config, &command.file, &draft).await;
     bar.finish_and_clear();
-    let restored = restored.inspect_err(|_| {
+    let prepared = prepared.inspect_err(|_| {
         remove(&draft, &DRAFT_FILES);
         if !had_directory {
             drop(fs::remove_dir(&config.data_dir));
         }
-    });
-    let wrote_key = restored?;
-    let copied = restore_files(config, &files_of(&command.file))?;
+    })?;
+    // Before the database has its name: a restore that is cut off or fails here leaves its draft, which `serve` and `doctor` tell.
+    let copied = restore_files(&objects, &files_of(&command.file))?;
+    fs::rename(&draft, &place)
+        .and_then(|()| sync_directory_of(&place))
+        .map_err(|error| not_written(config, &draft, &error))?;
+    let lost = lost(&objects, &prepared.looked_for)
+        .map(|(text, count)| (tell_lost(&text, &objects, &files_of(&command.file), &place), count));
+    Ok(answer(config, &place, prepared.wrote_key, copied, lost))
+}
+
+fn answer(
+    config: &Config,
+    place: &Path,
+    wrote_key: WroteKey,
+    copied: Option<Copied>,
+    lost: Option<(String, usize)>,
+) -> Answer {
     let key_file = (wrote_key == WroteKey::Yes).then(|| key_file(&config.data_dir).display().to_string());
     let text = format!(
         "The database is at {}. Sessions are as they were when the backup was made, and messages that waited then are sent \
@@ -72,12 +89,28 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
             &json!({ "files": copied.files, "files_bytes": copied.bytes }),
         );
         match copied.files {
+            0 if lost.is_some() => String::new(),
             // They stayed where the database was lost, or there were none.
             0 => " No uploaded file was missing.".to_owned(),
             files => format!(" {files} uploaded files are back."),
         }
     });
-    Ok(Answer::new(text + &files_text, json))
+    let Some((told, count)) = lost else { return Answer::new(text + &files_text, json) };
+    tidegate_domain::text::merge(&mut json, &json!({ "lost_files": count }));
+    // Not all that the database names is back.
+    Answer { good: false, ..Answer::new(format!("{text}{files_text}\n{told}"), json) }
+}
+
+/// What is missing, where it was looked for, and what to do.
+fn tell_lost(lost: &str, objects: &Objects, files: &Path, place: &Path) -> String {
+    let (directory, shown) = (objects.directory().display(), files.display());
+    if files.is_dir() {
+        return format!("Warning: {lost}: they are neither in {directory} nor in {shown}.");
+    }
+    format!(
+        "Warning: {lost}: they are not in {directory}, and there is no {shown}. Put it beside the backup, move {} away and restore again.",
+        place.display()
+    )
 }
 
 /// SQLite would take the log of a lost database for one of the backup's.
@@ -93,18 +126,19 @@ fn refuse_beside_a_log(place: &Path) -> Result<(), Failure> {
 }
 
 /// Copies the uploaded files of the backup back; none where it has none.
-fn restore_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> {
+fn restore_files(objects: &Objects, files: &Path) -> Result<Option<Copied>, Failure> {
     if !files.is_dir() {
         return Ok(None);
     }
     let not_copied = |error| {
+        let (shown, directory) = (files.display(), objects.directory().display());
         failure(format!(
-            "the database is restored, the uploaded files in {} are not: {error}",
-            files.display()
+            "the restore did not finish: the uploaded files in {shown} cannot be copied to {directory}: {error}"
         ))
-        .advise("copy them into storage.directory by hand, as they are")
+        .advise(format!(
+            "correct that and restore again: what is copied stays. Without the files it is restored once {shown} is moved away"
+        ))
     };
-    let objects = objects(config)?;
     let bar = progress("restoring the uploaded files");
     let copied = objects.copy_from(files).map_err(not_copied);
     bar.finish_and_clear();
@@ -177,55 +211,66 @@ fn key_to_write(config: &Config, backup: &Path) -> Result<Option<MasterKey>, Fai
     }
 }
 
-async fn restore(config: &Config, backup: &Path, draft: &PathBuf, place: &Path) -> Result<WroteKey, Failure> {
-    let about = |error: std::io::Error| {
-        let what = failure(format!("{} cannot be written: {error}", draft.display()));
-        let directory = config.data_dir.display();
-        what.advise(format!(
-            "see whether {directory} can be written by this user and has space: `df -h {directory}`"
-        ))
-    };
+/// A backup that is whole and opened by its key, and is in the draft.
+struct Prepared {
+    wrote_key: WroteKey,
+    /// The keys of files that are to be in the store.
+    looked_for: Vec<String>,
+}
+
+fn not_written(config: &Config, draft: &Path, error: &std::io::Error) -> Failure {
+    let what = failure(format!("{} cannot be written: {error}", draft.display()));
+    let directory = config.data_dir.display();
+    what.advise(format!(
+        "see whether {directory} can be written by this user and has space: `df -h {directory}`"
+    ))
+}
+
+async fn prepare(config: &Config, backup: &Path, draft: &PathBuf) -> Result<Prepared, Failure> {
+    let about = |error: std::io::Error| not_written(config, draft, &error);
     fs::copy(backup, draft).map_err(about)?;
     fs::set_permissions(draft, Permissions::from_mode(0o600)).map_err(about)?;
     let of_draft = Config { database: Some(Database(DatabaseUrl::Sqlite(draft.clone()))), ..config.clone() };
     let unusable = |failure| unusable(&failure, backup, draft);
     let store = open_store(&of_draft, MissingStore::Refuse).await.map_err(unusable)?;
     let checked = async {
-        check_data(&store).await.map_err(unusable)?;
+        let pending = check_data(&store).await.map_err(unusable)?;
         let key = key_to_write(config, backup)?;
         let vault = match &key {
             Some(key) => vault_with(config, key.clone())?,
             None => open_vault(config, MayCreate::No)?,
         };
-        let keys = store.read().await?.keys().all_of_any_version().await?;
+        let mut unit = store.read().await?;
+        let keys = unit.keys().all_of_any_version().await?;
         check_opens(config, &vault, &keys).map_err(|failure| match &key {
             // It is about the key beside the backup.
             Some(key) => wrong_key_beside(backup, key),
             None => failure,
         })?;
-        Ok(key)
+        // An earlier version may have no table of files.
+        let looked_for = if pending == 0 { looked_for(&mut unit).await? } else { Vec::new() };
+        Ok((key, looked_for))
     };
-    let checked: Result<Option<MasterKey>, Failure> = checked.await;
+    let checked: Result<(Option<MasterKey>, Vec<String>), Failure> = checked.await;
     store.close().await;
-    let key = checked?;
+    let (key, looked_for) = checked?;
     File::open(draft).and_then(|file| file.sync_all()).map_err(about)?;
     if let Some(key) = &key {
         write_key(&key_file(&config.data_dir), key)?;
     }
     // Their content is in the draft since it was closed.
     remove(draft, &BESIDE);
-    fs::rename(draft, place).and_then(|()| sync_directory_of(place)).map_err(about)?;
-    Ok(if key.is_some() { WroteKey::Yes } else { WroteKey::No })
+    let wrote_key = if key.is_some() { WroteKey::Yes } else { WroteKey::No };
+    Ok(Prepared { wrote_key, looked_for })
 }
 
-/// Whether it is an installation, whole, and of a version that this one knows.
-async fn check_data(store: &Store) -> Result<(), Failure> {
+/// Whether it is an installation, whole, and of a version that this one knows; answers how many migrations it lacks.
+async fn check_data(store: &Store) -> Result<usize, Failure> {
     store.check_integrity().await?;
     if !store.is_begun().await? {
         return Err(Failure::new("database_missing", "it has no tables of Tidegate"));
     }
-    store.pending_migrations().await?;
-    Ok(())
+    Ok(store.pending_migrations().await?)
 }
 
 /// What to say of a backup that is no database, or not a whole one. The draft's name tells nobody anything.

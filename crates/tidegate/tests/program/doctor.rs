@@ -30,7 +30,7 @@ on_both_engines! {
         assert!(all.contains("\n\nEvery setting:\n") && all.contains("  rivergen.limits.sign_in_by_ip.attempts = 5\n"), "{all}");
         let report = here.json(&["doctor"]);
         assert_eq!(report["ok"], true);
-        for check in ["configuration", "data directory", "master key", "database", "password hash", "clock"] {
+        for check in ["configuration", "data directory", "master key", "database", "files", "outbox", "password hash", "clock"] {
             assert_eq!(status(&report, check), "ok", "{report}");
         }
     }
@@ -46,6 +46,8 @@ fn it_makes_nothing() {
         "{}",
         said.out
     );
+    // It may be the wrong directory.
+    assert!(said.out.contains("name the data directory with --data-dir"), "{}", said.out);
     assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::member::form;
-use crate::support::{Installation, Server};
+use crate::support::{Installation, Said, Server};
 
 const MIB: usize = 1024 * 1024;
 /// What a large upload or download may add to what the program takes: the file has 90 MiB.
@@ -23,7 +23,11 @@ const KILLS: usize = 4;
 const FIRST_LIMIT: i64 = 10_000_000_000;
 
 fn serve(here: &Installation) -> Server {
-    here.serve_with(&["--dev"], |command: &mut Command| {
+    serve_with(here, &["--dev"])
+}
+
+fn serve_with(here: &Installation, arguments: &[&str]) -> Server {
+    here.serve_with(arguments, |command: &mut Command| {
         // The issuer stays the same across restarts, and tokens with it.
         command.env("TIDEGATE_PUBLIC_URL", PUBLIC_URL);
         command.env("TIDEGATE_PASSWORD_HASH__COST", "4").env("TIDEGATE_LOG__FILTER", "error");
@@ -209,7 +213,113 @@ on_both_engines! {
     }
 }
 
+/// An installation with one file, and a backup of both, called `b1`. Answers the token and the object's name.
+async fn backed_up(here: &Installation) -> (String, String) {
+    let server = serve(here);
+    let token = token(here, &server).await;
+    let (status, answer) =
+        upload(&server.http, &server.base, &token, form("a.csv", b"id\n1\n")).await.unwrap();
+    assert_eq!(status, 201, "{answer}");
+    here.output(&["backup", "b1"]);
+    server.stop();
+    (token, answer["data"]["file_path"].as_str().unwrap().to_owned())
+}
+
+/// What `tidegate doctor` says of files in another data directory.
+fn judged(here: &Installation, data_dir: &str) -> Value {
+    let report = here.json(&["doctor", "--data-dir", data_dir]);
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|found| found["name"] == "files").unwrap_or_else(|| panic!("{report}")).clone()
+}
+
 on_one_engine! { Engine::Sqlite;
+    async fn a_database_that_is_restored_without_its_files_says_so(here: Installation) {
+        let (token, object) = backed_up(&here).await;
+        std::fs::rename(here.path().join("b1.files"), here.path().join("kept")).unwrap();
+        let said = here.run(&["restore", "b1", "--data-dir", "elsewhere"]);
+        assert_eq!(said.code, 1, "not all is back: {said:?}");
+        for told in [
+            "The database is at ",
+            "the store has lost 1 of the 1 files that were looked for",
+            "elsewhere/files, and there is no b1.files. Put it beside the backup",
+            "away and restore again",
+        ] {
+            assert!(said.out.contains(told), "{told}: {said:?}");
+        }
+        let found = judged(&here, "elsewhere");
+        assert_eq!(found["status"], "warning", "{found}");
+        assert!(found["detail"].as_str().unwrap().contains("the store has lost 1 of the 1 files"), "{found}");
+        assert!(found["advice"].as_str().unwrap().contains("BACKUP.files"), "{found}");
+        // Whoever asks for the file is told nothing else than the log.
+        let server = serve_with(&here, &["--dev", "--data-dir", "elsewhere"]);
+        let url = signed(&server, &token, &object).await;
+        assert_eq!(server.http.get(url).send().await.unwrap().status().as_u16(), 404);
+        eventually("the log names the object", async || {
+            let log = server.log();
+            (log.contains("the store has lost a file") && log.contains(&object)).then_some(())
+        })
+        .await;
+        server.stop();
+        // What the advice says: the files of a backup can take the place of the directory.
+        let files = here.path().join("elsewhere/files");
+        std::fs::remove_dir_all(&files).unwrap();
+        std::fs::rename(here.path().join("kept"), &files).unwrap();
+        let found = judged(&here, "elsewhere");
+        assert_eq!(found["status"], "ok", "{found}");
+        assert!(!found.to_string().contains("lost"), "{found}");
+        let server = serve_with(&here, &["--dev", "--data-dir", "elsewhere"]);
+        let url = signed(&server, &token, &object).await;
+        assert_eq!(server.http.get(url).send().await.unwrap().text().await.unwrap(), "id\n1\n");
+        server.stop();
+    }
+
+    async fn a_restore_that_does_not_finish_is_told_until_it_is_run_again(here: Installation) {
+        backed_up(&here).await;
+        // The files cannot be copied there.
+        here.write("note", "");
+        let mut command = here.command(&["restore", "b1", "--data-dir", "elsewhere"]);
+        let said = Said::of(command.env("TIDEGATE_STORAGE__DIRECTORY", "note"));
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("the restore did not finish: the uploaded files in b1.files"), "{said:?}");
+        let database = here.path().join("elsewhere/tidegate.db");
+        assert!(!database.exists(), "it would look like one that is restored");
+        for arguments in [&["doctor"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+            let said = here.run(&[arguments, &["--data-dir", "elsewhere"]].concat());
+            assert_eq!(said.code, 1, "{said:?}");
+            let told = format!("{}{}", said.out, said.err);
+            assert!(told.contains("a restore did not finish") && told.contains("restore FILE"), "{told}");
+        }
+        let restored = here.json(&["restore", "b1", "--data-dir", "elsewhere"]);
+        assert_eq!(restored["files"], 1, "{restored}");
+        assert!(database.exists() && !here.path().join("elsewhere/tidegate.db.restoring").exists());
+        assert_eq!(judged(&here, "elsewhere")["status"], "ok");
+    }
+
+    async fn what_a_backup_left_that_was_cut_off_does_not_look_like_one(here: Installation) {
+        backed_up(&here).await;
+        // As a kill leaves it.
+        here.write("b2.part", "half of a database");
+        std::fs::create_dir_all(here.path().join("b2.files.part/organizations")).unwrap();
+        here.write("b2.files.part/organizations/half", "half of a file");
+        assert_eq!(here.json(&["backup", "b2"])["files"], 1);
+        for left in ["b2.part", "b2.files.part", "b2.files/organizations/half"] {
+            assert!(!here.path().join(left).exists(), "{left}");
+        }
+        // In the last moment.
+        std::fs::remove_file(here.path().join("b2")).unwrap();
+        let said = here.run(&["backup", "b2"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("b2.key exists already, and b2 does not: that backup did not finish"), "{said:?}");
+        // What cannot be finished leaves nothing: this directory is none of files.
+        here.write("note", "");
+        let mut command = here.command(&["backup", "b3"]);
+        let said = Said::of(command.env("TIDEGATE_STORAGE__DIRECTORY", "note"));
+        assert_eq!(said.code, 1, "{said:?}");
+        let left = std::fs::read_dir(here.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with("b3")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
     async fn a_large_file_goes_up_and_down_in_little_memory(here: Installation) {
         let server = serve(&here);
         let token = token(&here, &server).await;

@@ -145,6 +145,51 @@ on_both_engines! {
     }
 }
 
+/// What `tidegate doctor` says of messages.
+fn judged(here: &Installation) -> Value {
+    let report = here.json(&["doctor"]);
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|found| found["name"] == "outbox").unwrap_or_else(|| panic!("{report}")).clone()
+}
+
+on_both_engines! {
+    async fn doctor_tells_why_messages_are_not_sent(here: Installation) {
+        here.begin();
+        assert_eq!(judged(&here)["status"], "ok");
+        let store = Store::open(&StoreOptions::new(here.database_url()), MIGRATIONS).await.unwrap();
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let mut unit = store.begin().await.unwrap();
+        let waits = Attempt::Again { at: now, error: "the server refuses the sender" };
+        let gone = Attempt::Dead { error: "the server refuses the recipient" };
+        // The last one waits for its first try.
+        for (number, attempt) in [(1, Some(waits)), (2, Some(waits)), (3, Some(gone)), (4, None)] {
+            let (id, key) = (OutboxMessageId::from(Uuid::from_u128(number)), number.to_string());
+            let message = NewMessage {
+                id,
+                idempotency_key: &key,
+                channel: "email",
+                template: "sign_up_code",
+                recipient: "ada@example.com",
+                payload: b"sealed",
+                deliverable: true,
+                created_at: now,
+            };
+            unit.outbox().insert(message).await.unwrap();
+            if let Some(attempt) = attempt {
+                unit.outbox().settle(id, Claim(0), attempt, now).await.unwrap();
+            }
+        }
+        unit.commit().await.unwrap();
+        store.close().await;
+        let found = judged(&here);
+        assert_eq!(found["status"], "warning", "{found}");
+        let told = "2 pending: the server refuses the sender\n1 dead: the server refuses the recipient";
+        assert_eq!(found["detail"], told, "{found}");
+        let advice = found["advice"].as_str().unwrap();
+        assert!(advice.contains("outbox list") && advice.contains("outbox retry NUMBER"), "{found}");
+    }
+}
+
 /// A mail server of the delivery's tests; it ends with its standard input.
 struct MailServer {
     process: Child,

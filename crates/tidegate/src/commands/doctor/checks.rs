@@ -2,6 +2,7 @@
 
 mod directory;
 mod files;
+mod outbox;
 mod secrets;
 mod serving;
 mod social;
@@ -24,10 +25,11 @@ use tidegate_kernel::tables::keys::StoredKey;
 use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
+use crate::commands::lost_files::looked_for;
 use crate::commands::serve::{base_url, is_secure, is_this_machine};
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
-use crate::installation::{Traces, absence};
+use crate::installation::{Traces, refuse_missing_file};
 use crate::output::{progress, tell};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 use crate::wiring::{MissingStore, open_store};
@@ -45,13 +47,13 @@ const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
-    let (database, Kept { keys, public_url: last_url }) = database(config, &bar).await;
+    let (database, Kept { keys, public_url: last_url, files, unsent }) = database(config, &bar).await;
     let mut findings = vec![
         sources(loaded),
         environment(loaded),
         directory::data_dir(config),
         directory::disk(config),
-        files::store(config).await,
+        files::store(config, &files).await,
         secrets::secret_files(loaded),
         master_key(config, &keys),
         database,
@@ -68,6 +70,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
+    findings.extend(unsent.map(|unsent| outbox::unsent(&unsent)));
     findings.extend(social::providers(config).await);
     bar.finish_and_clear();
     findings
@@ -111,6 +114,10 @@ struct Kept {
     keys: Vec<StoredKey>,
     /// At which the installation was served last.
     public_url: Option<String>,
+    /// The keys of files that are to be in the store.
+    files: Vec<String>,
+    /// Messages that were tried and not sent.
+    unsent: Option<Vec<(String, String, i64)>>,
 }
 
 /// The database, and what of it others look at.
@@ -121,9 +128,10 @@ async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Kept) {
         let (what, advice) = failure.parts();
         return (Finding::wrong("database", what, advice.unwrap_or_default()), Kept::default());
     }
-    if config.database_file().is_some_and(|path| absence(&path).is_some()) {
-        let detail = format!("{url} is created at the first start");
-        return (Finding::new("database", Warning, detail), Kept::default());
+    if let Err(missing) = refuse_missing_file(config) {
+        let finding = Finding::new("database", Warning, format!("{url} is created at the first start"));
+        // As every other command says it: this may be the wrong directory.
+        return (finding.advised(missing.parts().1.unwrap_or_default()), Kept::default());
     }
     match look_into_database(config, &traces, bar).await {
         Ok((verdict, state, kept)) => (Finding::new("database", verdict, format!("{url}: {state}")), kept),
@@ -150,7 +158,9 @@ async fn look_into_database(
                 let mut unit = store.read().await?;
                 let keys = unit.keys().all().await?;
                 let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
-                let kept = Kept { keys, public_url };
+                let files = looked_for(&mut unit).await?;
+                let unsent = Some(unit.outbox().unsent(outbox::ASKED_FOR).await?);
+                let kept = Kept { keys, public_url, files, unsent };
                 Ok((Fine, format!("answers, its schema is up to date{whole}"), kept))
             }
             pending => {

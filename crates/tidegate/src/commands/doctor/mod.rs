@@ -37,7 +37,12 @@ impl Finding {
 
     /// What keeps a server from serving, or makes it unsafe, is never told without what to do about it.
     fn wrong(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { advice: Some(without_numbers(&advice.into())), ..Self::new(name, Verdict::Wrong, detail) }
+        Self::new(name, Verdict::Wrong, detail).advised(advice)
+    }
+
+    /// The same, with what to do about it.
+    fn advised(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(without_numbers(&advice.into())), ..self }
     }
 }
 

@@ -6,36 +6,39 @@ use tidegate_objects::{Backend, Objects};
 use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
 use crate::clock::SystemClock;
+use crate::commands::lost_files::lost;
 use crate::config::Config;
 use crate::wiring::{NAME_FILE_DIRECTORY, objects};
 
 const NAME: &str = "files";
 
 /// Whether files can be kept: in the local directory, where uploads under way are in any case, and in a store that is reached over the
-/// network, which is tried out with a small one.
-pub(super) async fn store(config: &Config) -> Finding {
+/// network, which is tried out with a small one. `looked_for` are keys of files that are to be there.
+pub(super) async fn store(config: &Config, looked_for: &[String]) -> Finding {
     let objects = match objects(config) {
         Ok(objects) => objects,
         Err(failure) => return Finding::wrong(NAME, failure.message(), "correct [storage]"),
     };
     match objects.look_at_directory() {
         Err(error) => Finding::wrong(NAME, error.to_string(), NAME_FILE_DIRECTORY),
-        Ok(is_made) if objects.is_local() => directory(config, &objects, is_made),
+        Ok(is_made) if objects.is_local() => directory(config, &objects, is_made, looked_for),
         Ok(_) => remote(config, &objects).await,
     }
 }
 
 /// Nothing stays made or written there: the disk has a check of its own.
-fn directory(config: &Config, objects: &Objects, is_made: bool) -> Finding {
+fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[String]) -> Finding {
     let place = objects.directory().display();
-    let detail = if is_made { place.to_string() } else { format!("{place}, made by the first upload") };
-    match config.storage.in_vain().as_slice() {
-        [] => Finding::new(NAME, Fine, detail),
-        unread => {
-            let unread = unread.join(", ");
-            let why = "without effect: storage.backend is \"local\"";
-            Finding::new(NAME, Warning, format!("{detail}\n{unread}: {why}"))
-        }
+    let mut detail = if is_made { place.to_string() } else { format!("{place}, made by the first upload") };
+    let unread = config.storage.in_vain();
+    if !unread.is_empty() {
+        detail += &format!("\n{}: without effect: storage.backend is \"local\"", unread.join(", "));
+    }
+    match lost(objects, looked_for) {
+        Some((lost, _)) => Finding::new(NAME, Warning, format!("{detail}\n{lost}")).advised(format!(
+            "if {place} is on a disk of its own, mount that; else copy what is in BACKUP.files of a backup there, as it is"
+        )),
+        None => Finding::new(NAME, if unread.is_empty() { Fine } else { Warning }, detail),
     }
 }
 
@@ -83,15 +86,20 @@ mod tests {
                 &serde_json::json!({ "directory": directory, "endpoint": "http://127.0.0.1:9" }).to_string(),
             )
         };
-        let finding = store(&at("files")).await;
+        let finding = store(&at("files"), &[]).await;
         assert_eq!(finding.verdict, Warning);
         assert!(
             finding.detail.contains("made by the first upload\nstorage.endpoint: without effect"),
             "{finding:?}"
         );
         assert!(!here.path().join("files").exists());
+        let lost = ["organizations/1/files/1/a.csv".to_owned()];
+        let finding = store(&at("files"), &lost).await;
+        let told = "storage.backend is \"local\"\nthe store has lost 1 of the 1 files that were looked for";
+        assert!(finding.verdict == Warning && finding.detail.contains(told), "{finding:?}");
+        assert!(!here.path().join("files").exists());
         fs::write(here.path().join("note"), "").unwrap();
-        let finding = store(&at("note")).await;
+        let finding = store(&at("note"), &[]).await;
         assert_eq!(finding.verdict, Wrong);
         assert!(finding.advice.unwrap().contains("storage.directory"));
         // Uploads under way are on the disk with any store: that is told before the store is asked.
@@ -99,7 +107,7 @@ mod tests {
         let s3 = serde_json::json!({
             "backend": "s3", "endpoint": "http://127.0.0.1:9", "access_key_id": "acct", "secret_access_key": "x", "directory": directory,
         });
-        let finding = store(&configured(&s3.to_string())).await;
+        let finding = store(&configured(&s3.to_string()), &[]).await;
         assert!(finding.detail.contains("note/below cannot be used: Not a directory"), "{finding:?}");
     }
 
@@ -113,7 +121,7 @@ mod tests {
             let storage = serde_json::json!({
                 "backend": backend, "endpoint": endpoint, "access_key_id": "acct", "secret_access_key": "aHVudGVyMg==",
             });
-            let finding = store(&configured(&storage.to_string())).await;
+            let finding = store(&configured(&storage.to_string()), &[]).await;
             assert_eq!(finding.verdict, Wrong, "{finding:?}");
             assert!(finding.detail.contains("cannot be reached"), "{finding:?}");
             assert!(finding.advice.as_ref().unwrap().starts_with("check storage.endpoint"), "{finding:?}");

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
-use crate::commands::backup::with_suffix;
 use crate::config::{Config, Loaded};
+use crate::installation::with_suffix;
 use crate::secrets::chmod;
 
 /// The group and all others; all others alone. A group may be made for a server to read its configuration.
