@@ -160,13 +160,21 @@ impl PersonRelations {
         self.governance.fingerprint()
     }
 
-    /// A sentence about data sources of the query whose tables are not known yet; none where there is no such.
+    /// What is to be said of data sources of the query whose tables are not known yet, and why the first of them that failed did; none
+    /// where there is no such. Reasons are told to whoever reads data sources, where they stand, too.
     pub(crate) fn undiscovered(&self) -> Option<String> {
         let unknown = self.sources.iter().filter(|(_, source)| source.schema_discovered_at.is_none());
-        let names: Vec<&str> = unknown.map(|(slug, _)| slug.as_str()).take(3).collect();
+        let unknown: Vec<&(String, DataSource)> = unknown.collect();
+        let names: Vec<&str> = unknown.iter().map(|(slug, _)| slug.as_str()).take(3).collect();
         let (first, rest) = names.split_first()?;
         let others: String = rest.iter().map(|name| format!(", {name}")).collect();
-        Some(format!("The tables of {first}{others} are not known yet: its schema was not discovered."))
+        let text = format!("The tables of {first}{others} are not known yet: its schema was not discovered.");
+        let failed = unknown.iter().find_map(|(slug, source)| Some((slug, source.failure_reason.as_ref()?)));
+        let sees_reasons = self.reader.authorize(Permission::ReadDataSources).is_ok();
+        Some(match failed.filter(|_| sees_reasons) {
+            Some((slug, reason)) => format!("{text} The data source {slug} failed: {reason}"),
+            None => text,
+        })
     }
 
     /// The relations with their columns, those that the person may not see left out.

@@ -211,6 +211,16 @@ impl Queries for GovernedQueries {
         Ok(relations.described().await?)
     }
 
+    async fn undiscovered(
+        &self,
+        actor: &Actor,
+        workspace: Option<i64>,
+        sources: &[i64],
+    ) -> Result<Option<String>, QueryFailure> {
+        let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, &[]).await?;
+        Ok(relations.undiscovered())
+    }
+
     /// The engine plans it and begins; nobody takes its rows, which ends it.
     async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure> {
         self.start(request, None).await.map(drop)
