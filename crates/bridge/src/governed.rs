@@ -20,7 +20,7 @@ use tidegate_policies::Policies;
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policies::hooks::{KnownRelation, SourceRelations};
 use tidegate_policy::{Decision as Access, Limits, Resolved};
-use tidegate_prompts::hooks::place_since;
+use tidegate_prompts::hooks::{free_again, place_since};
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
 use tokio::sync::OnceCell;
 
@@ -160,13 +160,21 @@ impl PersonRelations {
         self.governance.fingerprint()
     }
 
-    /// A sentence about data sources of the query whose tables are not known yet; none where there is no such.
+    /// What is to be said of data sources of the query whose tables are not known yet, and why the first of them that failed did; none
+    /// where there is no such. Reasons are told to whoever reads data sources, where they stand, too.
     pub(crate) fn undiscovered(&self) -> Option<String> {
         let unknown = self.sources.iter().filter(|(_, source)| source.schema_discovered_at.is_none());
-        let names: Vec<&str> = unknown.map(|(slug, _)| slug.as_str()).take(3).collect();
+        let unknown: Vec<&(String, DataSource)> = unknown.collect();
+        let names: Vec<&str> = unknown.iter().map(|(slug, _)| slug.as_str()).take(3).collect();
         let (first, rest) = names.split_first()?;
         let others: String = rest.iter().map(|name| format!(", {name}")).collect();
-        Some(format!("The tables of {first}{others} are not known yet: its schema was not discovered."))
+        let text = format!("The tables of {first}{others} are not known yet: its schema was not discovered.");
+        let failed = unknown.iter().find_map(|(slug, source)| Some((slug, source.failure_reason.as_ref()?)));
+        let sees_reasons = self.reader.authorize(Permission::ReadDataSources).is_ok();
+        Some(match failed.filter(|_| sees_reasons) {
+            Some((slug, reason)) => format!("{text} The data source {slug} failed: {reason}"),
+            None => text,
+        })
     }
 
     /// The relations with their columns, those that the person may not see left out.
@@ -313,6 +321,22 @@ impl PersonRelations {
         opened.await.unwrap_or_else(|_| Err(too_late()))
     }
 
+    /// When the person may ask again, if a query is one beyond a number of a policy.
+    async fn used_up_until(
+        &self,
+        began: Timestamp,
+        most: u64,
+        span: Duration,
+    ) -> Result<Option<Timestamp>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let Member { organization, account, .. } = self.who;
+        let place = place_since(&mut unit, organization, account, began.minus(span), began).await?;
+        if u64::try_from(place).unwrap_or(0) <= most {
+            return Ok(None);
+        }
+        free_again(&mut unit, organization, account, (most, span), began).await.map(Some)
+    }
+
     /// Refuses a query beyond a number of a policy. Others may begin meanwhile, here and on other nodes: those that began before this one
     /// are counted, and it.
     async fn within(
@@ -322,15 +346,13 @@ impl PersonRelations {
         span: Duration,
         name: &str,
     ) -> Result<(), QueryError> {
-        let count = async {
-            let mut unit = self.kernel.store.read().await?;
-            let Member { organization, account, .. } = self.who;
-            place_since(&mut unit, organization, account, began.minus(span), began).await
-        };
-        match count.await {
-            Ok(count) if u64::try_from(count).unwrap_or(0) <= most => Ok(()),
-            Ok(_) => {
-                let text = format!("You may run {most} queries within {name}.");
+        match self.used_up_until(began, most, span).await {
+            Ok(None) => Ok(()),
+            Ok(Some(again)) => {
+                let again = again.plus(Duration::from_secs(1)).iso_seconds();
+                let text = format!(
+                    "You may run {most} queries within {name}, and those from before this limit and refused ones count: ask again at {again}."
+                );
                 Err(QueryError::new(Code::PolicyDenied, text))
             }
             Err(error) => {

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use tidegate_planner::chart;
 use tidegate_planner::{
-    Answer, Column, ColumnId, ForeignKey, Kind, MemoryValues, Parameter, Reading, Reason, Refusal, Request,
-    Schema, Table,
+    Answer, Column, ColumnId, ForeignKey, Kind, LANGUAGES, MemoryValues, Parameter, Reading, Reason, Refusal,
+    Request, Schema, Table,
 };
 use tidegate_prompts::ports::{NoPlan, Plan, Planner, Question, Relation, RelationColumn, ResultColumn};
 
@@ -24,7 +24,7 @@ impl Planner for BuiltIn {
                 reading: told(&plan.reading),
                 confidence: SURE,
             }),
-            Answer::Refusal(refusal) => Err(refused(refusal)),
+            Answer::Refusal(refusal) => Err(refused(refusal, question.text)),
         }
     }
 
@@ -84,17 +84,27 @@ fn told(reading: &Reading) -> String {
     text
 }
 
-fn refused(refusal: Refusal) -> NoPlan {
+fn refused(refusal: Refusal, question: &str) -> NoPlan {
     let message = match refusal.reason {
         Reason::TooLong => "The question is too long: at most 80 words are read.".to_owned(),
         Reason::Empty => "The question has no words.".to_owned(),
-        Reason::UnknownWords => {
-            format!("These words are not understood: {}.", refusal.not_understood.join(", "))
-        }
+        Reason::UnknownWords => unknown(&refusal, question),
         Reason::Ambiguous => ambiguous(&refusal),
         Reason::NotSupported => unfit(&refusal),
     };
-    NoPlan { message, not_understood: refusal.not_understood, suggestions: refusal.readings }
+    let suggestions = refusal.readings.into_iter().chain(refusal.examples).collect();
+    NoPlan { message, not_understood: refusal.not_understood, suggestions }
+}
+
+/// The words that nothing knows; where these are most of a question, it may be in a language that is not read.
+fn unknown(refusal: &Refusal, question: &str) -> String {
+    let unknown = refusal.not_understood.join(", ");
+    let count = |text: &str| text.split_whitespace().count();
+    let mut text = format!("These words are not understood: {unknown}.");
+    if count(&unknown) * 2 > count(question) {
+        text.push_str(&format!(" Questions are read in {}.", LANGUAGES.join(" and ")));
+    }
+    text
 }
 
 /// The word that does not go with the others; where no other question is offered, what usually is the reason.
@@ -265,12 +275,31 @@ mod tests {
             let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
             let (not_understood, readings) = (owned(words), owned(readings));
             let reason = Reason::NotSupported;
-            refused(Refusal { reason, not_understood, meanings: Vec::new(), readings }).message
+            let (meanings, examples) = (Vec::new(), vec!["list sales".to_owned()]);
+            refused(Refusal { reason, not_understood, meanings, readings, examples }, "total sales").message
         };
         let known = "The words are known, but not what they ask together";
         assert_eq!(told(&[], &[]), format!("{known}."));
         assert_eq!(told(&["total"], &["list sales"]), format!("{known}: \"total\" does not fit."));
         assert!(told(&["total"], &[]).starts_with(&format!("{known}: \"total\" does not fit. Totals, ")));
+    }
+
+    #[test]
+    fn a_question_in_another_language_is_told_which_are_read() {
+        let told = |question: &str, unknown: &[&str]| {
+            let not_understood = unknown.iter().map(|&word| word.to_owned()).collect();
+            let (reason, readings) = (Reason::UnknownWords, vec!["sales per month".to_owned()]);
+            let (meanings, examples) = (Vec::new(), vec!["list sales".to_owned()]);
+            refused(Refusal { reason, not_understood, meanings, readings, examples }, question)
+        };
+        let german = told("Wie viele Bestellungen gab es?", &["Wie", "viele", "Bestellungen", "gab", "es"]);
+        assert_eq!(
+            german.message,
+            "These words are not understood: Wie, viele, Bestellungen, gab, es. Questions are read in English and Swahili."
+        );
+        assert_eq!(german.suggestions, ["sales per month", "list sales"]);
+        let english = told("sales by planet", &["planet"]);
+        assert_eq!(english.message, "These words are not understood: planet.");
     }
 
     #[test]

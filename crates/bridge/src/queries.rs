@@ -17,7 +17,7 @@ use tidegate_prompts::ports::{
 };
 
 use crate::governed::{PersonRelations, authorized};
-use crate::recorder::{Gathered, Recorded, Unwritten};
+use crate::recorder::{Gathered, Recorded, Told, Unwritten};
 use crate::watched::{Watched, watched};
 
 /// Data sources of the catalog.
@@ -187,10 +187,17 @@ impl GovernedQueries {
         let (undiscovered, seen_under) = (relations.undiscovered(), relations.fingerprint());
         let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
         let decisions = purpose.and_then(|purpose| self.decisions(&relations, purpose));
+        let is_operators = matches!(purpose, Some(Purpose::Operator));
+        let told = decisions.clone().filter(|_| is_operators).map(|keeper| Arc::new(Told::new(keeper)));
+        let decisions = told.clone().map(|told| told as Arc<dyn Decisions>).or(decisions);
         let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
         let watch = Arc::new(watch);
         let query = Request { decisions, ..self.query(request, relations) };
-        let answer = self.engine.query(query).await.map_err(failed)?;
+        let answer = self.engine.query(query).await.map_err(failed);
+        let answer = answer.map_err(|failure| match &told {
+            Some(told) => told.explain(failure),
+            None => failure,
+        })?;
         let schema = Arc::clone(&answer.schema);
         let batches = answer.map(|batch| batch.map_err(failure)).boxed();
         let batches = watched(batches, Arc::clone(&watch));
@@ -209,6 +216,16 @@ impl Queries for GovernedQueries {
     ) -> Result<Vec<Relation>, QueryFailure> {
         let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, schemas).await?;
         Ok(relations.described().await?)
+    }
+
+    async fn undiscovered(
+        &self,
+        actor: &Actor,
+        workspace: Option<i64>,
+        sources: &[i64],
+    ) -> Result<Option<String>, QueryFailure> {
+        let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, &[]).await?;
+        Ok(relations.undiscovered())
     }
 
     /// The engine plans it and begins; nobody takes its rows, which ends it.

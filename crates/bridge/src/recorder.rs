@@ -10,6 +10,7 @@ use tidegate_kernel::Member;
 use tidegate_policies::Policies;
 use tidegate_policies::evaluations::record::Evaluated;
 use tidegate_policy::Decision as Access;
+use tidegate_prompts::ports::QueryFailure;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -138,6 +139,43 @@ impl Decisions for Recorder {
             drop(writing);
         });
     }
+}
+
+/// Passes what is decided on, and tells the operator which policies deny what a query named. Its person is told nothing of that.
+pub(crate) struct Told {
+    keeper: Arc<dyn Decisions>,
+    denials: Mutex<Vec<String>>,
+}
+
+impl Told {
+    pub(crate) fn new(keeper: Arc<dyn Decisions>) -> Self {
+        Self { keeper, denials: Mutex::default() }
+    }
+
+    /// A failure of the query, with what was denied so far.
+    pub(crate) fn explain(&self, failure: QueryFailure) -> QueryFailure {
+        let denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = denials.iter().fold(failure.message, |text, denial| format!("{text} {denial}"));
+        QueryFailure { message, ..failure }
+    }
+}
+
+impl Decisions for Told {
+    fn keep(&self, decisions: Vec<Decision>) {
+        let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
+        denials.extend(decisions.iter().filter_map(denial));
+        drop(denials);
+        self.keeper.keep(decisions);
+    }
+}
+
+/// Which policy denies a relation, and why: in the words of the records.
+fn denial(decision: &Decision) -> Option<String> {
+    let Access::Denied(denial) = &decision.resolved.decision else { return None };
+    let by = denial.policy.map(|policy| format!("policy {} denies", policy.id));
+    let by = by.unwrap_or_else(|| "no policy allows".to_owned());
+    let about = denial.reason.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    Some(format!("For this member {by} {}: {}{about}.", decision.relation, denial.reason.as_str()))
 }
 
 /// Keeps what is decided of several queries until the last of them is over, and then writes it down as of one.

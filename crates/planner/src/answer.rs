@@ -51,6 +51,9 @@ pub struct Refusal {
     pub meanings: Vec<String>,
     /// Up to three questions near this one that have an answer.
     pub readings: Vec<String>,
+    /// Other questions of the schema that have an answer: with `readings` up to three.
+    #[serde(default)]
+    pub examples: Vec<String>,
 }
 
 /// The kind of a refusal.

@@ -2,7 +2,7 @@
 //!
 //! It answers only what it reads in one way. Every word must be known: to the language (`vocabulary/english.txt`, `swahili.txt`), to the schema, to the
 //! index of values, or to the calendar; and every word must have a place in the statement. Anything else is refused, with the words
-//! that were not understood and up to three questions near it that have an answer.
+//! that were not understood and up to three questions that have an answer: near it, or of any table.
 //!
 //! The planner reads nothing but its input and has no clock: the same input has the same answer. It sees the schema and values that the
 //! person may see, so it cannot name others. Text of a question never becomes SQL: names come from the schema, values are bound.
@@ -29,6 +29,7 @@ mod words;
 pub use answer::{Answer, Parameter, Plan, Reading, Reason, Refusal};
 pub use schema::{Column, ColumnId, ForeignKey, Kind, Schema, Table, Term};
 pub use values::{Hit, MemoryValues, ValueIndex};
+pub use vocabulary::LANGUAGES;
 pub use words::normalize;
 
 use draft::Why;
@@ -83,9 +84,12 @@ fn nearer(own: Refusal, english: Refusal) -> Refusal {
 
 /// Plans a question in one language.
 fn plan_in(request: &Request<'_>, vocabulary: &Vocabulary) -> Answer {
+    let lexicon = lexicon::Lexicon::new(request.schema, vocabulary);
+    let planner = Planner { request, vocabulary, lexicon: &lexicon };
     let refusal = |reason| {
         let (not_understood, meanings, readings) = (Vec::new(), Vec::new(), Vec::new());
-        Answer::Refusal(Refusal { reason, not_understood, meanings, readings })
+        let examples = planner.examples(&[]);
+        Answer::Refusal(Refusal { reason, not_understood, meanings, readings, examples })
     };
     if request.question.len() > LONGEST_QUESTION {
         return refusal(Reason::TooLong);
@@ -97,20 +101,22 @@ fn plan_in(request: &Request<'_>, vocabulary: &Vocabulary) -> Answer {
     if words.is_empty() {
         return refusal(Reason::Empty);
     }
-    let lexicon = lexicon::Lexicon::new(request.schema, vocabulary);
-    let planner = Planner { request, vocabulary, lexicon: &lexicon };
     match planner.attempt(&words) {
         Ok(plan) => Answer::Plan(plan),
-        Err(why) => Answer::Refusal(Refusal {
-            reason: match why {
-                Why::Unknown(_) => Reason::UnknownWords,
-                Why::Ambiguous(_) | Why::Undated(..) => Reason::Ambiguous,
-                Why::Unfit(_) | Why::Nothing => Reason::NotSupported,
-            },
-            readings: planner.readings(&words, &why),
-            not_understood: planner.asked(&words, &why),
-            meanings: planner.meanings(&words, &why),
-        }),
+        Err(why) => {
+            let readings = planner.readings(&words, &why);
+            Answer::Refusal(Refusal {
+                reason: match why {
+                    Why::Unknown(_) => Reason::UnknownWords,
+                    Why::Ambiguous(_) | Why::Undated(..) => Reason::Ambiguous,
+                    Why::Unfit(_) | Why::Nothing => Reason::NotSupported,
+                },
+                not_understood: planner.asked(&words, &why),
+                meanings: planner.meanings(&words, &why),
+                examples: planner.examples(&readings),
+                readings,
+            })
+        }
     }
 }
 

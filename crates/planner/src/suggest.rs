@@ -9,6 +9,8 @@ use crate::words::{self, Word};
 
 /// Most readings that are offered.
 const MOST: usize = 3;
+/// Tables, the first ones of the schema, of which examples are made.
+const MOST_TABLES: usize = 8;
 
 impl Planner<'_> {
     /// Up to three questions near this one that have an answer.
@@ -58,6 +60,27 @@ impl Planner<'_> {
             }
         }
         readings
+    }
+
+    /// Questions of the schema that have an answer, whatever was asked: as many as leave up to three with the readings.
+    pub(crate) fn examples(&self, readings: &[String]) -> Vec<String> {
+        let say = |english| self.vocabulary.say(english);
+        let (count, list) = (say("number of"), say("list"));
+        let tables = self.request.schema.tables.len().min(MOST_TABLES);
+        let names: Vec<String> = (0..tables).map(|table| self.table_words(table)).collect();
+        let counts = names.iter().map(|name| format!("{count} {name}"));
+        let lists = names.iter().map(|name| format!("{list} {name}"));
+        let months = names.iter().map(|name| format!("{count} {name} {}", say("per month")));
+        let mut examples: Vec<String> = Vec::new();
+        for candidate in counts.chain(lists).chain(months) {
+            if readings.len() + examples.len() >= MOST {
+                break;
+            }
+            if !readings.contains(&candidate) && !examples.contains(&candidate) && self.answers(&candidate) {
+                examples.push(candidate);
+            }
+        }
+        examples
     }
 
     fn answers(&self, question: &str) -> bool {

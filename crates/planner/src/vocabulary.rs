@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 const ENGLISH: &str = include_str!("../vocabulary/english.txt");
 /// The other languages: their tags, as `Accept-Language` has them, and their files.
 const OTHERS: [(&str, &str); 1] = [("sw", include_str!("../vocabulary/swahili.txt"))];
+/// The languages in which questions are read, in English words.
+pub const LANGUAGES: [&str; OTHERS.len() + 1] = ["English", "Swahili"];
 /// Sections that speak of names in schemas and comments, which are English in most schemas whatever language a question has. The other
 /// languages have them from English and add to them.
 const OF_SCHEMAS: [&str; 15] = [

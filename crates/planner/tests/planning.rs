@@ -166,6 +166,7 @@ fn a_table_that_the_person_may_not_see_is_a_word_like_any_other() {
     let hidden = refused("how many salaries are there");
     let none = refused("how many unicorns are there");
     assert_eq!((hidden.reason, hidden.readings.len()), (none.reason, none.readings.len()));
+    assert_eq!(hidden.examples, none.examples);
     assert_eq!(
         (hidden.not_understood, none.not_understood),
         (vec!["salaries".to_owned()], vec!["unicorns".to_owned()])
@@ -225,6 +226,30 @@ fn two_ways_between_tables_are_two_readings_and_a_named_role_is_one() {
     let Answer::Refusal(refusal) = ask_of(&schema, &values, "orders from Berlin") else { panic!("guessed") };
     assert_eq!((refusal.reason, refusal.not_understood), (Reason::Ambiguous, vec!["Berlin".to_owned()]));
     assert!(matches!(ask_of(&schema, &values, "number of orders per payer customer"), Answer::Plan(_)));
+}
+
+#[test]
+fn every_refusal_has_examples_that_are_answered() {
+    for question in [
+        "weather",
+        "total revenue per region",
+        "wie viele Bestellungen gab es",
+        "top customers by revenue",
+        "",
+    ] {
+        let refusal = refused(question);
+        let offered: Vec<&String> = refusal.readings.iter().chain(&refusal.examples).collect();
+        assert_eq!(offered.len(), 3, "{question}: {refusal:?}");
+        for offered in offered {
+            planned(offered);
+        }
+    }
+    assert_eq!(refused("weather").examples, ["number of customers", "number of orders", "list customers"]);
+    assert_eq!(refused(&"customers ".repeat(100)).examples.len(), 3);
+    // No table, no question of one.
+    let (schema, values) = (Schema::default(), MemoryValues::default());
+    let Answer::Refusal(refusal) = ask_of(&schema, &values, "how many orders") else { panic!("guessed") };
+    assert_eq!(refusal.examples, [""; 0]);
 }
 
 #[test]

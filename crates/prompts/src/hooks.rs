@@ -1,5 +1,7 @@
 //! What crosses from other features.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -26,6 +28,23 @@ pub async fn place_since(
     began: Timestamp,
 ) -> Result<i64, Fault> {
     Ok(unit.prompt_executions().began_between(Person { organization, account }, since, began).await?)
+}
+
+/// When a person may ask again who may begin `most` queries within `span`, and began more, the last one at `began`.
+///
+/// # Errors
+/// Those of the store.
+pub async fn free_again(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    account: AccountId,
+    (most, span): (u64, Duration),
+    began: Timestamp,
+) -> Result<Timestamp, Fault> {
+    let person = Person { organization, account };
+    let later = i64::try_from(most.saturating_sub(1)).unwrap_or(i64::MAX);
+    let earliest = unit.prompt_executions().began_before(person, began.minus(span), began, later).await?;
+    Ok(earliest.unwrap_or(began).plus(span))
 }
 
 pub(crate) struct PromptHooks;

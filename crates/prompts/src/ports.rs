@@ -315,6 +315,17 @@ pub trait Queries: Send + Sync + 'static {
         schemas: &[String],
     ) -> Result<Vec<Relation>, QueryFailure>;
 
+    /// What is to be said of those of the data sources whose tables are not known yet; none where there is no such.
+    ///
+    /// # Errors
+    /// [`QueryFailure`].
+    async fn undiscovered(
+        &self,
+        actor: &Actor,
+        workspace: Option<i64>,
+        sources: &[i64],
+    ) -> Result<Option<String>, QueryFailure>;
+
     /// Parses and plans a query without running it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use serde::de::IgnoredAny;
 
 use super::infer::{self, Inferred, Kind};
 use super::spool::{Spooled, broken};
@@ -12,7 +13,7 @@ use crate::error::SourceError;
 use crate::rows::Cell;
 use crate::settings::Settings;
 
-/// Bytes from which the delimiter is guessed.
+/// Bytes from which the delimiter is guessed, and whether it is JSON.
 const SAMPLE: u64 = 64 << 10;
 /// In the order in which a tie is settled.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -23,6 +24,7 @@ pub(super) struct Csv {
     dialect: Dialect,
     kinds: Vec<Kind>,
     tables: Vec<FileTable>,
+    warning: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,38 @@ fn sniff(text: &Text, quote: u8) -> Result<u8, SourceError> {
     Ok(best.1)
 }
 
+/// Whether the start of a text is JSON: an array, or objects one after the other.
+fn is_json(text: &Text) -> Result<bool, SourceError> {
+    let mut sample = Vec::new();
+    text.reader()?.take(SAMPLE).read_to_end(&mut sample).map_err(broken)?;
+    if !matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return Ok(false);
+    }
+    let mut values = serde_json::Deserializer::from_slice(&sample).into_iter::<IgnoredAny>();
+    // The last one may be cut.
+    Ok(values.all(|value| match value {
+        Ok(_) => true,
+        Err(error) => error.is_eof(),
+    }))
+}
+
+/// What is read, and probably not meant. `unclosed` is the number of a record whose quotation has no end.
+fn not_meant(text: &Text, unclosed: Option<i64>) -> Result<Option<String>, SourceError> {
+    if is_json(text)? {
+        return Ok(Some("the content is JSON: a data source of the type json reads it as that".to_owned()));
+    }
+    Ok(unclosed.map(|record| {
+        format!("a quotation in record {record}, the header counted, is never closed: all that follows is in its value")
+    }))
+}
+
+/// Whether a text that ends here ends within a quotation: there, the end of a line is a part of the value.
+fn is_in_quotation(reader: &Reader) -> bool {
+    let (mut output, mut ends) = ([0; 4], [0; 4]);
+    let (_, _, written, _) = reader.clone().read_record(b"\n", &mut output, &mut ends);
+    written > 0
+}
+
 /// The records of a reader, one after the other in one buffer.
 struct Records<R> {
     input: R,
@@ -88,11 +122,21 @@ struct Records<R> {
     ends: Vec<usize>,
     count: usize,
     line: u64,
+    /// Whether the last record ends within a quotation.
+    unclosed: bool,
 }
 
 impl<R: BufRead> Records<R> {
     fn new(dialect: Dialect, input: R) -> Self {
-        Self { input, reader: dialect.reader(), output: vec![0; 4096], ends: vec![0; 64], count: 0, line: 1 }
+        Self {
+            input,
+            reader: dialect.reader(),
+            output: vec![0; 4096],
+            ends: vec![0; 64],
+            count: 0,
+            line: 1,
+            unclosed: false,
+        }
     }
 
     /// Reads the next record; false at the end. Empty lines are none.
@@ -101,6 +145,9 @@ impl<R: BufRead> Records<R> {
         self.line = self.reader.line();
         loop {
             let input = self.input.fill_buf().map_err(broken)?;
+            if input.is_empty() {
+                self.unclosed |= is_in_quotation(&self.reader);
+            }
             let output = self.output.get_mut(written..).unwrap_or_default();
             let ends = self.ends.get_mut(ended..).unwrap_or_default();
             let (result, read, wrote, fields) = self.reader.read_record(input, output, ends);
@@ -189,8 +236,10 @@ impl Csv {
         check_names(names.iter().map(String::len).sum())?;
         let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
         let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
+        let last = rows + i64::from(dialect.header);
+        let warning = not_meant(&text, records.unclosed.then_some(last))?;
         let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };
-        Ok(Self { text, dialect, kinds, tables: vec![table] })
+        Ok(Self { text, dialect, kinds, tables: vec![table], warning })
     }
 }
 
@@ -205,6 +254,10 @@ impl Format for Csv {
 
     fn tables(&self) -> &[FileTable] {
         &self.tables
+    }
+
+    fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     fn kinds(&self, _: usize) -> Option<&[Kind]> {

@@ -72,6 +72,10 @@ pub(crate) trait Format: Send + Sync {
     /// What kind of file it turned out to be, for the answer of a test.
     fn describe(&self) -> String;
     fn tables(&self) -> &[FileTable];
+    /// What was read and is probably not meant, for the answer of a test.
+    fn warning(&self) -> Option<&str> {
+        None
+    }
     /// Whether parts are left out that have no row for which the filters of a sink hold.
     fn skips(&self) -> bool {
         false
@@ -293,6 +297,10 @@ impl Source for Files {
         let result = match tables {
             [one] => format!("{} rows, {columns} columns", one.rows.unwrap_or_default()),
             _ => format!("{} tables, {columns} columns", tables.len()),
+        };
+        let result = match self.format.warning() {
+            Some(warning) => format!("{result}; {warning}"),
+            None => result,
         };
         Ok(Tested {
             version: Some(self.format.describe()),

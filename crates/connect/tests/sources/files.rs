@@ -58,6 +58,37 @@ pub(crate) async fn refused(kind: SourceType, bytes: impl Into<Vec<u8>>) -> Stri
 }
 
 #[tokio::test]
+async fn a_test_of_delimited_text_tells_what_is_probably_not_meant() {
+    let result = async |content: &str| {
+        let source = open(settings(SourceType::Csv, content), &here()).await.unwrap();
+        source.test(None, Duration::from_secs(2)).await.unwrap().result.unwrap()
+    };
+    let unclosed = |record: u8| {
+        format!(
+            "a quotation in record {record}, the header counted, is never closed: all that follows is in its value"
+        )
+    };
+    for (content, rows, record) in [
+        ("a,b\n1,\"x\n2,y\n3,z\n", "1 rows, 2 columns", 2),
+        ("a,b\r\n1,x\r\n\r\n2,\"", "2 rows, 2 columns", 3),
+        ("a,b\n1,\"x \"\" y", "1 rows, 2 columns", 2),
+        ("a,\"b\n1,x\n", "0 rows, 2 columns", 1),
+    ] {
+        assert_eq!(result(content).await, format!("{rows}; {}", unclosed(record)), "{content:?}");
+    }
+    let json = "the content is JSON: a data source of the type json reads it as that";
+    for content in ["[{\"a\": 1}, {\"a\": 2}]", "\n{\"a\": 1}\n{\"a\": 2}\n", "[1, 2"] {
+        assert!(result(content).await.ends_with(&format!("; {json}")), "{content}");
+    }
+    // Quotations with an end, and text that only begins as JSON does.
+    for content in
+        ["a,b\n1,\"x\"", "a,b\n1,\"x\ny\"\n", "a,b\n1,x\"y", "a\n\"\"", "[1],[2]\n3,4\n", "{a},b\n1,2\n"]
+    {
+        assert!(!result(content).await.contains(';'), "{content:?}");
+    }
+}
+
+#[tokio::test]
 async fn delimited_text_is_read_whatever_its_shape() {
     let expected = (
         vec!["id:bigint".to_owned(), "name:text".to_owned()],

@@ -50,6 +50,17 @@ const OF_NUMBERS: &[&str] = &[
     "var_pop",
 ];
 
+/// Functions whose values are easily forgotten or exchanged, and how each is written.
+const WRITTEN: &[(&str, &str)] = &[
+    ("date_part", "date_part('year', date)"),
+    ("date_trunc", "date_trunc('month', date)"),
+    ("left", "left(text, 3)"),
+    ("replace", "replace(text, 'old', 'new')"),
+    ("right", "right(text, 3)"),
+    ("split_part", "split_part(text, '-', 1)"),
+    ("substr", "substr(text, 1, 3)"),
+];
+
 /// Operators between two values, as the engine writes them.
 const OPERATORS: &[&str] = &[
     "+",
@@ -153,15 +164,20 @@ fn called(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
     }
     let (given, _) = rest.split_once(")'")?;
     let given: Vec<&str> = arguments(given).into_iter().map(types::named).collect::<Option<_>>()?;
+    let written = WRITTEN.iter().find(|(function, _)| *function == name);
+    let written = written.map(|(_, written)| format!("; it is written {written}")).unwrap_or_default();
     let message = match given.as_slice() {
-        [] => format!("{name} needs a value."),
+        [] => format!("{name} needs a value{written}."),
         [one] if OF_NUMBERS.contains(&name) => {
             let what = asked.argument(name, one);
             let what = what.unwrap_or_else(|| "its argument".to_owned());
             format!("{name} takes numbers; {what} is {one}.")
         }
-        [one] => format!("{name} does not take {one}."),
-        several => format!("{name} does not take these {} values: {}.", several.len(), several.join(", ")),
+        [one] => format!("{name} does not take {one}{written}."),
+        several => {
+            let (count, given) = (several.len(), several.join(", "));
+            format!("{name} does not take these {count} values: {given}{written}.")
+        }
     };
     Some((Code::TypeMismatch, message))
 }

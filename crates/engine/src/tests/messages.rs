@@ -57,6 +57,11 @@ async fn mistakes_are_named_with_their_place_or_cause() {
             "sum takes numbers; its argument is text.",
         ),
         (
+            "select date_part(hired) from emp",
+            Code::TypeMismatch,
+            "date_part does not take a date; it is written date_part('year', date).",
+        ),
+        (
             "select id + s from emp",
             Code::TypeMismatch,
             "+ does not fit between a whole number and a structure.",
@@ -106,6 +111,19 @@ async fn mistakes_are_named_with_their_place_or_cause() {
         assert_eq!((error.code, error.message.as_str()), (code, message), "{sql}");
     }
     assert!(ask(&engine, &fixture, Caller::Eu, "select to_char(hired, '%Y') from emp").await.is_ok());
+    // As messages say that functions are written.
+    for written in [
+        "date_part('year', hired)",
+        "date_trunc('month', hired)",
+        "left(dept, 3)",
+        "replace(dept, 'old', 'new')",
+        "right(dept, 3)",
+        "split_part(dept, '-', 1)",
+        "substr(dept, 1, 3)",
+    ] {
+        let answer = ask(&engine, &fixture, Caller::Eu, &format!("select {written} from emp")).await;
+        assert!(answer.is_ok(), "{written}: {answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -176,6 +176,33 @@ impl Executions<'_> {
         Ok(count)
     }
 
+    /// When the query began that has `later` ones of its person behind it, of those that began after `since`, until `began` at the latest.
+    pub(crate) async fn began_before(
+        &mut self,
+        person: Person,
+        since: Timestamp,
+        began: Timestamp,
+        later: i64,
+    ) -> Result<Option<Timestamp>> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "select started_at from (
+                select started_at from prompt_executions
+                where organization_id = $1 and account_id = $2 and started_at > $3 and started_at <= $4
+                union all
+                select started_at from prompt_downloads
+                where organization_id = $1 and account_id = $2 and started_at > $3 and started_at <= $4
+             ) begun order by started_at desc limit 1 offset $5",
+            person.organization.0,
+            person.account.0,
+            since.micros(),
+            began.micros(),
+            later,
+        )?;
+        Ok(row.map(|(started_at,)| Timestamp::from_micros(started_at)))
+    }
+
     /// Notes that a person reads a result in full.
     pub(super) async fn note_download(&mut self, person: Person, began: Timestamp) -> Result<()> {
         execute!(

@@ -139,14 +139,25 @@ impl Prompts {
             Err(failure) => return Err((failure.into(), None)),
         };
         if relations.is_empty() {
-            let message = "The data sources have no table that you may see, or none was discovered yet.";
-            return Err((ExecutionError::new("unknown_relation", message), None));
+            return Err((self.nothing_seen(task).await, None));
         }
         if task.chain.is_empty() {
             self.plan(task, text, relations).await
         } else {
             self.ask_models(running, task, text, &relations).await
         }
+    }
+
+    /// Why there is no table to ask about.
+    async fn nothing_seen(&self, task: &Task) -> ExecutionError {
+        let NewExecution { workspace, sources, .. } = &task.new;
+        let nothing = "The data sources have no table that you may see";
+        let message = match self.ports.queries.undiscovered(&task.actor, *workspace, sources).await {
+            Ok(Some(undiscovered)) => format!("{nothing}. {undiscovered}"),
+            Ok(None) => format!("{nothing}, or none was discovered yet."),
+            Err(failure) => return failure.into(),
+        };
+        ExecutionError::new("unknown_relation", message)
     }
 
     /// What the built-in planner makes of a question.

@@ -96,4 +96,34 @@ on_both_engines! {
         assert_eq!(own["result_preview"], json!([{ "n": 2 }]), "{own}");
         server.stop();
     }
+
+    async fn an_operator_is_told_which_policy_denies_what_a_member_asks_for(here: Installation) {
+        let server = here.serve(&[]);
+        let token = member::token(&here, &server).await;
+        let source = member::csv_source(&here, &server, &token, "My orders", CSV).await;
+        let number = source.to_string();
+        let arguments = ["query", "--as", ADA, "--source", number.as_str()];
+        let tables = here.json(&[&arguments[..], &["select table_name from information_schema.tables"]].concat());
+        let name = tables["rows"][0]["table_name"].as_str().unwrap_or_else(|| panic!("{tables}")).to_owned();
+        let sql = format!("select id from \"{name}\"");
+        let body = json!({
+            "name": "att", "type": "row_level_security", "role_ids": [1, 2, 3, 4],
+            "rules": [{
+                "rule_name": "r", "rule_type": "filter_rows",
+                "rule_config": { "table": "*", "condition": "region = current_user_region" },
+            }],
+        });
+        let policy = member::post(&server, &token, "policies", &body).await["id"].clone();
+        let refused = here.run(&[&arguments[..], &["--json", sql.as_str()]].concat());
+        assert_eq!((refused.code, refused.json()["error"]["code"].as_str()), (1, Some("unknown_relation")), "{refused:?}");
+        let said = refused.json()["error"]["message"].as_str().unwrap_or_else(|| panic!("{refused:?}")).to_owned();
+        assert!(said.contains(&format!(" For this member policy {policy} denies ")), "{said}");
+        assert!(said.contains(": missing_attribute (region)."), "{said}");
+        // The member is not.
+        let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
+        let own = member::post(&server, &token, "queries/execute", &body).await;
+        assert_eq!(own["error_code"], "unknown_relation", "{own}");
+        assert!(!own.to_string().contains("missing_attribute"), "{own}");
+        server.stop();
+    }
 }

@@ -229,7 +229,13 @@ on_both_engines! {
             assert_eq!(get(&app, &ada, &path).await.assert_status(200).body, json!([{ "id": 1 }, { "id": 3 }]));
         }
         get(&app, &ada, &path).await.assert_error(403, "FORBIDDEN");
-        assert_eq!(run(&app, &ada, source, "select id from emp").await["status"], "failed");
+        let refused = run(&app, &ada, source, "select id from emp").await;
+        assert_eq!(refused["status"], "failed");
+        // What is told is when one may: an hour after them, and not a moment before.
+        let again = app.kernel().now().plus(Duration::from_secs(3_601)).iso_seconds();
+        let message = refused["error_message"].as_str().unwrap();
+        assert!(message.starts_with("You may run 3 queries within an hour, "), "{message}");
+        assert!(message.ends_with(&format!(": ask again at {again}.")), "{message}");
         // Nobody else's are counted, and not those of an hour ago.
         let vera = member(&app, &manager, "vera@example.com", "demo_viewer").await;
         assert_eq!(run(&app, &vera, source, "select id from emp").await["status"], "completed");

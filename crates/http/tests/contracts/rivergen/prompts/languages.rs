@@ -40,5 +40,13 @@ on_both_engines! {
             refused["ai_response_metadata"]["not_understood"],
             json!(["maagizo", "mangapi", "mwezi", "uliopita"])
         );
+        let message = refused["error_message"].as_str().unwrap();
+        assert!(message.ends_with(" Questions are read in English and Swahili."), "{message}");
+        let suggestions = refused["ai_response_metadata"]["suggestions"].as_array().unwrap();
+        assert!(!suggestions.is_empty(), "{refused}");
+        for suggestion in suggestions {
+            let data = ask("en", suggestion.as_str().unwrap()).await;
+            assert_eq!(data["status"], "completed", "{suggestion}: {data}");
+        }
     }
 }

@@ -159,6 +159,15 @@ impl Queries for Script {
         ])
     }
 
+    async fn undiscovered(
+        &self,
+        _: &Actor,
+        _: Option<i64>,
+        _: &[i64],
+    ) -> Result<Option<String>, QueryFailure> {
+        Ok(None)
+    }
+
     async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure> {
         judged(&request.sql)
     }

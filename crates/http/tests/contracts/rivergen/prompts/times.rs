@@ -150,6 +150,17 @@ on_both_engines! {
         answers(&app, &ada, source, "how many visits last month?", &[&["1"]]).await;
     }
 
+    async fn a_question_about_a_file_that_cannot_be_read_is_told_why(engine: Engine) {
+        let files = Files::new().await;
+        let app = files.app(engine).await;
+        let ada = owner(&app, ADA).await;
+        let source = files.csv(&app, &ada, "orders", "").await;
+        let data = asked(&app, &ada, source, "how many orders last month?").await;
+        assert_eq!(data["error_code"], "unknown_relation", "{data}");
+        let message = data["error_message"].as_str().unwrap();
+        assert!(message.contains(" failed: The file is empty"), "{message}");
+    }
+
     async fn two_dates_that_rows_may_lack_are_asked_back(engine: Engine) {
         let files = Files::new().await;
         let app = files.app(engine).await;
