@@ -107,13 +107,6 @@ fn not_meant(text: &Text, unclosed: Option<i64>) -> Result<Option<String>, Sourc
     }))
 }
 
-/// Whether a text that ends here ends within a quotation: there, the end of a line is a part of the value.
-fn is_in_quotation(reader: &Reader) -> bool {
-    let (mut output, mut ends) = ([0; 4], [0; 4]);
-    let (_, _, written, _) = reader.clone().read_record(b"\n", &mut output, &mut ends);
-    written > 0
-}
-
 /// The records of a reader, one after the other in one buffer.
 struct Records<R> {
     input: R,
@@ -122,6 +115,8 @@ struct Records<R> {
     ends: Vec<usize>,
     count: usize,
     line: u64,
+    /// Whether the end of the text was read.
+    ended: bool,
     /// Whether the last record ends within a quotation.
     unclosed: bool,
 }
@@ -135,6 +130,7 @@ impl<R: BufRead> Records<R> {
             ends: vec![0; 64],
             count: 0,
             line: 1,
+            ended: false,
             unclosed: false,
         }
     }
@@ -145,13 +141,17 @@ impl<R: BufRead> Records<R> {
         self.line = self.reader.line();
         loop {
             let input = self.input.fill_buf().map_err(broken)?;
-            if input.is_empty() {
-                self.unclosed |= is_in_quotation(&self.reader);
-            }
+            // The end of a text is the end of a line. Within a quotation that is a part of the value.
+            let is_end = input.is_empty() && !self.ended;
+            let input = if is_end { b"\n".as_slice() } else { input };
             let output = self.output.get_mut(written..).unwrap_or_default();
             let ends = self.ends.get_mut(ended..).unwrap_or_default();
             let (result, read, wrote, fields) = self.reader.read_record(input, output, ends);
-            self.input.consume(read);
+            if is_end {
+                (self.ended, self.unclosed) = (read > 0, wrote > 0);
+            } else {
+                self.input.consume(read);
+            }
             written += wrote;
             ended += fields;
             match result {
@@ -175,6 +175,12 @@ impl<R: BufRead> Records<R> {
                     )));
                 }
                 ReadRecordResult::Record => {
+                    if self.unclosed
+                        && let Some(end) = ended.checked_sub(1).and_then(|last| self.ends.get_mut(last))
+                    {
+                        // Without the end of the text.
+                        *end = end.saturating_sub(1);
+                    }
                     self.count = ended;
                     return Ok(true);
                 }
