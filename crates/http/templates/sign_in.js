@@ -36,8 +36,8 @@ form.addEventListener("submit", async (event) => {
 
 if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   form.hidden = false;
-  // Passkeys among what the browser fills into the first field.
-  if (isFirst && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
+  // Passkeys among what the browser fills into the first field, unless the button was pressed meanwhile: that request is the one to go on.
+  if (isFirst && await PublicKeyCredential.isConditionalMediationAvailable?.() && waiting === null) {
     signIn("conditional").catch(() => {});
   }
 }
