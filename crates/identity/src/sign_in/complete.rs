@@ -239,7 +239,7 @@ mod tests {
             ),
             ([".complete_opaque_", "sign_in("], &["identity/src/sign_in/phone_sign_in.rs"]),
             (["&New", "Session {"], &["kernel/src/delegate.rs", issue]),
-            (["into ", "sessions"], &["kernel/src/tables/sessions.rs"]),
+            (["into ", "sessions"], &["kernel/src/tables/new_sessions.rs"]),
             // Refreshing makes tokens of a session there is already.
             (
                 [".token_", "set("],
