@@ -160,8 +160,8 @@ impl GovernedQueries {
         };
         let keeper: Arc<dyn Decisions> = match purpose {
             Purpose::Answer { execution, ip, .. } => Arc::new(recorder(Some(*execution), *ip, None)),
-            Purpose::Lookup { execution, ip, together } => {
-                together.kept(|| Gathered::new(recorder(Some(*execution), *ip, Some("value_lookup"))))?
+            Purpose::Lookup { execution, ip, group } => {
+                group.kept(|| Gathered::new(recorder(Some(*execution), *ip, Some("value_lookup"))))?
             }
             Purpose::Operator => Arc::new(recorder(None, None, Some("operator"))),
             Purpose::Shape => return None,

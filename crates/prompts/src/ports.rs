@@ -215,9 +215,9 @@ impl QueryFailure {
 
 /// Stands for several queries that are recorded as one. Whoever runs them keeps in it what it needs for that, until the last is over.
 #[derive(Clone, Debug, Default)]
-pub struct Together(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
+pub struct RecordGroup(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
 
-impl Together {
+impl RecordGroup {
     /// What is kept, made for the first of the queries. None where something of another type is.
     pub fn kept<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
         let kept = self.0.get_or_init(|| Arc::new(make()));
@@ -244,7 +244,7 @@ pub enum Purpose {
         /// The client's address.
         ip: Option<IpAddr>,
         /// All of the question are recorded as one.
-        together: Together,
+        group: RecordGroup,
     },
     /// The operator looks at what the person sees: it is in the audit log, counts against no limit of the person, and is recorded.
     Operator,

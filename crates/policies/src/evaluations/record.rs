@@ -108,23 +108,30 @@ pub struct NewEvaluation {
     pub details: Map<String, Value>,
 }
 
-/// All records of a node are written by one unit after another.
-const EVERYBODYS: [u8; 32] = [0; 32];
+/// What records that are written together have in common: one organization's many keep nobody else's waiting.
+fn key_of(organization: OrganizationId) -> [u8; 32] {
+    let mut key = [0; 32];
+    if let Some(start) = key.first_chunk_mut() {
+        *start = organization.0.into_bytes();
+    }
+    key
+}
 
 impl Policies {
-    /// Writes down what was decided about relations: one row for each, and for each policy that had a part in it. What other queries have to
-    /// be written meanwhile is written with it.
+    /// Writes down what was decided about relations of an organization: one row for each, and for each policy that had a part in it. What
+    /// other queries of the organization have to be written meanwhile is written with it.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn record(&self, evaluated: &[Evaluated<'_>]) -> Result<(), Fault> {
+        let Some(organization) = evaluated.first().map(|one| one.organization) else { return Ok(()) };
         let now = self.kernel.now();
         let expires_at = now.plus(self.settings.keep_evaluations);
         let rows: Vec<StoredRow> =
             evaluated.iter().flat_map(|one| StoredRow::all_of(one, now, expires_at)).collect();
         let kernel = Arc::clone(&self.kernel);
         let write = move |asked| write_all(Arc::clone(&kernel), asked);
-        Ok(self.records.ask(EVERYBODYS, rows, write).await?)
+        Ok(self.records.ask(key_of(organization), rows, write).await?)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::run::Task;
 use crate::Prompts;
-use crate::ports::{KnownValues, Purpose, QueryFailure, QueryRequest, Relation, Together, quoted};
+use crate::ports::{KnownValues, Purpose, QueryFailure, QueryRequest, RecordGroup, Relation, quoted};
 
 /// Answers that a node remembers.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
@@ -96,9 +96,9 @@ impl Prompts {
                 texts.take(COLUMNS).map(move |(column, _)| (place, column))
             })
             .collect();
-        let (mut found, mut count, together) = (Vec::new(), 0, Together::default());
+        let (mut found, mut count, group) = (Vec::new(), 0, RecordGroup::default());
         let lookups = stream::iter(columns)
-            .map(|(relation, column)| self.lookup(task, &together, relations, relation, column))
+            .map(|(relation, column)| self.lookup(task, &group, relations, relation, column))
             .buffered(AT_ONCE);
         let all = async {
             let mut lookups = std::pin::pin!(lookups);
@@ -121,7 +121,7 @@ impl Prompts {
     async fn lookup(
         &self,
         task: &Task,
-        together: &Together,
+        group: &RecordGroup,
         relations: &[Relation],
         relation: usize,
         column: usize,
@@ -134,7 +134,7 @@ impl Prompts {
             VALUES + 1
         );
         let purpose =
-            Purpose::Lookup { execution: task.number, ip: task.ip, together: Together::clone(together) };
+            Purpose::Lookup { execution: task.number, ip: task.ip, group: RecordGroup::clone(group) };
         let request = QueryRequest { purpose, ..task.request(sql, Vec::new()) };
         let values = self.texts(request).await.ok()?;
         (values.len() <= VALUES).then_some(KnownValues { relation, column, values })
