@@ -39,6 +39,8 @@ mod files;
 #[cfg(feature = "app")]
 mod mail;
 #[cfg(feature = "app")]
+mod news;
+#[cfg(feature = "app")]
 mod organizations;
 #[cfg(feature = "app")]
 mod parts;
