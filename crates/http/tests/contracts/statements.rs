@@ -17,6 +17,8 @@ struct Trips<'a> {
 
 impl Trips<'_> {
     async fn list(&mut self, name: &str, request: impl AsyncFnOnce(&TestApp) -> Answer) -> Answer {
+        // What it costs depends on what the node remembers.
+        self.app.catch_up().await;
         let before = self.log.lines().len();
         let answer = request(self.app).await;
         assert!(answer.status < 400, "{name}: {}", answer.status);
@@ -83,6 +85,7 @@ async fn applications(trips: &mut Trips<'_>) {
     // That the application is in use is noted once a minute.
     let first = code().await;
     oauth::exchange_request(app, &client, &first).send().await.assert_status(200);
+    app.catch_up().await;
     code().await;
     let answer = trips
         .list("authorization of who is signed in", async |app| {

@@ -174,7 +174,7 @@ on_both_engines! {
 
     async fn an_account_disabled_meanwhile_is_not_updated(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
-        let change = || put_profile(&app, &ada, &json!({ "display_name": "Ada" }));
+        let change = put_profile(&app, &ada, &json!({ "display_name": "Ada" }));
         refused_unheard_of(&app, &ada, DISABLED, change, (401, "UNAUTHORIZED")).await;
     }
 

@@ -88,7 +88,7 @@ on_both_engines! {
 
     async fn an_account_disabled_meanwhile_is_not_found(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
-        let request = || change(&app, &ada, PASSWORD, OTHER_PASSWORD);
+        let request = change(&app, &ada, PASSWORD, OTHER_PASSWORD);
         refused_unheard_of(&app, &ada, DISABLED, request, (401, "USER_NOT_FOUND")).await;
     }
 

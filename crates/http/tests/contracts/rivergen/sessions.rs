@@ -67,7 +67,7 @@ on_both_engines! {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let ended = (END_ALL, "update sessions set revoked_at = null, revoked_reason = null");
         for path in ["auth/logout", "auth/logout-all"] {
-            refused_unheard_of(&app, &ada, ended, || sign_out(&app, &ada, path), (400, "LOGOUT_FAILED")).await;
+            refused_unheard_of(&app, &ada, ended, sign_out(&app, &ada, path), (400, "LOGOUT_FAILED")).await;
         }
         // Once this node heard of it, the token is simply refused.
         app.sql(END_ALL).await;
@@ -207,7 +207,7 @@ on_both_engines! {
             "alter table sessions rename to sessions_elsewhere",
             "alter table sessions_elsewhere rename to sessions",
         );
-        let list = || get_as(&app, &ada, "sessions");
+        let list = get_as(&app, &ada, "sessions");
         refused_unheard_of(&app, &ada, gone, list, (500, "SESSIONS_FETCH_FAILED")).await;
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Answer, FakeClock, Person, Request, TestApp, eventually};
+use tidegate_testkit::{Answer, FakeClock, Person, Request, TestApp};
 
 /// The program every request here is made with.
 pub(super) const AGENT: &str = "Analytical Engine/1.0";
@@ -159,31 +159,20 @@ pub(super) const DISABLED: (&str, &str) =
 
 /// Sends what is to be refused after another node's change of the database, of which this one has not heard: it still
 /// remembers that the session lives. Sees that nothing else changed, and takes the change back.
-///
-/// On PostgreSQL a node hears, a moment later, of its own commits too, and reads again. Then the story is told again.
 pub(super) async fn refused_unheard_of(
     app: &TestApp,
     who: &Person,
     (change, undo): (&str, &str),
-    request: impl Fn() -> Request,
+    request: Request,
     (status, code): (u16, &str),
 ) {
-    let what = format!("a refusal with {code}");
-    let answer = eventually(&what, || async {
-        assert!(lets_in(app, who).await);
-        let before = traces(app).await;
-        app.sql(change).await;
-        let answer = request().send().await;
-        app.sql(undo).await;
-        assert_eq!(traces(app).await, before);
-        if answer.code() == code {
-            return Some(answer);
-        }
-        // What was read again is forgotten by then.
-        wait(app, 2);
-        None
-    })
-    .await;
+    app.catch_up().await;
+    assert!(lets_in(app, who).await);
+    let before = traces(app).await;
+    app.sql(change).await;
+    let answer = request.send().await;
+    app.sql(undo).await;
+    assert_eq!(traces(app).await, before);
     assert_refused(app, &answer, status, code);
 }
 

@@ -35,11 +35,13 @@ on_both_engines! {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
+        app.catch_up().await;
         run(&app, &ada, source, COUNT).await;
         eventually("the records of the first query", async || {
             (app.sql_count("select count(*) from policy_evaluations").await > 0).then_some(())
         })
         .await;
+        app.catch_up().await;
         let before = log.lines().len();
         assert_eq!(run(&app, &ada, source, COUNT).await["status"], "completed");
         // What policies decided is written beside the answer, before or after it.
