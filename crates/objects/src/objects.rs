@@ -25,6 +25,9 @@ const DIRECTORY: &str = "files";
 /// Bytes that are sent to a remote store at once. S3 takes no smaller parts of a file than 5 MiB.
 const PART: usize = 8 * 1024 * 1024;
 
+/// Files that a store is asked for at once.
+const ASKED_AT_ONCE: usize = 8;
+
 /// Below what files are that only try a store out. No file of an organization is there.
 const TRIALS: &str = "tidegate-doctor";
 const TRIAL: &[u8] = b"Whether this file can be written, read and removed.\n";
@@ -249,6 +252,20 @@ impl Objects {
             matches!(found, Ok(Err(error)) if error.kind() == ErrorKind::NotFound)
         };
         self.is_local().then(|| keys.iter().filter(is_lost).count())
+    }
+
+    /// How many files of these keys a store over the network has not, which is asked for each.
+    ///
+    /// # Errors
+    /// The first of the store: what it does not answer is not lost.
+    pub async fn ask_for_lost(&self, keys: &[String]) -> Result<usize, ObjectsError> {
+        let keys: Vec<ObjectKey> = keys.iter().filter_map(|text| ObjectKey::parse(text).ok()).collect();
+        let asked = stream::iter(keys).map(|key| {
+            let objects = self.clone();
+            async move { objects.find(&key).await.map(|found| found.is_none()) }
+        });
+        let count = |lost: usize, is_lost: bool| ready(Ok(lost + usize::from(is_lost)));
+        asked.buffer_unordered(ASKED_AT_ONCE).try_fold(0, count).await
     }
 
     /// The local directory: of the files, or of uploads under way.

@@ -160,7 +160,9 @@ impl Traces {
                 (path.display().to_string(), restore)
             }
             url @ DatabaseUrl::Postgres(_) => {
-                let check = "check the database's address, restore your backup, or move a SQLite database there with `tidegate copy`";
+                // Not as a command that is rewritten: with this --database it would read what it is to write.
+                let check = "check the database's address, restore your backup, or move a SQLite database there (tidegate copy --from sqlite:PATH \
+                             --to ADDRESS)";
                 (url.to_string(), check.to_owned())
             }
         };
@@ -229,6 +231,23 @@ fn what_is_missing(config: &Config) -> (String, Option<PathBuf>) {
     );
     let below = directory.join("tidegate-data").join(name);
     (what, Some(below).filter(|file| Store::is_sqlite_file(file)))
+}
+
+/// Refuses a database that a copy goes into, or was cut off in: it has tables and no rows, as a new installation has.
+///
+/// # Errors
+/// Names the database, and what to do; or those of the database.
+pub(crate) async fn refuse_unfinished_copy(config: &Config, store: &Store) -> Result<(), Failure> {
+    if !store.has_unfinished_copy().await? {
+        return Ok(());
+    }
+    let url = config.database_url();
+    Err(Failure::advised(
+        "database_lost",
+        format!("a copy into the database {url} did not finish: it has no rows yet"),
+        "if it still runs, wait for its end; else start it again, with the same tidegate copy --from SOURCE --to ADDRESS: it begins anew. If \
+         a new installation is to begin there all the same: `tidegate serve --new`",
+    ))
 }
 
 /// Refuses a SQLite file in which another program keeps its tables.

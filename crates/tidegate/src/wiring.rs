@@ -22,7 +22,9 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
-use crate::installation::{ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file};
+use crate::installation::{
+    ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file, refuse_unfinished_copy,
+};
 use crate::output::{progress, tell};
 use crate::schema::WHOLE_SCHEMA;
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
@@ -128,7 +130,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
         traces.refuse_lost_file(config)?;
     }
     let store = match purpose {
-        Purpose::Serve { .. } => open_waiting(config, MissingStore::Create, PATIENCE).await?,
+        Purpose::Serve { new, .. } => open_to_serve(config, *new).await?,
         Purpose::Begin => open_store(config, MissingStore::Create).await?,
         Purpose::Existing => open_store(config, MissingStore::Refuse).await?,
     };
@@ -220,7 +222,39 @@ pub(crate) enum MissingStore {
 /// # Errors
 /// When it cannot be reached, or is not there and must be.
 pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result<Store, Failure> {
-    open_waiting(config, missing, Duration::ZERO).await
+    let store = open_waiting(config, missing, Duration::ZERO).await?;
+    let looked = refuse_unfinished_copy(config, &store).await;
+    unless_refused(store, looked).await
+}
+
+/// The same of one that rows are copied into, also where an earlier copy was cut off.
+///
+/// # Errors
+/// When it cannot be reached.
+pub(crate) async fn open_copy_target(config: &Config) -> Result<Store, Failure> {
+    open_waiting(config, MissingStore::Create, Duration::ZERO).await
+}
+
+/// The same for a server. A new installation may also begin where a copy was cut off.
+async fn open_to_serve(config: &Config, new: bool) -> Result<Store, Failure> {
+    let store = open_waiting(config, MissingStore::Create, PATIENCE).await?;
+    let looked = if new {
+        store.forget_copy().await.map_err(Failure::from)
+    } else {
+        refuse_unfinished_copy(config, &store).await
+    };
+    unless_refused(store, looked).await
+}
+
+/// The store, closed where it is refused.
+async fn unless_refused(store: Store, looked: Result<(), Failure>) -> Result<Store, Failure> {
+    match looked {
+        Ok(()) => Ok(store),
+        Err(failure) => {
+            store.close().await;
+            Err(failure)
+        }
+    }
 }
 
 async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
@@ -231,13 +265,8 @@ async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration
     }
     let options = StoreOptions { patience, ..config.store_options() };
     let store = Store::open(&options, MIGRATIONS).await?;
-    match refuse_foreign(config, &store).await {
-        Ok(()) => Ok(store),
-        Err(failure) => {
-            store.close().await;
-            Err(failure)
-        }
-    }
+    let looked = refuse_foreign(config, &store).await;
+    unless_refused(store, looked).await
 }
 
 /// Whether the database is a file in the data directory: only then is the directory needed before the database was looked at.

@@ -190,7 +190,9 @@ impl Writer {
     pub(super) async fn foreign_table(&self) -> Result<Option<String>> {
         let mut lane = self.lane.lock().await;
         let tables: Vec<(String,)> = sqlx::query_as(
-            "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name = '_sqlx_migrations' desc",
+            "select name from sqlite_master
+             where type = 'table' and name not like 'sqlite_%' and name <> '_tidegate_copying'
+             order by name = '_sqlx_migrations' desc",
         )
         .fetch_all(&mut lane.connection)
         .await?;

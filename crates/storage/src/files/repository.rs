@@ -343,16 +343,21 @@ impl Files<'_> {
         rows.into_iter().map(Row::read).collect()
     }
 
-    /// The keys of those that are to be in the store, or that it has lost, up to a number of them.
+    /// The keys of those that are to be in the store, or that it has lost: up to so many of the oldest, and of the newest. Each is there
+    /// once.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn tracked(&mut self, limit: i64) -> Result<Vec<String>> {
+    pub async fn tracked(&mut self, of_each_end: i64) -> Result<Vec<String>> {
         let rows = fetch_all!(
             self.0,
             (String,),
-            "select object_name from storage_files where state in ('stored', 'missing') order by number limit $1",
-            limit,
+            "select object_name from (select object_name from storage_files
+                 where state in ('stored', 'missing') order by number limit $1) as oldest
+             union
+             select object_name from (select object_name from storage_files
+                 where state in ('stored', 'missing') order by number desc limit $1) as newest",
+            of_each_end,
         )?;
         Ok(rows.into_iter().map(|(key,)| key).collect())
     }

@@ -18,6 +18,7 @@ mod cancellation;
 mod challenges;
 mod changes;
 mod databases;
+mod files;
 mod group_commit;
 mod idempotency;
 mod installation_facts;

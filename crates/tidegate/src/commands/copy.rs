@@ -1,14 +1,14 @@
 //! `tidegate copy`
 
 use serde_json::json;
-use tidegate_database::{CopiedTable, DatabaseUrl, Store};
+use tidegate_database::{CopiedTable, DatabaseUrl, Store, StoreError};
 
 use crate::cli::CopyDatabase;
 use crate::config::{Config, Database};
 use crate::failure::Failure;
 use crate::installation::{ServingLock, refuse_empty_source, refuse_missing_source};
 use crate::output::{Answer, progress, table};
-use crate::wiring::{MissingStore, migrate, open_store};
+use crate::wiring::{MissingStore, migrate, open_copy_target, open_store};
 
 pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer, Failure> {
     let is_named = command.from.is_some();
@@ -46,15 +46,18 @@ async fn copy(config: &Config, source: &Store, to: &DatabaseUrl) -> Result<Vec<C
             "the source has the schema of an earlier version: run `tidegate migrate` on it, then copy",
         ));
     }
-    let target = open_store(&with_database(config, to), MissingStore::Create).await?;
+    let not_copied = |error: StoreError| Failure::from(error).about("nothing was copied");
+    let target = open_copy_target(&with_database(config, to)).await?;
     let copied = async {
+        // Before the tables: without rows they look like a new installation.
+        target.mark_copy().await.map_err(not_copied)?;
         migrate(&target).await?;
         let bar = progress("copying");
         let copied = source
             .copy_to(&target, |table, rows| bar.set_message(format!("copying {table}: {rows} rows")))
             .await;
         bar.finish_and_clear();
-        copied.map_err(|error| Failure::from(error).about("nothing was copied"))
+        copied.map_err(not_copied)
     };
     let copied = copied.await;
     target.close().await;

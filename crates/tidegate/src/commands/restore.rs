@@ -248,7 +248,8 @@ async fn prepare(config: &Config, backup: &Path, draft: &PathBuf) -> Result<Prep
             None => failure,
         })?;
         // An earlier version may have no table of files.
-        let looked_for = if pending == 0 { looked_for(&mut unit).await? } else { Vec::new() };
+        let looked_for =
+            if pending == 0 { looked_for(&mut unit, config.storage.backend).await? } else { Vec::new() };
         Ok((key, looked_for))
     };
     let checked: Result<(Option<MasterKey>, Vec<String>), Failure> = checked.await;

@@ -1,4 +1,4 @@
-//! Lifetimes that are longer than what they belong to, and end with it. They refuse nothing, and the start names them.
+//! Lifetimes that are longer than what they belong to, and end with it. They refuse nothing; the start and `tidegate doctor` name them.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tidegate_testkit::on_both_engines;
+use tidegate_testkit::{Engine, on_both_engines, on_one_engine};
 
 use crate::support::{Installation, Said};
 
@@ -49,6 +49,38 @@ fn it_makes_nothing() {
     // It may be the wrong directory.
     assert!(said.out.contains("name the data directory with --data-dir"), "{}", said.out);
     assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
+}
+
+on_one_engine! { Engine::Postgres;
+    async fn an_empty_postgresql_may_be_another_database_than_was_meant(here: Installation) {
+        let found = |report: &Value| {
+            let checks = report["checks"].as_array().unwrap();
+            checks.iter().find(|found| found["name"] == "database").unwrap().clone()
+        };
+        let before = found(&here.json(&["doctor"]));
+        assert_eq!(before["status"], "warning", "{before}");
+        let detail = before["detail"].as_str().unwrap();
+        assert!(detail.contains("is empty: it has no tables of Tidegate. The first start makes them"), "{before}");
+        assert!(before["advice"].as_str().unwrap().contains("if accounts were expected there"), "{before}");
+        assert!(before["advice"].as_str().unwrap().contains("TIDEGATE_DATABASE"), "{before}");
+        here.begin();
+        let after = found(&here.json(&["doctor"]));
+        assert_eq!(after["status"], "ok", "{after}");
+    }
+}
+
+#[tokio::test]
+async fn lifetimes_that_are_cut_are_told_as_the_start_tells_them() {
+    let here = Installation::new();
+    assert_eq!(status(&here.json(&["doctor"]), "lifetimes"), "ok");
+    here.write("tidegate.toml", "[oauth]\nrefresh_token_lifetime = 31536000\nsession_lifetime = 86400\n");
+    let report = here.json(&["doctor"]);
+    assert_eq!(status(&report, "lifetimes"), "warning", "{report}");
+    let told = "oauth.refresh_token_lifetime is 31536000 seconds, and oauth.session_lifetime 86400: the shorter one counts";
+    assert!(report.to_string().contains(told), "{report}");
+    let server = here.serve(&[]);
+    assert!(server.log().contains(told), "{}", server.log());
+    server.stop();
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod charts;
 mod clients;
 mod configuration;
 mod connections;
+mod copies;
 mod crossing_minds;
 mod damage;
 mod databases;

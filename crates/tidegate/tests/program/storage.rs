@@ -182,7 +182,7 @@ on_one_engine! { Engine::Postgres;
 }
 
 /// How the command line names a database.
-fn name(database: &TestDatabase) -> String {
+pub(crate) fn name(database: &TestDatabase) -> String {
     match database.url() {
         DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
         DatabaseUrl::Postgres(url) => url,

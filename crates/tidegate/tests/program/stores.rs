@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tidegate_testkit::clouds::{BUCKET, Cloud, CloudStore, StoreHealth, fetch};
-use tidegate_testkit::{eventually, on_both_engines};
+use tidegate_testkit::{Engine, eventually, on_both_engines};
 
 use crate::files::{get, token, upload};
 use crate::member::{form, post};
@@ -92,6 +92,22 @@ async fn files_are_kept(here: &Installation, store: CloudStore) {
         "the bucket has backups of its own: {backup:?}"
     );
 
+    // The bucket is asked for the files that the database names.
+    let found = finding(here);
+    assert_eq!(found["status"], "ok", "{found}");
+    assert!(
+        found["detail"].as_str().unwrap().contains("the 1 files that were looked for are there"),
+        "{found}"
+    );
+    here.database().sql("update storage_files set object_name = object_name || '.lost'").await;
+    let found = finding(here);
+    assert_eq!(found["status"], "warning", "{found}");
+    let detail = found["detail"].as_str().unwrap();
+    assert!(detail.contains("the store has lost 1 of the 1 files that were looked for"), "{found}");
+    assert!(detail.contains("storage orphans"), "who looks for the others: {found}");
+    assert!(found["advice"].as_str().unwrap().contains("the store has lost a file"), "{found}");
+    here.database().sql("update storage_files set object_name = replace(object_name, '.lost', '')").await;
+
     // A store that is away takes nothing, and nobody sees a file.
     let secret = store.cloud().secret_access_key();
     drop(store);
@@ -105,16 +121,16 @@ async fn files_are_kept(here: &Installation, store: CloudStore) {
 }
 
 on_both_engines! {
-    async fn files_are_kept_in_s3(here: Installation) {
-        files_in(&here, Cloud::S3).await;
+    async fn files_are_kept_in_s3(engine: Engine) {
+        files_in(&Installation::with_database(engine).await, Cloud::S3).await;
     }
 
-    async fn files_are_kept_in_azure(here: Installation) {
-        files_in(&here, Cloud::Azure).await;
+    async fn files_are_kept_in_azure(engine: Engine) {
+        files_in(&Installation::with_database(engine).await, Cloud::Azure).await;
     }
 
-    async fn files_are_kept_in_google_cloud_storage(here: Installation) {
-        files_in(&here, Cloud::Gcs).await;
+    async fn files_are_kept_in_google_cloud_storage(engine: Engine) {
+        files_in(&Installation::with_database(engine).await, Cloud::Gcs).await;
     }
 }
 

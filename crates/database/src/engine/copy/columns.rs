@@ -76,7 +76,8 @@ fn sorted(table: &Table) -> String {
     names.join(", ")
 }
 
-async fn of(backend: &Backend) -> Result<Vec<Table>> {
+/// The tables of one, but those whose name begins with `_`: they are no part of what is copied.
+pub(super) async fn of(backend: &Backend) -> Result<Vec<Table>> {
     let rows = match backend {
         Backend::Sqlite { readers, .. } => of_sqlite(readers).await?,
         Backend::Postgres { pool, .. } => of_postgres(pool).await?,
@@ -102,7 +103,7 @@ async fn of_sqlite(readers: &SqlitePool) -> Result<Declared> {
     let rows = sqlx::query_as(
         "select m.name, c.name, lower(c.type)
          from sqlite_master m join pragma_table_info(m.name) c
-         where m.type = 'table' and m.name not like 'sqlite\\_%' escape '\\' and m.name not like '\\_sqlx%' escape '\\'
+         where m.type = 'table' and m.name not like 'sqlite\\_%' escape '\\' and m.name not like '\\_%' escape '\\'
          order by m.name, c.cid",
     );
     Ok(rows.fetch_all(readers).await?)
@@ -112,7 +113,7 @@ async fn of_postgres(pool: &PgPool) -> Result<Declared> {
     let rows = sqlx::query_as(
         "select table_name::text, column_name::text, data_type::text
          from information_schema.columns
-         where table_schema = current_schema() and table_name not like '\\_sqlx%'
+         where table_schema = current_schema() and table_name not like '\\_%'
          order by table_name::text collate \"C\", ordinal_position",
     );
     Ok(rows.fetch_all(pool).await?)

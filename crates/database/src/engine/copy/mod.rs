@@ -3,6 +3,7 @@
 //! The tables are those of the schema, as the engines report them; nothing here knows one by name.
 
 mod columns;
+mod mark;
 mod rows;
 mod target;
 
@@ -31,7 +32,7 @@ enum Source {
 
 impl Store {
     /// Copies every row to `target`, which has the present schema and no row. All of it is there afterwards, counted, or
-    /// nothing. `progress` is told each table and how many of its rows are copied.
+    /// nothing; with it goes the mark of [`Store::mark_copy`]. `progress` is told each table and how many of its rows are copied.
     ///
     /// # Errors
     /// [`StoreError::Address`] when the target has rows; [`StoreError::Migration`] when one of the two does not have the
@@ -50,7 +51,9 @@ impl Store {
         let tables = columns::of_both(&self.backend, &target.backend).await?;
         let mut source = Source::open(&self.backend).await?;
         let mut unit = target.begin().await?;
-        let constraints = target::prepare(&mut unit, &tables).await?;
+        target::lock(&mut unit, &tables).await?;
+        let mut unit = mark::refuse_rows(unit, &tables).await?;
+        let constraints = target::defer_constraints(&mut unit).await?;
         let mut copied = Vec::new();
         for table in &tables {
             let about = |error| of_table(&table.name, error);
@@ -61,6 +64,7 @@ impl Store {
             copied.push(CopiedTable { name: table.name.clone(), rows });
         }
         target::restore(&mut unit, constraints).await?;
+        mark::forget(&mut unit).await?;
         unit.commit().await?;
         Ok(copied)
     }

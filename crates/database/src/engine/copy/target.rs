@@ -10,18 +10,37 @@ use crate::{Result, StoreError, Unit};
 /// The foreign keys that are put back when all rows are there: rows come table by table, and may refer to later ones.
 pub(super) struct Constraints(Vec<(String, String, String)>);
 
-/// Keeps other processes out, sees that there are no rows, and lets foreign keys wait.
-pub(super) async fn prepare(unit: &mut Unit, tables: &[Table]) -> Result<Constraints> {
-    let constraints = match unit.connection("prepare")? {
+/// Keeps other processes out until the unit ends. On SQLite its beginning has.
+pub(super) async fn lock(unit: &mut Unit, tables: &[Table]) -> Result<()> {
+    let names: Vec<String> = tables.iter().map(|table| format!("\"{}\"", table.name)).collect();
+    let lock = format!("lock table {} in access exclusive mode", names.join(", "));
+    if let Connection::Postgres(on) = unit.connection(&lock)? {
+        sqlx::query(AssertSqlSafe(lock)).execute(on).await?;
+    }
+    unit.succeeded();
+    Ok(())
+}
+
+/// The names of the tables that have rows.
+pub(super) async fn full<'t>(unit: &mut Unit, tables: &'t [Table]) -> Result<Vec<&'t str>> {
+    let mut full = Vec::new();
+    for table in tables {
+        if count(unit, table).await? > 0 {
+            full.push(table.name.as_str());
+        }
+    }
+    Ok(full)
+}
+
+/// Lets foreign keys wait until [`restore`].
+pub(super) async fn defer_constraints(unit: &mut Unit) -> Result<Constraints> {
+    let constraints = match unit.connection("constraints")? {
         Connection::Sqlite(on) => {
             // Until the transaction ends.
             sqlx::query("pragma defer_foreign_keys = on").execute(on).await?;
             Vec::new()
         }
         Connection::Postgres(on) => {
-            let names: Vec<String> = tables.iter().map(|table| format!("\"{}\"", table.name)).collect();
-            let lock = format!("lock table {} in access exclusive mode", names.join(", "));
-            sqlx::query(AssertSqlSafe(lock)).execute(&mut *on).await?;
             let constraints: Vec<(String, String, String)> = sqlx::query_as(
                 "select conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid)
                  from pg_constraint
@@ -37,19 +56,7 @@ pub(super) async fn prepare(unit: &mut Unit, tables: &[Table]) -> Result<Constra
         }
     };
     unit.succeeded();
-    let mut full = Vec::new();
-    for table in tables {
-        if count(unit, table).await? > 0 {
-            full.push(table.name.as_str());
-        }
-    }
-    if full.is_empty() {
-        return Ok(Constraints(constraints));
-    }
-    Err(StoreError::Address(format!(
-        "the target has rows already, in {}; copy to an empty database",
-        full.join(", ")
-    )))
+    Ok(Constraints(constraints))
 }
 
 async fn count(unit: &mut Unit, table: &Table) -> Result<i64> {

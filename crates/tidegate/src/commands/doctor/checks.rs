@@ -43,6 +43,11 @@ const LONG_READ: u64 = 1024 * 1024 * 1024;
 /// An address that no account has: its domain is reserved (RFC 2606 section 2).
 const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
 
+/// What is said of a database without an installation, which may be another one than the operator thinks of.
+const EMPTY: &str = "is empty: it has no tables of Tidegate. The first start makes them";
+const IF_ACCOUNTS_ARE_EXPECTED: &str = "if accounts were expected there, this is another database: check `database` in the \
+     configuration, TIDEGATE_DATABASE and --database";
+
 /// All of them.
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
@@ -65,6 +70,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         serving::pgwire(config).await,
         serving::query_disk(config),
         contracts(),
+        lifetimes(config),
         public_url(config, last_url.as_deref()),
         passkeys(config),
         password_hash(config),
@@ -134,7 +140,7 @@ async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Kept) {
         return (finding.advised(missing.parts().1.unwrap_or_default()), Kept::default());
     }
     match look_into_database(config, &traces, bar).await {
-        Ok((verdict, state, kept)) => (Finding::new("database", verdict, format!("{url}: {state}")), kept),
+        Ok(seen) => seen,
         Err(failure) => {
             let (what, advice) = failure.parts();
             let advice = advice.unwrap_or("see the log of the database");
@@ -147,25 +153,30 @@ async fn look_into_database(
     config: &Config,
     traces: &Traces,
     bar: &ProgressBar,
-) -> Result<(Verdict, String, Kept), Failure> {
+) -> Result<(Finding, Kept), Failure> {
+    let url = config.database_url();
+    let finding = |verdict, state: &str| Finding::new("database", verdict, format!("{url}: {state}"));
     let store = open_store(config, MissingStore::Refuse).await?;
     let seen = async {
         store.ping().await?;
         let whole = check_pages(config, &store, bar).await?;
         traces.refuse_lost_tables(config, &store).await?;
+        if !store.is_begun().await? {
+            return Ok((finding(Warning, EMPTY).advised(IF_ACCOUNTS_ARE_EXPECTED), Kept::default()));
+        }
         match store.pending_migrations().await? {
             0 => {
                 let mut unit = store.read().await?;
                 let keys = unit.keys().all().await?;
                 let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
-                let files = looked_for(&mut unit).await?;
+                let files = looked_for(&mut unit, config.storage.backend).await?;
                 let unsent = Some(unit.outbox().unsent(outbox::ASKED_FOR).await?);
                 let kept = Kept { keys, public_url, files, unsent };
-                Ok((Fine, format!("answers, its schema is up to date{whole}"), kept))
+                Ok((finding(Fine, &format!("answers, its schema is up to date{whole}")), kept))
             }
             pending => {
                 let state = format!("answers; {pending} migration(s) are applied by the next start{whole}");
-                Ok((Warning, state, Kept::default()))
+                Ok((finding(Warning, &state), Kept::default()))
             }
         }
     }
@@ -316,6 +327,16 @@ fn contracts() -> Finding {
         })
         .collect();
     Finding::new("contracts", Verdict::Fine, served.join(", "))
+}
+
+/// What the start warns of, too.
+fn lifetimes(config: &Config) -> Finding {
+    let cut = config.cut_lifetimes();
+    if cut.is_empty() {
+        return Finding::new("lifetimes", Fine, "none is longer than what it belongs to");
+    }
+    let advice = "raise the lifetime that is named second, or lower the first";
+    Finding::new("lifetimes", Warning, cut.join("\n")).advised(advice)
 }
 
 /// Whether there is a domain that passkeys can be bound to.

@@ -1,16 +1,18 @@
 //! Where files that people upload are kept.
 
 use tidegate_domain::Clock;
-use tidegate_objects::{Backend, Objects};
+use tidegate_objects::{Backend, Objects, ObjectsError};
 
 use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
 use crate::clock::SystemClock;
-use crate::commands::lost_files::lost;
+use crate::commands::lost_files::{lost, lost_remotely};
 use crate::config::Config;
 use crate::wiring::{NAME_FILE_DIRECTORY, objects};
 
 const NAME: &str = "files";
+/// Who looks for those that are not among the oldest and the newest.
+const ALL_ARE_LOOKED_FOR: &str = "the job \"storage orphans\" of a server looks for all files every day";
 
 /// Whether files can be kept: in the local directory, where uploads under way are in any case, and in a store that is reached over the
 /// network, which is tried out with a small one. `looked_for` are keys of files that are to be there.
@@ -22,7 +24,7 @@ pub(super) async fn store(config: &Config, looked_for: &[String]) -> Finding {
     match objects.look_at_directory() {
         Err(error) => Finding::wrong(NAME, error.to_string(), NAME_FILE_DIRECTORY),
         Ok(is_made) if objects.is_local() => directory(config, &objects, is_made, looked_for),
-        Ok(_) => remote(config, &objects).await,
+        Ok(_) => remote(config, &objects, looked_for).await,
     }
 }
 
@@ -42,7 +44,7 @@ fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[St
     }
 }
 
-async fn remote(config: &Config, objects: &Objects) -> Finding {
+async fn remote(config: &Config, objects: &Objects, looked_for: &[String]) -> Finding {
     let kind = match config.storage.backend {
         Backend::Local => "directory",
         Backend::S3 => "S3",
@@ -56,14 +58,44 @@ async fn remote(config: &Config, objects: &Objects) -> Finding {
     };
     let name = format!("{}-{}", std::process::id(), SystemClock.now().micros());
     match objects.try_out(&name).await {
-        Ok(()) => Finding::new(NAME, Fine, format!("{place}: a file was listed, written, read and removed")),
+        Ok(()) => {
+            let detail = format!("{place}: a file was listed, written, read and removed");
+            ask_for(objects, looked_for, detail).await
+        }
         Err(error) => {
-            let said = error.to_string();
-            // A store's failure ends with what to look at.
-            let (what, advice) = said.rsplit_once("; ").unwrap_or((said.as_str(), "check [storage]"));
+            let (what, advice) = parts(&error);
             Finding::wrong(NAME, format!("{place}: {what}"), advice)
         }
     }
+}
+
+/// Asks a store that answers for files that the database names. `detail` is what is said of it already.
+async fn ask_for(objects: &Objects, looked_for: &[String], detail: String) -> Finding {
+    match lost_remotely(objects, looked_for).await {
+        Ok(None) if looked_for.is_empty() => Finding::new(NAME, Fine, detail),
+        Ok(None) => {
+            let files = looked_for.len();
+            let told = format!("the {files} files that were looked for are there; {ALL_ARE_LOOKED_FOR}");
+            Finding::new(NAME, Fine, format!("{detail}\n{told}"))
+        }
+        Ok(Some((lost, _))) => {
+            let advice = "look in the log for \"the store has lost a file\": `object` in such a line is the key under which the bucket's \
+                          versions or backup must have the file; restore it there";
+            Finding::new(NAME, Warning, format!("{detail}\n{lost}; {ALL_ARE_LOOKED_FOR}")).advised(advice)
+        }
+        Err(error) => {
+            let (what, advice) = parts(&error);
+            let told = format!("whether files are lost is not known: {what}");
+            Finding::new(NAME, Warning, format!("{detail}\n{told}")).advised(advice)
+        }
+    }
+}
+
+/// What a store's failure says, and what to look at, with which it ends.
+fn parts(error: &ObjectsError) -> (String, String) {
+    let said = error.to_string();
+    let (what, advice) = said.rsplit_once("; ").unwrap_or((said.as_str(), "check [storage]"));
+    (what.to_owned(), advice.to_owned())
 }
 
 #[cfg(test)]
