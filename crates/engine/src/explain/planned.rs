@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -10,7 +11,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::{forms, types};
-use crate::error::{Code, Phase, QueryError, classify};
+use crate::error::{Code, Phase, QueryError, classify, nearest, quoted};
 use crate::functions::Functions;
 use crate::table::GovernedTable;
 
@@ -116,6 +117,7 @@ pub(crate) fn explained(error: &DataFusionError, asked: &Asked<'_>) -> QueryErro
             .or_else(|| operated(text))
             .or_else(|| without_window(text, asked))
             .map(|(code, message)| QueryError::new(code, message))
+            .or_else(|| nowhere(text, asked))
     });
     sentence.or_else(|| misused(error, asked)).unwrap_or_else(|| classify(error, Phase::Planning))
 }
@@ -202,6 +204,21 @@ fn without_window(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
     Some((Code::Syntax, message))
 }
 
+/// A name that is nowhere: of a relation before a star, or of a field in a structure.
+fn nowhere(text: &str, asked: &Asked<'_>) -> Option<QueryError> {
+    if let Some(name) = text.strip_prefix("Invalid qualifier ") {
+        let name = asked.said(name.rsplit('.').next()?)?;
+        let called = quoted(&name);
+        let message = format!("No relation in FROM is called {called}: where it has an alias, write that.");
+        return Some(QueryError::new(Code::UnknownRelation, message));
+    }
+    let name = asked.said(text.strip_prefix("Field ")?.strip_suffix(" not found in struct")?)?;
+    let message = format!("There is no field {} in the structure.", quoted(&name));
+    let mut error = QueryError::new(Code::UnknownColumn, message);
+    error.nearest = nearest(&name, asked.fields().iter().map(String::as_str));
+    Some(error)
+}
+
 /// Types of arguments, parted by the commas that are in no brackets.
 fn arguments(given: &str) -> Vec<&str> {
     let (mut all, mut begin, mut depth) = (Vec::new(), 0, 0_usize);
@@ -250,6 +267,29 @@ impl Asked<'_> {
             _ => None,
         });
         Some(own.unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// A name, if it is in the text.
+    fn said(&self, name: &str) -> Option<String> {
+        let is_in = self.tokens().into_iter().any(|token| match token {
+            Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+            Token::SingleQuotedString(text) => text == name,
+            _ => false,
+        });
+        is_in.then(|| name.to_owned())
+    }
+
+    /// The fields of all structures that the person sees.
+    fn fields(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for (_, table) in self.tables {
+            for column in table.schema().fields() {
+                if let DataType::Struct(fields) = column.data_type() {
+                    all.extend(fields.iter().map(|field| field.name().clone()));
+                }
+            }
+        }
+        all
     }
 
     /// The column that the engine means: one that the person sees, or a name of their own text.

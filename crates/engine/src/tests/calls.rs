@@ -1,4 +1,4 @@
-//! Calls of functions with values that they do not take: each says how it is written.
+//! Calls of functions with values that they do not take, and names that are nearly right: what is said instead.
 
 use super::fixture::{self, Caller};
 use super::{ask, engine, leaks};
@@ -107,4 +107,53 @@ async fn a_call_is_told_which_forms_there_are() {
             "to_date does not take a structure; it is written to_date(text) or to_date(text, '%Y-%m-%d')."
         )
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_nearly_right_is_told_the_nearest() {
+    let (engine, fixture) = (engine(), fixture::memory());
+    for (sql, code, message, nearest) in [
+        ("select detp from emp", Code::UnknownColumn, "There is no column \"detp\".", "dept"),
+        ("select e.detp from emp e", Code::UnknownColumn, "There is no column \"detp\".", "dept"),
+        (
+            "select x.dept from emp e",
+            Code::UnknownColumn,
+            "There is no column \"x.dept\" at this place.",
+            "e.dept",
+        ),
+        (
+            "select emp.dept from emp e",
+            Code::UnknownColumn,
+            "There is no column \"emp.dept\" at this place.",
+            "e.dept",
+        ),
+        ("select s['bb'] from emp", Code::UnknownColumn, "There is no field \"bb\" in the structure.", "b"),
+        ("select * from empl", Code::UnknownRelation, "There is no relation \"empl\".", "emp"),
+        (
+            "with totals as (select id from emp) select * from total",
+            Code::UnknownRelation,
+            "There is no relation \"total\".",
+            "totals",
+        ),
+        (
+            "select * from information_schema.colums",
+            Code::UnknownRelation,
+            "There is no relation \"information_schema.colums\".",
+            "information_schema.columns",
+        ),
+        ("select uper(dept) from emp", Code::StatementNotAllowed, "There is no function \"uper\".", "upper"),
+    ] {
+        let error = ask(&engine, &fixture, Caller::Eu, sql).await.unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (code, message), "{sql}");
+        assert_eq!(error.nearest.first().map(String::as_str), Some(nearest), "{sql}: {error:?}");
+    }
+    let error = ask(&engine, &fixture, Caller::Eu, "select emp.* from emp e").await.unwrap_err();
+    assert_eq!(error.message, "No relation in FROM is called \"emp\": where it has an alias, write that.");
+    // A relation that is denied is nobody's nearest.
+    for sql in
+        ["select * from secre", "with emq as (select 1) select * from secrets", "select secret.* from emp"]
+    {
+        let error = ask(&engine, &fixture, Caller::Eu, sql).await.unwrap_err();
+        assert!(error.nearest.iter().all(|name| !name.contains("secret")), "{sql}: {error:?}");
+    }
 }
