@@ -96,15 +96,28 @@ fn refused(refusal: Refusal, question: &str) -> NoPlan {
     NoPlan { message, not_understood: refusal.not_understood, suggestions }
 }
 
-/// The words that nothing knows; where these are most of a question, it may be in a language that is not read.
+/// The words that nothing knows; where these are half of a question or of another script, it may be in a language that is not read, or not
+/// for this client.
 fn unknown(refusal: &Refusal, question: &str) -> String {
     let unknown = refusal.not_understood.join(", ");
     let count = |text: &str| text.split_whitespace().count();
     let mut text = format!("These words are not understood: {unknown}.");
-    if count(&unknown) * 2 > count(question) {
-        text.push_str(&format!(" Questions are read in {}.", LANGUAGES.join(" and ")));
+    if count(&unknown) * 2 >= count(question) || unknown.chars().any(is_of_another_script) {
+        let [english, others @ ..] = LANGUAGES;
+        text.push_str(&format!(
+            " Questions are read in {english} and, where Accept-Language prefers it, in {}.",
+            others.join(" or ")
+        ));
+        if let Some(example) = refusal.readings.iter().chain(&refusal.examples).next() {
+            text.push_str(&format!(" For example: \"{example}\"."));
+        }
     }
     text
+}
+
+/// Whether a letter is none of the Latin script, in which all languages that are read are written.
+fn is_of_another_script(letter: char) -> bool {
+    letter.is_alphabetic() && !matches!(letter, '\0'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
 
 /// The word that does not go with the others; where no other question is offered, what usually is the reason.
@@ -292,14 +305,69 @@ mod tests {
             let (meanings, examples) = (Vec::new(), vec!["list sales".to_owned()]);
             refused(Refusal { reason, not_understood, meanings, readings, examples }, question)
         };
+        let read = "Questions are read in English and, where Accept-Language prefers it, in Swahili.";
         let german = told("Wie viele Bestellungen gab es?", &["Wie", "viele", "Bestellungen", "gab", "es"]);
         assert_eq!(
             german.message,
-            "These words are not understood: Wie, viele, Bestellungen, gab, es. Questions are read in English and Swahili."
+            format!(
+                "These words are not understood: Wie, viele, Bestellungen, gab, es. {read} For example: \"sales per month\"."
+            )
         );
         assert_eq!(german.suggestions, ["sales per month", "list sales"]);
+        for (question, unknown) in [
+            ("total ventas", &["ventas"][..]),
+            ("liste sales par month", &["liste", "par"]),
+            ("total sales 上个月 by region", &["上个月"]),
+            ("sales per month по городам and region", &["по", "городам"]),
+        ] {
+            assert!(told(question, unknown).message.contains(read), "{question}");
+        }
         let english = told("sales by planet", &["planet"]);
         assert_eq!(english.message, "These words are not understood: planet.");
+        let turkish = told("sales by region of Gökçeada", &["Gökçeada"]);
+        assert_eq!(turkish.message, "These words are not understood: Gökçeada.");
+    }
+
+    /// What is offered are questions about the relations that the person sees.
+    #[test]
+    fn whatever_language_a_question_has_examples_are_of_visible_tables() {
+        let column = |name: &str, type_name: &str| RelationColumn {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            nullable: false,
+            is_typed: true,
+            comment: None,
+            primary_key: false,
+            references: None,
+        };
+        let relations = [Relation {
+            source: "shop".to_owned(),
+            schema: "main".to_owned(),
+            table: "invoices".to_owned(),
+            comment: None,
+            columns: vec![column("id", "integer"), column("amount", "numeric"), column("paid_on", "date")],
+        }];
+        let ask = |text: &str| {
+            let question =
+                Question { text, language: "en", relations: &relations, values: &[], now_micros: 0 };
+            BuiltIn.plan(&question)
+        };
+        for text in [
+            "Wie viele Bestellungen gab es letzten Monat?",
+            "¿Cuántos pedidos hubo el mes pasado?",
+            "Combien de commandes le mois dernier ?",
+            "Сколько заказов было в прошлом месяце?",
+            "上个月有多少订单？",
+            "كم عدد الطلبات الشهر الماضي؟",
+            "maagizo mangapi mwezi uliopita?",
+        ] {
+            let refused = ask(text).unwrap_err();
+            let example = refused.suggestions.first().unwrap();
+            assert!(example.contains("invoices"), "{text}: {refused:?}");
+            let end = format!("in Swahili. For example: \"{example}\".");
+            assert!(refused.message.ends_with(&end), "{text}: {refused:?}");
+            assert!(ask(example).is_ok(), "{text}: {refused:?}");
+        }
     }
 
     #[test]

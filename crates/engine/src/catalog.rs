@@ -42,7 +42,7 @@ pub(crate) fn meaning(reference: &TableReference, visible: &[RelationName]) -> R
     };
     match found.as_slice() {
         [one] => Ok(Meaning::Relation((*one).clone())),
-        [] => Err(QueryError::unknown_relation(&written(reference), &names(visible))),
+        [] => Err(QueryError::unknown_relation(&written(reference), &names(reference, visible))),
         several => {
             // Of several, one in the schema that databases look into by default.
             let mut usual =
@@ -98,8 +98,13 @@ fn written(reference: &TableReference) -> String {
 }
 
 /// Names as people write them, short and long, to look for the nearest.
-fn names(visible: &[RelationName]) -> Vec<String> {
-    visible.iter().flat_map(|name| [name.table.clone(), name.to_string()]).collect()
+fn names(reference: &TableReference, visible: &[RelationName]) -> Vec<String> {
+    let mut names: Vec<String> =
+        visible.iter().flat_map(|name| [name.table.clone(), name.to_string()]).collect();
+    if reference.schema().is_some_and(|schema| schema.eq_ignore_ascii_case(INFORMATION_SCHEMA)) {
+        names.extend(INFORMATION.map(|table| format!("{INFORMATION_SCHEMA}.{table}")));
+    }
+    names
 }
 
 /// Tables of a schema, by their names.

@@ -191,8 +191,9 @@ impl Engine {
         let place = Arc::new(stop.before(entered).await??);
         let started = self.started()?;
         report(&request, Progress::Planning);
-        let (statement, references) = stop.before(self.parse(started, &request, &place)).await??;
-        let Opened { tables, policy_limits, .. } = stop.before(self.open(&request, references)).await??;
+        let (statement, references, own) = stop.before(self.parse(started, &request, &place)).await??;
+        let opened = stop.before(self.open(&request, references, &own)).await??;
+        let Opened { tables, policy_limits, .. } = opened;
         let limits = smaller(request.limits, &policy_limits);
         stop.sooner(limits.time);
         let prepared = Prepared { engine: self.clone(), request, statement, tables, limits, place };
@@ -239,17 +240,25 @@ impl Engine {
             let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
             cancel.check()?;
             let statement = gate::parse(&sql, &inner.options.size, &started.functions)?;
-            let (references, _) =
+            let (references, own) =
                 resolve_table_references(&statement, true).map_err(|_| QueryError::syntax())?;
-            Ok((statement, references))
+            Ok((statement, references, own))
         })
         .await?;
         self.inner.statements.keep(person, &request.sql, &parsed);
         Ok(parsed)
     }
 
-    /// Opens what a query names. What is denied is not there.
-    async fn open(&self, request: &Request, references: Vec<TableReference>) -> Result<Opened, QueryError> {
+    /// Opens what a query names, beside common table expressions of its own. What is denied is not there.
+    async fn open(
+        &self,
+        request: &Request,
+        references: Vec<TableReference>,
+        own: &[TableReference],
+    ) -> Result<Opened, QueryError> {
+        let with_own = |error: QueryError, reference: &TableReference| {
+            error.or_own(reference.table(), own.iter().map(TableReference::table))
+        };
         let visible = if references.is_empty() { Vec::new() } else { request.relations.visible().await? };
         let mut opened = Opened::new(self.inner.sessions.fetch_add(1, Ordering::Relaxed));
         for reference in references {
@@ -258,7 +267,7 @@ impl Engine {
                 Err(_) if self.is_function(&reference) => continue,
                 Err(error) => {
                     keep_denied(request, &reference).await;
-                    return Err(error);
+                    return Err(with_own(error, &reference));
                 }
                 Ok(meaning) => meaning,
             };
@@ -271,9 +280,8 @@ impl Engine {
                         let others: Vec<_> =
                             visible.iter().filter(|other| **other != name).cloned().collect();
                         // As if it were not listed.
-                        return Err(catalog::meaning(&reference, &others)
-                            .err()
-                            .unwrap_or_else(QueryError::denied));
+                        let error = catalog::meaning(&reference, &others).err();
+                        return Err(error.map_or_else(QueryError::denied, |it| with_own(it, &reference)));
                     };
                     (name, governed)
                 }

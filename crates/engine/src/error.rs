@@ -4,7 +4,7 @@
 use std::fmt;
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError, TableReference};
 use datafusion::parquet::errors::ParquetError;
 
 /// The reasons there are.
@@ -138,6 +138,16 @@ impl QueryError {
         }
     }
 
+    /// The same, with names near it that the query itself gives: those of its common table expressions.
+    pub(crate) fn or_own<'a>(mut self, name: &str, own: impl Iterator<Item = &'a str>) -> Self {
+        let mut all = nearest(name, own.filter(|own| !own.eq_ignore_ascii_case(name)));
+        self.nearest.retain(|visible| !all.contains(visible));
+        all.append(&mut self.nearest);
+        all.truncate(3);
+        self.nearest = all;
+        self
+    }
+
     /// The same for what is not there and what must not be seen.
     pub(crate) fn unknown_column<'a>(name: &str, visible: impl Iterator<Item = &'a str>) -> Self {
         let nearest = nearest(name, visible);
@@ -150,6 +160,20 @@ impl QueryError {
             message: format!("There is no column {}.{hint}", quoted(name)),
             nearest,
         }
+    }
+}
+
+/// A name with that of a relation before it, which is not among those of its place.
+fn unknown_qualified(relation: &str, name: &str, valid: &[Column]) -> QueryError {
+    let written = |column: &Column| match &column.relation {
+        Some(relation) => format!("{}.{}", relation.table(), column.name),
+        None => column.name.clone(),
+    };
+    let (name, visible) = (format!("{relation}.{name}"), valid.iter().map(written).collect::<Vec<_>>());
+    QueryError {
+        code: Code::UnknownColumn,
+        message: format!("There is no column {} at this place.", quoted(&name)),
+        nearest: nearest(&name, visible.iter().map(String::as_str)),
     }
 }
 
@@ -278,6 +302,14 @@ fn arrow(error: &ArrowError) -> QueryError {
 fn schema(error: &SchemaError) -> QueryError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            let is_of = |relation: &str, column: &Column| {
+                column.relation.as_ref().is_some_and(|own| own.table() == relation)
+            };
+            if let Some(relation) = field.relation.as_ref().map(TableReference::table)
+                && !valid_fields.iter().any(|column| is_of(relation, column))
+            {
+                return unknown_qualified(relation, &field.name, valid_fields);
+            }
             QueryError::unknown_column(&field.name, valid_fields.iter().map(|field| field.name.as_str()))
         }
         SchemaError::AmbiguousReference { field } => QueryError::new(

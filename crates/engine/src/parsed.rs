@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement;
 
-/// A statement that the gate let through, with the names of what it reads.
-pub(crate) type Parsed = (Statement, Vec<TableReference>);
+/// A statement that the gate let through, with the names of what it reads and of its common table expressions.
+pub(crate) type Parsed = (Statement, Vec<TableReference>, Vec<TableReference>);
 
 /// Statements that are remembered; then remembering begins anew.
 const MOST: usize = 256;
@@ -57,7 +57,7 @@ mod tests {
     use crate::options::SizeLimits;
 
     fn parsed(sql: &str) -> Parsed {
-        (gate::parse(sql, &SizeLimits::default(), &Functions::new()).unwrap(), Vec::new())
+        (gate::parse(sql, &SizeLimits::default(), &Functions::new()).unwrap(), Vec::new(), Vec::new())
     }
 
     #[test]

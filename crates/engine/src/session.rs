@@ -105,7 +105,7 @@ pub(crate) struct Planned {
     pub(crate) context: Arc<TaskContext>,
     /// The columns of the answer, under their titles.
     pub(crate) schema: SchemaRef,
-    /// A sentence about the first constant that cannot be computed, told if rows fail.
+    /// A sentence about the first part that cannot be computed, told if rows fail.
     pub(crate) constant: Option<String>,
     /// Relations and columns of them that are masked in what is read.
     pub(crate) masked: Vec<(usize, String)>,
@@ -140,7 +140,7 @@ impl Planning<'_> {
         // What `SessionState::optimize` does, looked at between its two steps.
         let settled = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {});
         let settled = settled.map_err(|error| explain::explained(&error, &asked))?;
-        let constant = explain::failing(&settled);
+        let constant = explain::failing(&settled, self.functions);
         let told = |error: QueryError| explain::told(error, constant.as_deref());
         let logical = state.optimizer().optimize(settled, &state, |_, _| {});
         let logical = logical.map_err(|error| told(explain::explained(&error, &asked)))?;

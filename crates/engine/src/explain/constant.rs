@@ -1,7 +1,8 @@
-//! Constants that cannot be computed whatever the rows are: `1 / 0`, `cast('x' as int)`.
+//! What cannot be computed whatever the rows are: constants, as `1 / 0` and `cast('x' as int)`, and functions of times that are given a type
+//! of which they make none.
 //!
-//! What is found here is a sentence about the query's own text, and is told only where the query failed anyway: it neither makes a query
-//! fail nor depends on a row, so that hidden rows have no part in whether it is told, or in what it says.
+//! What is found here is a sentence about the query's own text and the types of its columns, and is told only where the query failed
+//! anyway: it neither makes a query fail nor depends on a row, so that hidden rows have no part in whether it is told, or in what it says.
 
 use std::str::FromStr;
 
@@ -9,13 +10,28 @@ use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 
-use super::types;
+use super::{forms, types};
 use crate::error::{Code, QueryError};
+use crate::functions::Functions;
 
-/// A sentence about the first constant of a plan that cannot be computed. The plan's types are settled, and nothing is optimized.
-pub(crate) fn failing(plan: &LogicalPlan) -> Option<String> {
+/// Functions that look at the type of what they are given when there are rows.
+const OF_TIMES: &[&str] = &[
+    "to_date",
+    "to_time",
+    "to_timestamp",
+    "to_timestamp_micros",
+    "to_timestamp_millis",
+    "to_timestamp_nanos",
+    "to_timestamp_seconds",
+    "to_unixtime",
+];
+
+/// A sentence about the first part of a plan that cannot be computed. The plan's types are settled, and nothing is optimized.
+pub(crate) fn failing(plan: &LogicalPlan, functions: &Functions) -> Option<String> {
     let mut found = None;
     // A plan that cannot be walked was refused before.
     let _ = plan.apply_with_subqueries(|node| {
@@ -24,7 +40,7 @@ pub(crate) fn failing(plan: &LogicalPlan) -> Option<String> {
                 if is_conditional(part) {
                     return Ok(TreeNodeRecursion::Jump);
                 }
-                found = sentence(part);
+                found = sentence(part).or_else(|| no_time(part, node, functions));
                 Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
             })
         })
@@ -64,6 +80,18 @@ fn sentence(expr: &Expr) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// A list, a structure, a map or a boolean of which a time is wanted.
+fn no_time(expr: &Expr, node: &LogicalPlan, functions: &Functions) -> Option<String> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return None };
+    let name = OF_TIMES.iter().find(|name| **name == func.name())?;
+    let kind = args.first()?.get_type(&merge_schema(&node.inputs())).ok()?;
+    let has_none = kind.is_nested() || kind == DataType::Boolean;
+    has_none.then(|| {
+        let (given, written) = (types::noun(&kind), forms::written(name, functions));
+        format!("{name} does not take {given}{written}.")
+    })
 }
 
 fn text(value: &ScalarValue) -> Option<&str> {

@@ -4,12 +4,14 @@
 //! words of the engine decide at most which sentence it is: they may quote rows, and are never answered.
 
 mod constant;
+mod forms;
 mod place;
 mod planned;
 mod title;
 mod types;
 
 pub(crate) use constant::{failing, told};
+pub(crate) use forms::written;
 pub(crate) use place::{unexpected, unreadable};
 pub(crate) use planned::{Asked, explained};
 pub(crate) use title::Titles;

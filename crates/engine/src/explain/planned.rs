@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use super::types;
-use crate::error::{Code, Phase, QueryError, classify};
+use super::{forms, types};
+use crate::error::{Code, Phase, QueryError, classify, nearest, quoted};
 use crate::functions::Functions;
 use crate::table::GovernedTable;
 
@@ -48,17 +49,6 @@ const OF_NUMBERS: &[&str] = &[
     "trunc",
     "var",
     "var_pop",
-];
-
-/// Functions whose values are easily forgotten or exchanged, and how each is written.
-const WRITTEN: &[(&str, &str)] = &[
-    ("date_part", "date_part('year', date)"),
-    ("date_trunc", "date_trunc('month', date)"),
-    ("left", "left(text, 3)"),
-    ("replace", "replace(text, 'old', 'new')"),
-    ("right", "right(text, 3)"),
-    ("split_part", "split_part(text, '-', 1)"),
-    ("substr", "substr(text, 1, 3)"),
 ];
 
 /// Operators between two values, as the engine writes them.
@@ -104,6 +94,19 @@ const OF_OPERATORS: &[&str] = &[
     "Cannot infer common string type for string concat operation ",
 ];
 
+/// How the engine says that the values of a call are too many, too few or of no use, where it does not write the call.
+const OF_CALLS: &[(&str, &str)] = &[
+    ("arrays_zip expects array arguments", "arrays_zip"),
+    ("Field name must be a non-empty string", "get_field"),
+    ("generate_series function requires ", "generate_series"),
+    ("to grouping function is not in grouping columns", "grouping"),
+    ("make_map requires an even number of arguments", "map"),
+    ("named_struct requires ", "named_struct"),
+    ("range function requires ", "range"),
+    ("Substring without for/from is not valid", "substr"),
+    ("unnest() ", "unnest"),
+];
+
 /// The error of a plan that was never made. Not for errors of what policies put into plans: those come later.
 pub(crate) fn explained(error: &DataFusionError, asked: &Asked<'_>) -> QueryError {
     let sentence = words(error).and_then(|text| {
@@ -112,9 +115,11 @@ pub(crate) fn explained(error: &DataFusionError, asked: &Asked<'_>) -> QueryErro
             .or_else(|| counted(text))
             .or_else(|| called(text, asked))
             .or_else(|| operated(text))
+            .or_else(|| without_window(text, asked))
             .map(|(code, message)| QueryError::new(code, message))
+            .or_else(|| nowhere(text, asked))
     });
-    sentence.unwrap_or_else(|| classify(error, Phase::Planning))
+    sentence.or_else(|| misused(error, asked)).unwrap_or_else(|| classify(error, Phase::Planning))
 }
 
 /// What the engine says of a statement that it cannot plan.
@@ -159,27 +164,59 @@ fn counted(text: &str) -> Option<(Code, String)> {
 fn called(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
     let (_, rest) = text.split_once("No function matches the given name and argument types '")?;
     let (name, rest) = rest.split_once('(')?;
-    if !asked.functions.has(name) {
-        return None;
-    }
+    let own = asked.call(name)?;
     let (given, _) = rest.split_once(")'")?;
     let given: Vec<&str> = arguments(given).into_iter().map(types::named).collect::<Option<_>>()?;
-    let written = WRITTEN.iter().find(|(function, _)| *function == name);
-    let written = written.map(|(_, written)| format!("; it is written {written}")).unwrap_or_default();
+    let written = forms::written(&own, asked.functions);
     let message = match given.as_slice() {
-        [] => format!("{name} needs a value{written}."),
-        [one] if OF_NUMBERS.contains(&name) => {
-            let what = asked.argument(name, one);
+        [] => format!("{own} needs a value{written}."),
+        [one] if OF_NUMBERS.contains(&name) && !one.ends_with("number") => {
+            let what = asked.argument(&own, one);
             let what = what.unwrap_or_else(|| "its argument".to_owned());
-            format!("{name} takes numbers; {what} is {one}.")
+            format!("{own} takes numbers; {what} is {one}.")
         }
-        [one] => format!("{name} does not take {one}{written}."),
+        [one] => format!("{own} does not take {one}{written}."),
         several => {
             let (count, given) = (several.len(), several.join(", "));
-            format!("{name} does not take these {count} values: {given}{written}.")
+            format!("{own} does not take these {count} values: {given}{written}.")
         }
     };
     Some((Code::TypeMismatch, message))
+}
+
+/// The same where the engine does not write the call. What it says is before a row was read, of the text or of types.
+fn misused(error: &DataFusionError, asked: &Asked<'_>) -> Option<QueryError> {
+    let (DataFusionError::Plan(text) | DataFusionError::Execution(text)) = error.find_root() else {
+        return None;
+    };
+    let (_, name) = OF_CALLS.iter().find(|(said, _)| text.contains(said))?;
+    let own = asked.call(name).unwrap_or_else(|| (*name).to_owned());
+    let written = forms::written(&own, asked.functions);
+    Some(QueryError::new(Code::TypeMismatch, format!("{own} does not take these values{written}.")))
+}
+
+/// A function of a window that has none.
+fn without_window(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
+    let (name, _) = text.strip_prefix("Invalid function '")?.split_once('\'')?;
+    let window = asked.functions.windows.iter().find(|window| window.name() == name)?;
+    let form = forms::forms(window.name(), asked.functions).into_iter().next()?;
+    let message = format!("{name} is of a window: write {form} OVER (ORDER BY column).");
+    Some((Code::Syntax, message))
+}
+
+/// A name that is nowhere: of a relation before a star, or of a field in a structure.
+fn nowhere(text: &str, asked: &Asked<'_>) -> Option<QueryError> {
+    if let Some(name) = text.strip_prefix("Invalid qualifier ") {
+        let name = asked.said(name.rsplit('.').next()?)?;
+        let called = quoted(&name);
+        let message = format!("No relation in FROM is called {called}: where it has an alias, write that.");
+        return Some(QueryError::new(Code::UnknownRelation, message));
+    }
+    let name = asked.said(text.strip_prefix("Field ")?.strip_suffix(" not found in struct")?)?;
+    let message = format!("There is no field {} in the structure.", quoted(&name));
+    let mut error = QueryError::new(Code::UnknownColumn, message);
+    error.nearest = nearest(&name, asked.fields().iter().map(String::as_str));
+    Some(error)
 }
 
 /// Types of arguments, parted by the commas that are in no brackets.
@@ -217,6 +254,42 @@ impl Asked<'_> {
     fn tokens(&self) -> Vec<Token> {
         let tokens = Tokenizer::new(&GenericDialect {}, self.sql).tokenize().unwrap_or_default();
         tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect()
+    }
+
+    /// How the text calls a function: by its name, or by another that it has. None where there is no such function.
+    fn call(&self, name: &str) -> Option<String> {
+        let (name, _) = self.functions.find(name)?;
+        let is_meant = |word: &str| self.functions.find(word).is_some_and(|(meant, _)| meant == name);
+        let own = self.tokens().windows(2).find_map(|pair| match pair {
+            [Token::Word(word), Token::LParen] => {
+                Some(word.value.to_lowercase()).filter(|word| is_meant(word))
+            }
+            _ => None,
+        });
+        Some(own.unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// A name, if it is in the text.
+    fn said(&self, name: &str) -> Option<String> {
+        let is_in = self.tokens().into_iter().any(|token| match token {
+            Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+            Token::SingleQuotedString(text) => text == name,
+            _ => false,
+        });
+        is_in.then(|| name.to_owned())
+    }
+
+    /// The fields of all structures that the person sees.
+    fn fields(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for (_, table) in self.tables {
+            for column in table.schema().fields() {
+                if let DataType::Struct(fields) = column.data_type() {
+                    all.extend(fields.iter().map(|field| field.name().clone()));
+                }
+            }
+        }
+        all
     }
 
     /// The column that the engine means: one that the person sees, or a name of their own text.

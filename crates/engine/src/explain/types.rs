@@ -7,6 +7,12 @@ pub(super) fn noun(kind: &DataType) -> &'static str {
     named(&kind.to_string()).unwrap_or("something else")
 }
 
+/// The same without its article, as forms of functions have it.
+pub(super) fn word(kind: &DataType) -> &'static str {
+    let noun = noun(kind);
+    noun.strip_prefix("a ").or_else(|| noun.strip_prefix("an ")).unwrap_or(noun)
+}
+
 /// The same by how the engine writes a type. None where the list has it not.
 pub(super) fn named(written: &str) -> Option<&'static str> {
     const NAMES: &[(&str, &str)] = &[
@@ -60,7 +66,7 @@ mod tests {
 
     #[test]
     fn types_have_words() {
-        for (kind, word) in [
+        for (kind, told) in [
             (DataType::Utf8View, "text"),
             (DataType::Int32, "a whole number"),
             (DataType::UInt8, "a whole number"),
@@ -70,8 +76,10 @@ mod tests {
             (DataType::Time64(TimeUnit::Nanosecond), "a time of day"),
             (DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)), "text"),
         ] {
-            assert_eq!(noun(&kind), word, "{kind}");
+            assert_eq!(noun(&kind), told, "{kind}");
         }
+        assert_eq!((word(&DataType::Int64), word(&DataType::Utf8)), ("whole number", "text"));
+        assert_eq!(word(&DataType::Interval(IntervalUnit::DayTime)), "interval");
         assert_eq!(named("SECRET"), None);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::catalog::TableFunction;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, WindowUDF};
 
 #[cfg(test)]
 pub(crate) use names::{AGGREGATES, REFUSED, SCALARS, WINDOWS};
@@ -72,6 +72,21 @@ impl Functions {
     /// Whether there is a function of this name, in small letters.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains(name)
+    }
+
+    /// A function by any of its names, in small letters: the one by which it is on the list, and what it takes. One of many rows and of a
+    /// window has two signatures.
+    pub(crate) fn find(&self, called: &str) -> Option<(&str, Vec<&Signature>)> {
+        let scalars = self.scalars.iter().map(|each| (each.name(), each.aliases(), each.signature()));
+        let aggregates = self.aggregates.iter().map(|each| (each.name(), each.aliases(), each.signature()));
+        let windows = self.windows.iter().map(|each| (each.name(), each.aliases(), each.signature()));
+        let mut found = scalars
+            .chain(aggregates)
+            .chain(windows)
+            .filter(|(name, aliases, _)| *name == called || aliases.iter().any(|alias| alias == called));
+        let (name, _, first) = found.next()?;
+        let others = found.filter(|(other, ..)| *other == name).map(|(.., signature)| signature);
+        Some((name, std::iter::once(first).chain(others).collect()))
     }
 
     /// Whether there is a table function of this name, in small letters.

@@ -208,6 +208,9 @@ impl Visitor for Gate<'_> {
         match expr {
             Expr::Function(function) => {
                 self.function(&function.name)?;
+                if let Some(error) = words::too_few(function, self.functions) {
+                    return ControlFlow::Break(error);
+                }
                 words::pattern(function).map_or(ControlFlow::Continue(()), ControlFlow::Break)
             }
             Expr::Lambda(_) => unsupported("A lambda function"),

@@ -6,6 +6,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Code, QueryError};
+use crate::explain;
+use crate::functions::Functions;
 
 /// Refuses numbers of rows that are texts, negative or no whole numbers.
 pub(super) fn count(query: &Query) -> Option<QueryError> {
@@ -34,6 +36,28 @@ fn is_no_count(expr: &Expr) -> bool {
         },
         _ => false,
     }
+}
+
+/// Functions that the engine plans with fewer values than they compute with: they would end the query while it runs.
+const LEAST: &[(&str, usize)] =
+    &[("array_concat", 1), ("first_value", 1), ("last_value", 1), ("map", 1), ("nth_value", 2)];
+
+/// Refuses calls of these with too few values.
+pub(super) fn too_few(function: &Function, functions: &Functions) -> Option<QueryError> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(given) = &function.args else { return None };
+    if given.args.len() > 1 {
+        return None;
+    }
+    let called = name.value.to_lowercase();
+    let (own, _) = functions.find(&called)?;
+    let (_, least) = LEAST.iter().find(|(function, _)| *function == own)?;
+    if given.args.len() >= *least {
+        return None;
+    }
+    let values = if *least == 1 { "a value".to_owned() } else { format!("{least} values") };
+    let written = explain::written(&called, functions);
+    Some(QueryError::new(Code::TypeMismatch, format!("{called} needs {values}{written}.")))
 }
 
 /// Functions whose patterns are strftime's.

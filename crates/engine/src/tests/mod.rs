@@ -1,6 +1,7 @@
 //! A relation with rows that a caller may not see, on every kind of source, and what is asked of it.
 
 mod attacks;
+mod calls;
 mod differential;
 mod errors;
 mod first;

@@ -41,9 +41,12 @@ on_both_engines! {
             json!(["maagizo", "mangapi", "mwezi", "uliopita"])
         );
         let message = refused["error_message"].as_str().unwrap();
-        assert!(message.ends_with(" Questions are read in English and Swahili."), "{message}");
         let suggestions = refused["ai_response_metadata"]["suggestions"].as_array().unwrap();
-        assert!(!suggestions.is_empty(), "{refused}");
+        let example = suggestions.first().and_then(Value::as_str).unwrap();
+        let told = format!(
+            " Questions are read in English and, where Accept-Language prefers it, in Swahili. For example: \"{example}\"."
+        );
+        assert!(message.ends_with(&told), "{message}");
         for suggestion in suggestions {
             let data = ask("en", suggestion.as_str().unwrap()).await;
             assert_eq!(data["status"], "completed", "{suggestion}: {data}");
