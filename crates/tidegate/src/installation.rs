@@ -14,6 +14,7 @@ use tidegate_database::{DatabaseUrl, Denial, Store};
 
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
+use crate::program::shell_word;
 
 /// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
@@ -159,12 +160,7 @@ impl Traces {
                 let restore = format!("restore your backup with `tidegate restore FILE --data-dir {shown}`");
                 (path.display().to_string(), restore)
             }
-            url @ DatabaseUrl::Postgres(_) => {
-                // Not as a command that is rewritten: with this --database it would read what it is to write.
-                let check = "check the database's address, restore your backup, or move a SQLite database there (tidegate copy --from sqlite:PATH \
-                             --to ADDRESS)";
-                (url.to_string(), check.to_owned())
-            }
+            url @ DatabaseUrl::Postgres(_) => (url.to_string(), move_there(&directory, &url)),
         };
         Failure::advised(
             "database_lost",
@@ -175,6 +171,20 @@ impl Traces {
             format!("{advice}. If a new installation is to begin here all the same: `tidegate serve --new`"),
         )
     }
+}
+
+/// How accounts get into a PostgreSQL database that has none.
+fn move_there(directory: &Path, url: &DatabaseUrl) -> String {
+    let file = directory.join("tidegate.db");
+    let from = if Store::is_sqlite_file(&file) {
+        shell_word(&format!("sqlite:{}", file.display()))
+    } else {
+        "sqlite:PATH".to_owned()
+    };
+    let to = shell_word(&url.to_string());
+    format!(
+        "check the database's address, restore your backup, or move a SQLite database there: `tidegate copy --from {from} --to {to}`"
+    )
 }
 
 /// The log of a database is one where the database is lost: a first start that was cut off leaves both.
@@ -245,8 +255,11 @@ pub(crate) async fn refuse_unfinished_copy(config: &Config, store: &Store) -> Re
     Err(Failure::advised(
         "database_lost",
         format!("a copy into the database {url} did not finish: it has no rows yet"),
-        "if it still runs, wait for its end; else start it again, with the same tidegate copy --from SOURCE --to ADDRESS: it begins anew. If \
-         a new installation is to begin there all the same: `tidegate serve --new`",
+        format!(
+            "if it still runs, wait for its end; else start it again, with the same source: `tidegate copy --from SOURCE --to {}`. It \
+             begins anew. If a new installation is to begin there all the same: `tidegate serve --new`",
+            shell_word(&url.to_string())
+        ),
     ))
 }
 

@@ -97,7 +97,9 @@ fn rewritten(text: &str, program: &str, flags: &[(&'static str, String)]) -> Str
         };
         whole += command;
         for (flag, value) in flags {
-            if command.split(' ').all(|word| word != *flag) {
+            // What a copy reads is named already.
+            let is_named = |word: &str| word == *flag || (word == "--from" && *flag == "--database");
+            if !command.split(' ').any(is_named) {
                 whole += &format!(" {flag} {value}");
             }
         }
@@ -158,10 +160,15 @@ mod tests {
         );
         assert_eq!(
             told,
-            "run `./tidegate migrate --config 'my id.toml' --data-dir /srv/id --database postgres://db.internal/id`, then \
-             `./tidegate serve --data-dir /other --config 'my id.toml' --database postgres://db.internal/id`; `ls`"
+            "run `./tidegate migrate --config 'my id.toml' --data-dir /srv/id --database postgres://tidegate@db.internal/id`, then \
+             `./tidegate serve --data-dir /other --config 'my id.toml' --database postgres://tidegate@db.internal/id`; `ls`"
         );
         assert!(!told.contains("hunter2"), "{told}");
+        let copy = rewritten("`tidegate copy --from sqlite:a.db --to ADDRESS`", "tidegate", &flags);
+        assert_eq!(
+            copy,
+            "`tidegate copy --from sqlite:a.db --to ADDRESS --config 'my id.toml' --data-dir /srv/id`"
+        );
         assert_eq!(rewritten("`tidegate doctor", "tidegate", &flags), "`tidegate doctor", "no command's end");
         assert_eq!(rewritten("`tidegate doctor`", "tidegate", &[]), "`tidegate doctor`");
     }

@@ -185,17 +185,36 @@ fn unknown_option(name: &str) -> StoreError {
     ))
 }
 
-/// The address as it may be logged: without the password.
+/// The address as it may be logged and repeated in a command: without the password, of the same database.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => {
-                let (scheme, _) = url.split_once("://").unwrap_or(("postgres", ""));
-                let Parts { host, path, .. } = Parts::of(url);
-                write!(f, "{scheme}://{host}{path}")
-            }
+            Self::Postgres(url) => f.write_str(&without_password(url)),
         }
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let (scheme, _) = url.split_once("://").unwrap_or(("postgres", ""));
+    let Parts { user, host, path } = Parts::of(url);
+    let user = user.split(':').next().unwrap_or_default();
+    let at = if user.is_empty() { "" } else { "@" };
+    let (_, query) = url.split('#').next().unwrap_or(url).split_once('?').unwrap_or_default();
+    let options: Vec<&str> = query.split('&').filter(|pair| is_public(pair)).collect();
+    let mark = if options.is_empty() { "" } else { "?" };
+    format!("{scheme}://{user}{at}{host}{path}{mark}{}", options.join("&"))
+}
+
+/// Whether an option is no secret. A private key may stand in the address instead of its path.
+fn is_public(pair: &str) -> bool {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    match name {
+        "" | "password" => false,
+        "sslkey" | "ssl-key" => {
+            !value.contains("--") && value.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+        }
+        _ => true,
     }
 }
 
@@ -216,8 +235,24 @@ mod tests {
     #[test]
     fn an_address_is_shown_without_its_password() {
         let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require".parse().unwrap();
-        assert_eq!(url.to_string(), "postgres://db.example/tidegate");
-        assert_eq!(format!("{url:?}"), "postgres://db.example/tidegate");
+        assert_eq!(url.to_string(), "postgres://ada@db.example/tidegate?sslmode=require");
+        assert_eq!(format!("{url:?}"), "postgres://ada@db.example/tidegate?sslmode=require");
+        for (address, shown) in [
+            ("postgres://ada@h/d", "postgres://ada@h/d"),
+            ("postgres://h/d", "postgres://h/d"),
+            ("postgres://:hunter2@h/d", "postgres://h/d"),
+            ("postgres://h/d?password=hunter2&user=ada", "postgres://h/d?user=ada"),
+            ("postgres://h?password=hunter2", "postgres://h"),
+            (
+                "postgres:///d?host=/run&options[search_path]=a",
+                "postgres:///d?host=/run&options[search_path]=a",
+            ),
+            ("postgres://h/d?sslkey=/etc/tls/id-1.key", "postgres://h/d?sslkey=/etc/tls/id-1.key"),
+            ("postgres://h/d?sslkey=-----BEGIN%20PRIVATE%20KEY-----hunter2", "postgres://h/d"),
+            ("postgres://h/d?ssl-key=%2D%2D%2D%2D%2DBEGIN%20PRIVATE%20KEYhunter2", "postgres://h/d"),
+        ] {
+            assert_eq!(address.parse::<DatabaseUrl>().unwrap().to_string(), shown);
+        }
     }
 
     #[test]
@@ -246,7 +281,7 @@ mod tests {
         }
         // In these the last `@` says where the host begins, whatever stands before it.
         for address in ["postgres://u:hunter2@h:5432/d?password=a@b", "postgres://u:pa@hunter2:x@h:5432/d"] {
-            assert_eq!(address.parse::<DatabaseUrl>().unwrap().to_string(), "postgres://h:5432/d");
+            assert_eq!(address.parse::<DatabaseUrl>().unwrap().to_string(), "postgres://u@h:5432/d");
         }
         for address in ["postgres://u:p%40%2f%3A@[::1]:5432/d", "postgres:///d?host=/run", "postgres://u@h"] {
             assert!(address.parse::<DatabaseUrl>().is_ok(), "{address}");

@@ -431,7 +431,7 @@ fn secrets_are_shown_nowhere() {
     let shown = format!("{loaded:?} {} {}", loaded.config.view(), loaded.config.lines().join("\n"));
     assert!(!shown.contains("hunter2"), "{shown}");
     for line in [
-        "database = \"postgres://db.example/x\"",
+        "database = \"postgres://ada@db.example/x\"",
         "mail.smtp.password = \"[secret]\"",
         "sms.africas_talking.api_key = \"[secret]\"",
         "sms.africas_talking.receipt_secret = \"[secret]\"",

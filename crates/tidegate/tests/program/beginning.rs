@@ -90,6 +90,13 @@ async fn an_empty_postgresql_beside_an_earlier_key_is_not_begun_in() {
     for part in ["has no tables of Tidegate", "master.key", "address", "tidegate copy", "serve --new"] {
         assert!(message.contains(part), "{part}: {message}");
     }
+    // The command that helps is whole: with the file that is there, and the user of the address.
+    let data = here.path().join("tidegate-data");
+    fs::write(data.join("tidegate.db"), b"SQLite format 3\0and the rest").unwrap();
+    let error = refused(&here, &["--database", &address]);
+    let whole = format!("copy --from sqlite:{}/tidegate.db --to '{}'`", data.display(), empty.url());
+    assert!(whole.contains('@') && error["advice"].as_str().unwrap().contains(&whole), "{whole}: {error}");
+    fs::remove_file(data.join("tidegate.db")).unwrap();
     let doctor = here.run(&["doctor", "--database", &address]);
     assert!(doctor.code == 1 && doctor.out.contains("has no tables of Tidegate"), "{}", doctor.out);
     here.serve(&["--new", "--database", &address]).stop();
