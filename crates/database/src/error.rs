@@ -116,6 +116,10 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
         use sqlx::migrate::MigrateError;
         match error {
             MigrateError::Execute(cause) => cause.into(),
+            MigrateError::ExecuteMigration(cause, version) => match Self::from(cause) {
+                Self::Database(text) => Self::Migration(format!("migration {version}: {text}")),
+                other => other,
+            },
             MigrateError::VersionMissing(version) => Self::Migration(format!(
                 "migration {version} was applied by a newer version; start that version, or restore a backup"
             )),
@@ -135,10 +139,14 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
             "26000" | "42P05" => Some(POOLER),
             "25006" => Some("it is read-only, as a standby is: give the address of the primary server"),
             "42501" => Some(
-                "the user of the database's address needs the right: `alter database NAME owner to USER`, or `grant usage, \
-                 create on schema SCHEMA to USER`",
+                "the user of the database's address needs the right. To make tables: `alter database NAME owner to USER`, or `grant usage, \
+                 create on schema SCHEMA to USER`. For tables of another role: that role in the address, or `alter table NAME owner to \
+                 USER` for each",
             ),
-            "3F000" => Some("create the schema that options[search_path] names"),
+            "3F000" => Some(
+                "create the schema that options[search_path] names, or let the user of the database's address use it: `grant usage, create on \
+                 schema SCHEMA to USER`",
+            ),
             "53100" => Some("free space on the database server's disk"),
             "53300" => Some("raise max_connections of the server, or lower database_connections"),
             "57P03" => Some("the server starts or stops: try again in a moment"),

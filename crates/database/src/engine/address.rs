@@ -23,6 +23,14 @@ impl DatabaseUrl {
             Self::Postgres(_) => None,
         }
     }
+
+    /// Whether there is a password in it.
+    pub(crate) fn has_password(&self) -> bool {
+        let Self::Postgres(url) = self else { return false };
+        let of_user = Parts::of(url).user.split_once(':').map_or("", |(_, password)| password);
+        let of_options = options(url).find_map(|pair| pair.strip_prefix("password="));
+        !of_user.is_empty() || of_options.is_some_and(|password| !password.is_empty())
+    }
 }
 
 /// Options of a PostgreSQL address. Any other is refused: if it were skipped, a misspelled `sslmode` would connect
@@ -131,14 +139,17 @@ impl<'u> Parts<'u> {
     }
 }
 
+/// The options of an address, each with its value.
+fn options(url: &str) -> impl Iterator<Item = &str> {
+    let (_, query) = url.split('#').next().unwrap_or(url).split_once('?').unwrap_or_default();
+    query.split('&').filter(|pair| !pair.is_empty())
+}
+
 /// Refuses options that would be skipped. Values are never repeated, and names only if they are no part of a password that
 /// should have been escaped.
 fn check_options(url: &str) -> Result<()> {
-    let Some((_, query)) = url.split('#').next().unwrap_or(url).split_once('?') else {
-        return Ok(());
-    };
     let mut seen: Vec<&str> = Vec::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    for pair in options(url) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if !OPTIONS.contains(&name) && !is_run_time_option(name) {
             return Err(unknown_option(name));
@@ -200,8 +211,7 @@ fn without_password(url: &str) -> String {
     let Parts { user, host, path } = Parts::of(url);
     let user = user.split(':').next().unwrap_or_default();
     let at = if user.is_empty() { "" } else { "@" };
-    let (_, query) = url.split('#').next().unwrap_or(url).split_once('?').unwrap_or_default();
-    let options: Vec<&str> = query.split('&').filter(|pair| is_public(pair)).collect();
+    let options: Vec<&str> = options(url).filter(|pair| is_public(pair)).collect();
     let mark = if options.is_empty() { "" } else { "?" };
     format!("{scheme}://{user}{at}{host}{path}{mark}{}", options.join("&"))
 }
@@ -210,7 +220,7 @@ fn without_password(url: &str) -> String {
 fn is_public(pair: &str) -> bool {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     match name {
-        "" | "password" => false,
+        "password" => false,
         "sslkey" | "ssl-key" => {
             !value.contains("--") && value.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
         }
@@ -252,6 +262,20 @@ mod tests {
             ("postgres://h/d?ssl-key=%2D%2D%2D%2D%2DBEGIN%20PRIVATE%20KEYhunter2", "postgres://h/d"),
         ] {
             assert_eq!(address.parse::<DatabaseUrl>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_password_is_found_in_either_place() {
+        for (address, has_password) in [
+            ("postgres://ada:hunter2@h/d", true),
+            ("postgres://ada@h/d?sslmode=disable&password=hunter2", true),
+            ("postgres://ada@h/d", false),
+            ("postgres://ada:@h/d?password=", false),
+            ("postgres:///d?host=/run&user=ada", false),
+            ("sqlite:a:b", false),
+        ] {
+            assert_eq!(address.parse::<DatabaseUrl>().unwrap().has_password(), has_password, "{address}");
         }
     }
 

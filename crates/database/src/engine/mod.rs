@@ -23,6 +23,9 @@ pub use copy::CopiedTable;
 pub use migrate::{Migration, WholeSchema};
 pub(crate) use sqlite::WriterGuard;
 
+const TABLES_ON_SQLITE: &str = "select name from sqlite_master where type = 'table'";
+const TABLES_ON_POSTGRES: &str = "select tablename::text from pg_tables where schemaname = current_schema()";
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -197,6 +200,17 @@ impl Store {
     /// Whether a file begins as SQLite databases do.
     pub fn is_sqlite_file(path: &Path) -> bool {
         sqlite::opening::has_magic(path)
+    }
+
+    /// The tables of a SQLite file, or of the schema of a PostgreSQL database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tables(&self) -> Result<Vec<String>> {
+        let mut unit = self.read().await?;
+        let sql = if unit.is_postgres() { TABLES_ON_POSTGRES } else { TABLES_ON_SQLITE };
+        let rows = crate::fetch_all!(unit, (String,), sql)?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
     }
 
     /// Whether there is an installation: any version has migrated the database.

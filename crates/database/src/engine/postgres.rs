@@ -2,6 +2,7 @@
 
 mod connections;
 mod opening;
+mod owner;
 
 pub(super) use connections::{Connections, Pooled, Transaction};
 
@@ -128,10 +129,13 @@ async fn lock_first(on: &mut PgConnection, migrations: &[Migration]) -> Result<(
 
 pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
     let mut connection = pool.acquire().await?;
-    applied_on(&mut connection).await
+    match applied_on(&mut connection).await {
+        Ok(applied) => Ok(applied),
+        Err(error) => Err(owner::explained(&mut connection, error).await),
+    }
 }
 
-async fn applied_on(on: &mut PgConnection) -> Result<Vec<i64>> {
+async fn applied_on(on: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
     let (exists,): (bool,) =
         sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *on).await?;
     if !exists {

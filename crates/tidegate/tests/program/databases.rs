@@ -141,6 +141,12 @@ async fn a_server_that_refuses() {
             "refuses the password of",
             "%40",
         ),
+        (
+            format!("postgres://{user}@{host}/postgres"),
+            "database_login",
+            "asks for a password of",
+            "PGPASSWORD",
+        ),
         (format!("postgres://nobody_here:hunter2@{host}/postgres"), "database_login", "nobody_here", "role"),
         (missing, "database_missing", "has no database no_such_", "createdb --owner"),
         (tls, "database_tls", "offers no TLS, and sslmode asks for it", "postgresql.conf"),
@@ -180,6 +186,54 @@ async fn a_server_that_refuses() {
         assert_eq!(found["status"], "error", "{found}");
         assert!(found["advice"].as_str().unwrap().contains(advice), "{found}");
     }
+}
+
+/// The address of the test's database for another role, whose password is `x`.
+fn as_role(whole: &str, role: &str) -> String {
+    let (_, rest) = whole.split_once('@').unwrap();
+    format!("postgres://{role}:x@{rest}")
+}
+
+#[tokio::test]
+async fn tables_of_another_role_are_told_with_what_gives_them() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let name = here.database().sql_texts("select current_database()::text").await.remove(0);
+    let (owner, other) = (format!("{name}_owner"), format!("{name}_other"));
+    let roles = format!(
+        "create role {owner} login password 'x'; create role {other} login password 'x'; grant create on schema public to {owner}"
+    );
+    here.database().sql(&roles).await;
+    let (owned, others) = (as_role(&whole, &owner), as_role(&whole, &other));
+    here.output(&["migrate", "--new", "--database", &owned]);
+    let (what, advice) = (
+        format!("belong to {owner}, and {other} may not"),
+        format!("`reassign owned by {owner} to {other}`"),
+    );
+    for arguments in [&["user", "list"][..], &["migrate"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let said = here.run(&[arguments, &["--json", "--database", &others]].concat());
+        refused(&said, "database_permission", &what, &advice);
+    }
+    let said = here.run(&["doctor", "--database", &others]);
+    assert!(said.code == 1 && said.out.contains("✗ database") && said.out.contains(&advice), "{}", said.out);
+    // Either way that it names works.
+    here.serve(&["--database", &owned]).stop();
+    here.database().sql(&format!("reassign owned by {owner} to {other}")).await;
+    here.serve(&["--database", &others]).stop();
+}
+
+#[tokio::test]
+async fn tables_of_a_superuser_are_not_handed_over_with_all_that_it_owns() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let name = here.database().sql_texts("select current_database()::text").await.remove(0);
+    here.begin();
+    here.database().sql(&format!("create role {name}_other login password 'x'")).await;
+    let others = as_role(&whole, &format!("{name}_other"));
+    let said = here.run(&["user", "list", "--json", "--database", &others]);
+    let advice = format!("alter table NAME owner to {name}_other");
+    refused(&said, "database_permission", "the tables of Tidegate belong to ", &advice);
+    assert!(!said.out.contains("reassign"), "{said:?}");
 }
 
 #[tokio::test]

@@ -29,7 +29,9 @@ pub(super) async fn try_connect(connect: &PgConnectOptions, options: &StoreOptio
             Err(refused) => refused,
         };
         if !refused.passes || Instant::now() >= until {
-            return Err(StoreError::Refused(refused.refusal));
+            let is_asked = refused.is_of_password && !options.url.has_password();
+            let refusal = if is_asked { no_password(connect) } else { refused.refusal };
+            return Err(StoreError::Refused(refusal));
         }
         if !warned {
             let seconds = options.patience.as_secs();
@@ -46,6 +48,8 @@ struct Refused {
     refusal: Refusal,
     /// Whether it may be made in a moment.
     passes: bool,
+    /// Whether the password was wrong, or none.
+    is_of_password: bool,
 }
 
 async fn attempt(connect: &PgConnectOptions) -> Result<(), Refused> {
@@ -86,11 +90,11 @@ fn in_words(version: u32) -> String {
 
 impl Refused {
     fn for_good(refusal: Refusal) -> Self {
-        Self { refusal, passes: false }
+        Self { refusal, passes: false, is_of_password: false }
     }
 
     fn for_now(refusal: Refusal) -> Self {
-        Self { refusal, passes: true }
+        Self { refusal, passes: true, is_of_password: false }
     }
 }
 
@@ -124,7 +128,7 @@ fn refusal(connect: &PgConnectOptions, error: &Error) -> Refused {
             Some(cause) => {
                 let refusal = of_the_server(connect, cause);
                 let passes = matches!(cause.code(), "53300" | "57P03" | "57P01");
-                Refused { refusal, passes }
+                Refused { refusal, passes, is_of_password: cause.code() == "28P01" }
             }
             None => Refused::for_good(unreachable(plain(error), "see the server's log")),
         },
@@ -259,6 +263,17 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
             advice(code).unwrap_or("see the server's log"),
         ),
     }
+}
+
+/// Of an address without a password, where none that was found beside it is the right one.
+fn no_password(connect: &PgConnectOptions) -> Refusal {
+    let (server, user) = (server(connect), connect.get_username());
+    Refusal::new(
+        "database_login",
+        format!("{server} asks for a password of {user}, and the address has none"),
+        "give it in PGPASSWORD, in ~/.pgpass, or in the address: postgres://USER:PASSWORD@HOST/NAME. One that is there already is wrong, or the \
+         role does not exist",
+    )
 }
 
 fn encrypts(connect: &PgConnectOptions) -> bool {

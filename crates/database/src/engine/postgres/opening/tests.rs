@@ -102,6 +102,25 @@ async fn each_refusal_of_a_server_says_what_is_wrong_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_left_out_is_not_called_a_wrong_one() {
+    let connect = answers(error("28P01", "auth_failed", "falsch"), "").await;
+    let told = async |address: &str| {
+        let options = StoreOptions::new(address.parse().unwrap());
+        let StoreError::Refused(refusal) = try_connect(&connect, &options).await.unwrap_err() else {
+            panic!("{address}")
+        };
+        assert_eq!(refusal.code, "database_login");
+        refusal.to_string()
+    };
+    let without = told("postgres://ada@h/shop").await;
+    for part in ["asks for a password of ada", "the address has none", "PGPASSWORD"] {
+        assert!(without.contains(part), "{part}: {without}");
+    }
+    let with = told("postgres://ada:hunter2@h/shop").await;
+    assert!(with.contains("refuses the password of ada") && !with.contains("hunter2"), "{with}");
+}
+
+#[tokio::test]
 async fn what_closes_the_connection_before_or_after_the_first_message_is_told_alike() {
     for reads_first in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -114,7 +133,7 @@ async fn what_closes_the_connection_before_or_after_the_first_message_is_told_al
             }
         });
         let connect = PgConnectOptions::from_str(&format!("postgres://ada@127.0.0.1:{port}/shop")).unwrap();
-        let Refused { refusal, passes } = attempt(&connect).await.unwrap_err();
+        let Refused { refusal, passes, .. } = attempt(&connect).await.unwrap_err();
         assert!(refusal.what.contains("closes the connection") && passes, "{refusal}");
     }
 }
