@@ -15,6 +15,7 @@ use tidegate_database::{DatabaseUrl, Denial, Store};
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
 use crate::program::shell_word;
+use crate::schema::{Unnoted, unnoted_tables};
 
 /// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
@@ -263,20 +264,40 @@ pub(crate) async fn refuse_unfinished_copy(config: &Config, store: &Store) -> Re
     ))
 }
 
-/// Refuses a SQLite file in which another program keeps its tables.
+/// Refuses a SQLite file in which another program keeps its tables, and a PostgreSQL schema in which they have the names of ours: a schema
+/// may be shared with others.
 ///
 /// # Errors
-/// Names the file and a table.
+/// Names the database and tables; or those of the database.
 pub(crate) async fn refuse_foreign(config: &Config, store: &Store) -> Result<(), Failure> {
-    let Some(table) = store.foreign_table().await? else { return Ok(()) };
-    Err(Failure::advised(
-        "database_foreign",
-        format!(
-            "the database {} is of another program: it has a table {table}, and none of Tidegate's",
-            config.database_url()
+    let url = config.database_url();
+    let table = store.foreign_table().await?;
+    if matches!(url, DatabaseUrl::Sqlite(_)) && table.is_none() {
+        return Ok(());
+    }
+    let (what, advice) = match (unnoted_tables(store).await?, table) {
+        (Unnoted::ListMissing, _) => (
+            format!(
+                "the database {url} has the tables of Tidegate, and not the list of the migrations that made them"
+            ),
+            "restore your backup",
         ),
-        "give another path",
-    ))
+        (_, Some(table)) => (
+            format!(
+                "the database {url} is of another program: it has a table {table}, and none of Tidegate's"
+            ),
+            "give another path",
+        ),
+        (Unnoted::Taken(names), None) => (
+            format!(
+                "the database {url} has tables that are not Tidegate's and are called as its own are: {}",
+                names.join(", ")
+            ),
+            "give an empty database, or a schema of its own: ?options[search_path]=NAME after the address",
+        ),
+        (Unnoted::Nothing, None) => return Ok(()),
+    };
+    Err(Failure::advised("database_foreign", what, advice))
 }
 
 /// Held by the one process that serves a SQLite file; let go of by the system when the process ends, however it ends.

@@ -1,10 +1,68 @@
 //! The schema of a new SQLite database, which is made at once. `TIDEGATE_TEST_WRITE=1 scripts/test the_schema_is_what_all_migrations_make`
 //! writes its text anew.
 
-use tidegate_database::WholeSchema;
+use tidegate_database::{Result, Store, WholeSchema};
+
+use crate::failure::Failure;
 
 /// What all migrations make of an empty database.
 pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 29, text: include_str!("schema.sql") };
+
+/// Where what was applied to a database is noted.
+const APPLIED: &str = "_sqlx_migrations";
+
+/// Its tables: both engines have the same.
+fn tables() -> impl Iterator<Item = &'static str> {
+    let begins = WHOLE_SCHEMA.text.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
+    begins.filter_map(|rest| rest.strip_suffix(" ("))
+}
+
+/// The tables of the present schema that a database does not have: somebody dropped them.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn missing_tables(store: &Store) -> Result<Vec<&'static str>> {
+    let there = store.tables().await?;
+    Ok(tables().filter(|name| there.iter().all(|table| table != name)).collect())
+}
+
+/// What to say of them.
+pub(crate) fn lost_tables(missing: &[&str]) -> Failure {
+    Failure::advised(
+        "database_lost",
+        format!("the schema is up to date, but tables of it are missing: {}", missing.join(", ")),
+        "stop the server and restore your backup: what was in them is lost, and an empty one in its place would hide that",
+    )
+}
+
+/// What tables of a database that notes no migration say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unnoted {
+    /// None has a name of ours, or there is the list of migrations.
+    Nothing,
+    /// Another program has tables of these names.
+    Taken(Vec<&'static str>),
+    /// All of ours are there, so that only the list is missing.
+    ListMissing,
+}
+
+/// Looks for tables of our names where nothing says that they are ours.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn unnoted_tables(store: &Store) -> Result<Unnoted> {
+    let there = store.tables().await?;
+    let is_there = |name: &str| there.iter().any(|table| table == name);
+    if is_there(APPLIED) {
+        return Ok(Unnoted::Nothing);
+    }
+    let taken: Vec<&'static str> = tables().filter(|name| is_there(name)).collect();
+    Ok(match taken.len() {
+        0 => Unnoted::Nothing,
+        all if all == tables().count() => Unnoted::ListMissing,
+        _ => Unnoted::Taken(taken),
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +118,8 @@ mod tests {
             return;
         }
         assert!(WHOLE_SCHEMA.text == text, "write it anew, see the head of this file");
+        let names = made.iter().filter(|(name, sql)| ours(name) && is_table(sql.as_deref()));
+        assert_eq!(tables().collect::<Vec<_>>(), names.map(|(name, _)| name.as_str()).collect::<Vec<_>>());
         let mut at_once = database(&directory.path().join("at_once.db"), Some(&WHOLE_SCHEMA)).await;
         assert_eq!(sorted(schema(&mut at_once).await), sorted(made.clone()));
         let (newest, here) = (applied(&mut one_by_one).await, applied(&mut at_once).await);

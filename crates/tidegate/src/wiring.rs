@@ -26,7 +26,7 @@ use crate::installation::{
     ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file, refuse_unfinished_copy,
 };
 use crate::output::{progress, tell};
-use crate::schema::WHOLE_SCHEMA;
+use crate::schema::{WHOLE_SCHEMA, lost_tables, missing_tables};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 use crate::spilling;
 
@@ -146,6 +146,10 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                     create_data_dir(&config.data_dir)?;
                 }
                 begin(config, &store).await?;
+                let missing = missing_tables(&store).await?;
+                if !missing.is_empty() {
+                    tracing::error!("{}", lost_tables(&missing).message());
+                }
             }
             Purpose::Existing => {
                 refuse_missing(config, &store).await?;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{Engine, Fixture, on_both_engines};
 
+use crate::storage::name;
 use crate::support::{Installation, Said};
 
 /// A migration that no version of now has.
@@ -120,6 +121,29 @@ fn a_file_of_another_program_is_left_alone() {
     let after = fs::read(here.path().join("notes.db")).unwrap();
     // The journal's mode is two bytes of the header, and counters follow.
     assert_eq!(before[100..], after[100..]);
+}
+
+#[tokio::test]
+async fn a_schema_may_be_shared_with_a_program_whose_tables_have_other_names() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    here.database().sql("create table accounts (x integer); create table theirs (x integer)").await;
+    let to = name(here.database());
+    let source = Installation::new();
+    source.begin();
+    let (what, advice) =
+        ("not Tidegate's and are called as its own are: accounts", "?options[search_path]=NAME");
+    refused(&source.run(&["copy", "--json", "--to", &to]), "database_foreign", what, advice);
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "--new"], &["user", "list"]] {
+        refused(&here.run(&[arguments, &["--json"]].concat()), "database_foreign", what, advice);
+    }
+    let tables = "select count(*) from pg_tables where schemaname = 'public'";
+    assert_eq!(here.database().sql_count(tables).await, 2);
+
+    here.database().sql("create schema auth").await;
+    let own = format!("{to}&options[search_path]=auth");
+    assert!(source.json(&["copy", "--to", &own])["rows"].as_u64().unwrap() > 0);
+    here.database().sql("drop table accounts").await;
+    here.begin();
 }
 
 #[tokio::test]
@@ -303,6 +327,31 @@ async fn a_server_that_starts_later_is_waited_for_and_that_is_told_at_once() {
 }
 
 on_both_engines! {
+    async fn tables_without_the_list_of_their_migrations_are_not_called_another_programs(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        here.begin();
+        here.database().sql("drop table _sqlx_migrations").await;
+        for arguments in [&["user", "list"][..], &["migrate", "--new"], &["serve", "--listen", "127.0.0.1:0"]] {
+            let said = here.run(&[arguments, &["--json"]].concat());
+            let what = "has the tables of Tidegate, and not the list of the migrations";
+            refused(&said, "database_foreign", what, "restore your backup");
+        }
+    }
+
+    async fn a_table_that_was_dropped_is_missed_by_the_doctor_and_at_the_start(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        here.begin();
+        assert_eq!(here.run(&["doctor"]).code, 0);
+        here.database().sql("drop table policy_rules").await;
+        let told = "the schema is up to date, but tables of it are missing: policy_rules";
+        let said = here.run(&["doctor"]);
+        assert!(said.code == 1 && said.out.contains("✗ database") && said.out.contains(told), "{}", said.out);
+        assert!(said.out.contains("restore your backup"), "{}", said.out);
+        let server = here.serve(&[]);
+        assert!(server.log().contains(told), "{}", server.log());
+        server.stop();
+    }
+
     async fn a_schema_of_a_newer_version(engine: Engine) {
         let here = Installation::with_database(engine).await;
         here.begin();

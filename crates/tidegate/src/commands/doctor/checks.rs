@@ -31,6 +31,7 @@ use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
 use crate::output::{progress, tell};
+use crate::schema::{lost_tables, missing_tables};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 use crate::wiring::{MissingStore, open_store};
 
@@ -166,6 +167,10 @@ async fn look_into_database(
         }
         match store.pending_migrations().await? {
             0 => {
+                let missing = missing_tables(&store).await?;
+                if !missing.is_empty() {
+                    return Err(lost_tables(&missing));
+                }
                 let mut unit = store.read().await?;
                 let keys = unit.keys().all().await?;
                 let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
