@@ -9,8 +9,9 @@ use tidegate_crypto::{
     KeyError, KeyId, MasterKey, MasterKeyError, SigningAlgorithm, SigningKey, SystemEntropy, Vault,
     VaultError,
 };
-use tidegate_database::{DatabaseUrl, Denial};
+use tidegate_database::{DatabaseUrl, Denial, Store};
 use tidegate_domain::Timestamp;
+use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::keys::StoredKey;
 
 use crate::config::Config;
@@ -20,6 +21,10 @@ use crate::program::shell_word;
 /// How a master key is made, in the form that is accepted.
 pub(crate) const MAKE_MASTER_KEY: &str = "an installation that has data needs the key it had, and a new one is made with \
      `echo tgmk1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`";
+
+/// What it means that an installation has no signing key any more.
+pub(crate) const LOST_SIGNING_KEYS: &str = "access tokens and ID tokens of before are refused, and refresh tokens go on. If nobody took the keys away \
+     on purpose, see what else is missing: they are in your backup";
 
 /// What is left where nobody has a copy of the key.
 const LOST_MASTER_KEY: &str = "Where no copy is left, accounts and passwords go on without it: docs/operations.md, \"A lost master key\", says what is \
@@ -189,6 +194,19 @@ fn parse(text: &str, place: &str) -> Result<MasterKey, Failure> {
 /// The command that keeps others away from a file or directory.
 pub(crate) fn chmod(mode: &str, path: &Path) -> String {
     format!("run `chmod {mode} {}`", shell_word(&path.display().to_string()))
+}
+
+/// Warns where the database has no signing key, and was an installation before: the one that is made now makes nobody's tokens good.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn warn_of_lost_signing_keys(store: &Store) -> Result<(), Failure> {
+    if store.read().await?.account_cards().any().await? {
+        tracing::warn!(
+            "the database has accounts and had no signing key: a new one is made; {LOST_SIGNING_KEYS}"
+        );
+    }
+    Ok(())
 }
 
 /// Whether the master key opens the signing keys of a database.

@@ -27,7 +27,7 @@ use crate::installation::{
 };
 use crate::output::{progress, tell};
 use crate::schema::{WHOLE_SCHEMA, lost_tables, missing_tables};
-use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
+use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
 
 /// The migrations of all crates.
@@ -273,6 +273,18 @@ async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration
     unless_refused(store, looked).await
 }
 
+/// Looks whether the database can be made where it is to be, and makes nothing.
+///
+/// # Errors
+/// Those of a start.
+pub(crate) fn look_at_place(config: &Config) -> Result<(), Failure> {
+    // It is made with the database.
+    if has_database_in_data_dir(config) && !config.data_dir.exists() {
+        return Ok(());
+    }
+    Ok(Store::look_at(&config.database_url())?)
+}
+
 /// Whether the database is a file in the data directory: only then is the directory needed before the database was looked at.
 fn has_database_in_data_dir(config: &Config) -> bool {
     let directory = config.database_file().and_then(|file| file.parent().map(Path::to_owned));
@@ -322,8 +334,8 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let keys = store.read().await?.keys().all().await?;
     let sealed = !keys.is_empty();
     let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
-    if !sealed && matches!(purpose, Purpose::Existing) {
-        refuse_missing_key(config)?;
+    if !sealed {
+        look_at_lack_of_keys(config, purpose, &store).await?;
     }
     let entropy = Arc::new(SystemEntropy);
     let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool).map_err(|error| {
@@ -430,6 +442,14 @@ fn query_engine(config: &Config, purpose: &Purpose) -> Result<QueryEngine, Failu
         spilling::prepare(config, &engine)?;
     }
     Ok(engine)
+}
+
+/// Refuses to make signing keys without a master key in a command, and warns where they were made before.
+async fn look_at_lack_of_keys(config: &Config, purpose: &Purpose, store: &Store) -> Result<(), Failure> {
+    if matches!(purpose, Purpose::Existing) {
+        refuse_missing_key(config)?;
+    }
+    warn_of_lost_signing_keys(store).await
 }
 
 /// Refuses an installation whose keys were never made, where there is nothing to make them with.

@@ -96,6 +96,15 @@ impl AccountCards<'_> {
         Ok(Some(card))
     }
 
+    /// Whether there is any account.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn any(&mut self) -> Result<bool> {
+        let first = fetch_optional!(self.0, (i64,), "select number from accounts limit 1")?;
+        Ok(first.is_some())
+    }
+
     /// The account's addresses, the primary one first.
     ///
     /// # Errors

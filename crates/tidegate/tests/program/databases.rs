@@ -93,8 +93,18 @@ fn an_address_that_cannot_be_used() {
         "there is no installation of Tidegate in ",
         "tidegate-data: name that with",
     );
-    let said = here.run(&["serve", "--json", "--listen", "127.0.0.1:0", "--database", "sqlite:nowhere/x.db"]);
-    refused(&said, "database_directory", "does not exist", "create it");
+    // The doctor says what a start says.
+    for (database, code, what, advice) in [
+        ("sqlite:nowhere/x.db", "database_directory", "does not exist", "create it"),
+        ("sqlite:file/x.db", "database_directory", "is no directory", "give a file in a directory"),
+    ] {
+        let at = ["--database", database];
+        let said = here.run(&[&["serve", "--json", "--listen", "127.0.0.1:0"][..], &at].concat());
+        refused(&said, code, what, advice);
+        let said = here.run(&[&["doctor"][..], &at].concat());
+        assert!(said.code == 1 && said.out.contains("✗ database "), "{}", said.out);
+        assert!(said.out.contains(what) && said.out.contains(advice), "{}", said.out);
+    }
     for (database, what) in [
         ("sqlite::memory:", "in memory is not supported: give a file"),
         ("sqlite://:memory:", "in memory is not supported: give a file"),
@@ -361,6 +371,20 @@ on_both_engines! {
             refused(&said, "database_schema", "9999 was applied by a newer version", "start that version");
         }
     }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_is_told_at_the_start() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let server = here.serve(&[]);
+    assert!(!server.log().contains("not ready"), "{}", server.log());
+    server.stop();
+    here.database().only_reads(true).await;
+    let server = here.serve(&[]);
+    let log = server.log();
+    assert!(log.contains("not ready") && log.contains("the database cannot be written"), "{log}");
+    assert_eq!(server.get("/readyz").await.0, 503);
+    drop(server);
 }
 
 #[tokio::test]

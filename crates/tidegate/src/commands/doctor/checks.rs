@@ -32,8 +32,8 @@ use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
 use crate::output::{progress, tell};
 use crate::schema::{lost_tables, missing_tables};
-use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
-use crate::wiring::{MissingStore, open_store};
+use crate::secrets::{LOST_SIGNING_KEYS, MayCreate, check_opens, key_id, open_vault};
+use crate::wiring::{MissingStore, look_at_place, open_store};
 
 /// No machine that runs this has a right clock before 2026.
 const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
@@ -53,7 +53,8 @@ const IF_ACCOUNTS_ARE_EXPECTED: &str = "if accounts were expected there, this is
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
-    let (database, Kept { keys, public_url: last_url, files, unsent }) = database(config, &bar).await;
+    let (database, Kept { keys, has_accounts, public_url: last_url, files, unsent }) =
+        database(config, &bar).await;
     let mut findings = vec![
         sources(loaded),
         environment(loaded),
@@ -61,7 +62,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         directory::disk(config),
         files::store(config, &files).await,
         secrets::secret_files(loaded),
-        master_key(config, &keys),
+        master_key(config, &keys, has_accounts),
         database,
         mail(config).await,
         templates(config),
@@ -101,7 +102,11 @@ fn environment(loaded: &Loaded) -> Finding {
 }
 
 /// Whether the key is there, and is the one the database was sealed with.
-fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
+fn master_key(config: &Config, stored: &[StoredKey], has_accounts: bool) -> Finding {
+    if stored.is_empty() && has_accounts {
+        let what = "the database has accounts and no signing key: the next start makes one";
+        return Finding::new("master key", Warning, what).advised(LOST_SIGNING_KEYS);
+    }
     let judged = key_id(config).and_then(|id| match id {
         None if stored.is_empty() => Ok((Warning, "created at the first start".to_owned())),
         _ => {
@@ -119,6 +124,7 @@ fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
 #[derive(Default)]
 struct Kept {
     keys: Vec<StoredKey>,
+    has_accounts: bool,
     /// At which the installation was served last.
     public_url: Option<String>,
     /// The keys of files that are to be in the store.
@@ -131,7 +137,8 @@ struct Kept {
 async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Kept) {
     let url = config.database_url();
     let traces = Traces::find(config);
-    if let Err(failure) = traces.refuse_lost_file(config) {
+    // In the order of a start.
+    if let Err(failure) = look_at_place(config).and_then(|()| traces.refuse_lost_file(config)) {
         let (what, advice) = failure.parts();
         return (Finding::wrong("database", what, advice.unwrap_or_default()), Kept::default());
     }
@@ -173,10 +180,11 @@ async fn look_into_database(
                 }
                 let mut unit = store.read().await?;
                 let keys = unit.keys().all().await?;
+                let has_accounts = unit.account_cards().any().await?;
                 let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
                 let files = looked_for(&mut unit, config.storage.backend).await?;
                 let unsent = Some(unit.outbox().unsent(outbox::ASKED_FOR).await?);
-                let kept = Kept { keys, public_url, files, unsent };
+                let kept = Kept { keys, has_accounts, public_url, files, unsent };
                 Ok((finding(Fine, &format!("answers, its schema is up to date{whole}")), kept))
             }
             pending => {

@@ -78,6 +78,8 @@ pub(super) async fn serve(
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
+    // What keeps it from being ready is logged at once, and not only when somebody asks /readyz.
+    drop(opened.kernel.ready().await);
     ask_store(&opened);
     announce(loaded, address, global);
     answer(listener, surface, limits, signals, postgres).await;
