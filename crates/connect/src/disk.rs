@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -110,7 +111,12 @@ pub(crate) struct TemporaryFile {
 
 impl TemporaryFile {
     pub(crate) fn new(reserved: ReservedDisk) -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, reserved, bytes: 0 })
+        Self::within(&std::env::temp_dir(), reserved)
+    }
+
+    fn within(directory: &Path, reserved: ReservedDisk) -> io::Result<Self> {
+        let file = tempfile::tempfile_in(directory).map_err(|error| io::Error::other(refused(&error)))?;
+        Ok(Self { file, reserved, bytes: 0 })
     }
 
     /// The file, and what it has.
@@ -124,7 +130,11 @@ impl Write for TemporaryFile {
         let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
         let wanted = self.bytes.saturating_add(length).checked_next_multiple_of(STEP).unwrap_or(u64::MAX);
         self.reserved.grow_to(wanted).map_err(io::Error::other)?;
-        let written = self.file.write(buffer)?;
+        let written = self.file.write(buffer).map_err(|error| match error.kind() {
+            // It is tried again.
+            io::ErrorKind::Interrupted => error,
+            _ => io::Error::other(refused(&error)),
+        })?;
         self.bytes = self.bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
         Ok(written)
     }
@@ -132,6 +142,26 @@ impl Write for TemporaryFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// What is answered where this machine does not take a temporary file. Its operator is told why, and where.
+pub(crate) fn refused(error: &io::Error) -> SourceError {
+    let directory = std::env::temp_dir();
+    let directory = directory.display();
+    tracing::error!(
+        %directory,
+        %error,
+        "temporary files cannot be written, so that data sources cannot be read: free space there, or name another directory in TMPDIR"
+    );
+    SourceError::query(
+        "This server cannot write its temporary files: their directory is full, or cannot be used. Its operator can correct that.",
+    )
+    .with_detail(format!("{directory}: {error}"))
+}
+
+/// Whether an error is that a disk takes no more.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The error of ours inside of one of a file, if there is one.
@@ -142,6 +172,19 @@ pub(crate) fn own(error: &io::Error) -> Option<SourceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_takes_no_file_is_no_fault_of_the_source() {
+        let error = TemporaryFile::within(Path::new("/nowhere"), ReservedDisk::default()).unwrap_err();
+        let told = own(&error).unwrap();
+        assert!(told.message.contains("cannot write its temporary files"), "{told:?}");
+        assert!(told.detail.contains("No such file or directory"), "{told:?}");
+
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let mut full = TemporaryFile { file, reserved: ReservedDisk::default(), bytes: 0 };
+        let error = full.write_all(b"x").unwrap_err();
+        assert!(own(&error).unwrap().detail.contains("No space left on device"), "{error:?}");
+    }
 
     #[test]
     fn files_have_what_there_is_and_give_it_back() {

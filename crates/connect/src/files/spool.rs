@@ -170,7 +170,12 @@ fn not_found(error: io::Error) -> SourceError {
 }
 
 pub(crate) fn broken(error: io::Error) -> SourceError {
-    disk::own(&error).unwrap_or_else(|| SourceError::query("The file cannot be read.").with_detail(error))
+    match disk::own(&error) {
+        Some(ours) => ours,
+        // Nothing that is read alone says so.
+        None if disk::is_full(&error) => disk::refused(&error),
+        None => SourceError::query("The file cannot be read.").with_detail(error),
+    }
 }
 
 /// The name without folders and ending.
@@ -197,7 +202,7 @@ impl NamedFile {
                 super::blocking(move || {
                     let mut reserved = spooled.more_disk();
                     reserved.grow_to(spooled.size)?;
-                    let mut file = tempfile::NamedTempFile::new().map_err(broken)?;
+                    let mut file = tempfile::NamedTempFile::new().map_err(|error| disk::refused(&error))?;
                     io::copy(&mut spooled.reader()?, &mut file).map_err(broken)?;
                     Ok(Self::Copy { file, _reserved: reserved })
                 })
@@ -268,6 +273,13 @@ mod tests {
         assert!(reader.read_exact(&mut byte).is_err());
         assert!(file.reader().unwrap().read(&mut byte).is_err());
         assert!(decoded.reader().unwrap().read(&mut byte).is_err(), "what was decoded of it, too");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_file_that_cannot_be_read() {
+        let full = broken(io::ErrorKind::StorageFull.into());
+        assert!(full.message.contains("cannot write its temporary files"), "{full:?}");
+        assert_eq!(broken(io::ErrorKind::InvalidData.into()).message, "The file cannot be read.");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 
 use super::excel::{WHOLE, failed, too_large};
 use super::spool::{Spooled, broken};
+use crate::disk;
 use crate::error::SourceError;
 
 /// Cells of all sheets together, with those between that are empty.
@@ -48,7 +49,7 @@ pub(super) fn repacked(file: &Spooled) -> Result<Spooled, SourceError> {
     measure(&stream)?;
     let mut reserved = file.more_disk();
     reserved.grow_to(stream.len() as u64)?;
-    let container = tempfile::tempfile().map_err(broken)?;
+    let container = tempfile::tempfile().map_err(|error| disk::refused(&error))?;
     // The version that these workbooks have: the library takes one of version 4 without small streams for empty.
     let mut container =
         cfb::CompoundFile::create_with_version(cfb::Version::V3, container).map_err(broken)?;

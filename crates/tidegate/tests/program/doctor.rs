@@ -84,6 +84,15 @@ async fn lifetimes_that_are_cut_are_told_as_the_start_tells_them() {
 }
 
 #[test]
+fn a_public_url_with_a_path_is_not_called_well() {
+    let here = Installation::new();
+    here.write("tidegate.toml", "public_url = 'https://example.com/auth'\n");
+    let said = here.run(&["doctor"]);
+    let told = "! public_url         https://example.com/auth: this server answers at / and not below /auth";
+    assert!(said.code == 0 && said.out.contains(told), "{}", said.out);
+}
+
+#[test]
 fn one_problem_does_not_hide_another() {
     let here = Installation::new();
     here.write("mail.txt", "not a directory");

@@ -11,7 +11,7 @@ use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines};
 use tokio::net::TcpStream;
 
 use crate::member;
-use crate::support::{Installation, Server};
+use crate::support::{Installation, Said, Server};
 
 /// What a terminal shows while a data source is discovered.
 const DISCOVERING: &str = "discovering the tables of the data source";
@@ -74,6 +74,34 @@ async fn in_the_middle(here: &Installation, way: &Way, job: &str, connections: u
 }
 
 on_both_engines! {
+    async fn a_temporary_directory_that_is_not_there_is_the_operators_matter(here: Installation) {
+        let server = here.serve(&[]);
+        assert!(!server.log().contains("TMPDIR"), "{}", server.log());
+        let token = member::token(&here, &server).await;
+        let path = member::upload(&server, &token, "goods.csv", b"id,name\n1,tea\n").await;
+        let body = json!({ "name": "Goods", "type": "csv", "file_path": path });
+        member::post(&server, &token, "data-sources", &body).await;
+        server.stop();
+        let missing = here.path().join("missing").display().to_string();
+        let run = |arguments: &[&str]| Said::of(here.command(arguments).env("TMPDIR", &missing));
+        assert!(here.output(&["source", "test", "Goods"]).contains("It answers"));
+        let tested = run(&["source", "test", "Goods"]);
+        assert!(tested.out.contains("This server cannot write its temporary files"), "{tested:?}");
+        assert!(!tested.out.contains("The file cannot be read"), "{tested:?}");
+        for part in ["ERROR", missing.as_str(), "No such file or directory", "TMPDIR"] {
+            assert!(tested.err.contains(part), "{part}: {tested:?}");
+        }
+        assert!(here.output(&["doctor"]).contains(" temporary files "));
+        let doctor = run(&["doctor"]);
+        assert!(doctor.code == 1 && doctor.out.contains("✗ temporary files"), "{doctor:?}");
+        assert!(doctor.out.contains(&missing) && doctor.out.contains("TMPDIR"), "{doctor:?}");
+        let server = here.serve_with(&[], |command: &mut Command| {
+            command.env("TMPDIR", &missing);
+        });
+        assert!(server.log().contains(&format!("{missing}, where temporary files are to be")), "{}", server.log());
+        server.stop();
+    }
+
     async fn an_operator_lists_tests_pauses_and_deletes_sources(here: Installation) {
         let server = here.serve(&[]);
         member::create(&here);

@@ -26,7 +26,7 @@ use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
 use crate::commands::lost_files::looked_for;
-use crate::commands::serve::{base_url, is_secure, is_this_machine};
+use crate::commands::serve::{base_url, below_a_path, is_secure, is_this_machine};
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
@@ -60,6 +60,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         environment(loaded),
         directory::data_dir(config),
         directory::disk(config),
+        directory::temporary_files(),
         files::store(config, &files).await,
         secrets::secret_files(loaded),
         master_key(config, &keys, has_accounts),
@@ -388,7 +389,10 @@ fn public_url(config: &Config, last: Option<&str>) -> Finding {
 
 fn configured_url(config: &Config) -> Finding {
     let (verdict, detail) = match &config.public_url {
-        Some(url) if is_secure(url) => (Fine, url.clone()),
+        Some(url) if is_secure(url) => match below_a_path(url) {
+            Some(warning) => (Warning, warning),
+            None => (Fine, url.clone()),
+        },
         Some(url) => {
             let detail = format!("{url}: without https, passwords and tokens cross the network unencrypted");
             if !config.dev {

@@ -1,6 +1,7 @@
 //! What a server says when it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use axum::http::Uri;
 use serde_json::json;
@@ -156,6 +157,9 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         )),
         _ => {}
     }
+    let path = config.public_url.as_deref().and_then(below_a_path);
+    warnings.extend(path.map(|warning| format!("public_url is {warning}")));
+    warnings.extend(missing_directory(&std::env::temp_dir()));
     if config.uses_data_dir()
         && let Ok(Some(mode)) = open_to_others(&config.data_dir)
     {
@@ -166,6 +170,16 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// That temporary files cannot be made.
+fn missing_directory(temporary: &Path) -> Option<String> {
+    (!temporary.is_dir()).then(|| {
+        format!(
+            "{}, where temporary files are to be, is no directory: data sources cannot be read. Make it, or name another in TMPDIR",
+            temporary.display()
+        )
+    })
 }
 
 /// That messages are kept here, and who can read them.
@@ -184,6 +198,20 @@ fn development_warning(config: &Config, address: SocketAddr) -> Option<String> {
     Some(format!(
         "development mode: {messages} are not sent. Any user of this machine who can run `tidegate outbox` {page}reads all \
          codes"
+    ))
+}
+
+/// What is to be known where `public_url` has a path.
+pub(crate) fn below_a_path(url: &str) -> Option<String> {
+    let uri = url.parse::<Uri>().ok()?;
+    let path = uri.path().trim_end_matches('/');
+    if path.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "{url}: this server answers at / and not below {path}, so what discovery and links name is not found. A proxy has to \
+         take {path} away before it passes requests on, and even so the sign-in pages, whose own links begin at /, need a host of their own: \
+         leave {path} out"
     ))
 }
 
@@ -311,6 +339,16 @@ mod tests {
             }),
             [] as [&str; 0]
         );
+    }
+
+    #[test]
+    fn a_public_url_with_a_path_is_warned_of() {
+        assert_eq!(below_a_path("https://id.example.com"), None);
+        assert_eq!(below_a_path("https://id.example.com/"), None);
+        let with_path = config(|config| config.public_url = Some("https://example.com/auth".to_owned()));
+        let warned = warnings(&with_path, loopback()).join("\n");
+        let told = "public_url is https://example.com/auth: this server answers at / and not below /auth, so";
+        assert!(warned.contains(told), "{warned}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::secrets::{chmod, open_to_others};
 /// What is written to see that the disk takes it: as much as a busy minute's log of the database.
 const TEST_SIZE: usize = 4 * 1024 * 1024;
 static CHUNK: [u8; 64 * 1024] = [0xa5; 64 * 1024];
+/// What to do about a directory for temporary files that takes none.
+const NAME_TEMPORARY_DIRECTORY: &str =
+    "free space there, or name a directory that is there, on a disk, in TMPDIR: for the server, too";
 /// Less free space than this is soon used up.
 const LITTLE: u64 = 512 * 1024 * 1024;
 
@@ -124,6 +127,30 @@ pub(super) fn disk(config: &Config) -> Finding {
     Finding::new("disk", verdict, told.join("\n"))
 }
 
+/// Whether there is room for what is read of data sources.
+pub(super) fn temporary_files() -> Finding {
+    temporary_files_in(&std::env::temp_dir())
+}
+
+fn temporary_files_in(place: &Path) -> Finding {
+    let name = "temporary files";
+    let shown = place.display();
+    let free = free_bytes(place);
+    let verdict = if free.is_some_and(|free| free < LITTLE) { Warning } else { Fine };
+    let free = free.map_or_else(String::new, |free| format!("; {} are free", HumanBytes(free)));
+    match write_and_remove(place) {
+        Ok(_) => Finding::new(name, verdict, format!("{shown}{free}")),
+        Err(error) => {
+            let size = HumanBytes(TEST_SIZE as u64);
+            let what = format!(
+                "{shown}: a file of {size} cannot be written there: {error}{free}. Files and rows of data sources are copied there while they \
+                 are read"
+            );
+            Finding::wrong(name, what, NAME_TEMPORARY_DIRECTORY)
+        }
+    }
+}
+
 fn unwritable(place: &Path, error: &io::Error) -> Finding {
     let free = free_bytes(place).map_or_else(String::new, |free| format!("; {} are free", HumanBytes(free)));
     let size = HumanBytes(TEST_SIZE as u64);
@@ -187,6 +214,16 @@ mod tests {
             "{finding:?}"
         );
         assert!(finding.advice.unwrap().contains("`df -h /dev`"));
+    }
+
+    #[test]
+    fn a_directory_for_temporary_files_is_there_and_takes_one() {
+        let here = tempfile::tempdir().unwrap();
+        assert_ne!(temporary_files_in(here.path()).verdict, Wrong);
+        let finding = temporary_files_in(&here.path().join("mistyped"));
+        assert_eq!(finding.verdict, Wrong);
+        assert!(finding.detail.contains("mistyped: a file of 4.00 MiB cannot be written"), "{finding:?}");
+        assert!(finding.advice.unwrap().contains("TMPDIR"));
     }
 
     #[test]
