@@ -19,6 +19,7 @@ use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
 use crate::installation::{absence, restore_draft, with_suffix};
 use crate::output::{Answer, progress};
+use crate::program::shell_word;
 use crate::secrets::{
     MayCreate, check_opens, key_file, key_in, open_vault, sync_directory_of, vault_with, write_key,
 };
@@ -29,9 +30,9 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
         DatabaseUrl::Sqlite(path) => path,
         url @ DatabaseUrl::Postgres(_) => {
             return Err(failure(format!(
-                "{url} is restored by PostgreSQL's own programs (pg_restore). To move a backup there: tidegate copy \
-                 --from sqlite:{} --to ADDRESS",
-                command.file.display()
+                "{url} is restored by PostgreSQL's own programs (pg_restore). To move a backup there: `tidegate copy --from {} --to {}`",
+                shell_word(&format!("sqlite:{}", command.file.display())),
+                shell_word(&url.to_string())
             )));
         }
     };

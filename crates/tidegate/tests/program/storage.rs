@@ -177,7 +177,8 @@ on_one_engine! { Engine::Postgres;
         here.write("tidegate.backup", "");
         let said = here.run(&["restore", "tidegate.backup"]);
         assert_eq!(said.code, 1);
-        assert!(said.err.contains("pg_restore") && said.err.contains("tidegate copy"), "{said:?}");
+        let copy = format!("copy --from sqlite:tidegate.backup --to '{}", here.database_url());
+        assert!(said.err.contains("pg_restore") && said.err.contains(&copy), "{said:?}");
     }
 }
 
