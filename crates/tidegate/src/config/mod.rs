@@ -56,7 +56,7 @@ pub(crate) use text::{Database, SecretText};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, SmartDefault)]
 pub(crate) struct Config {
     /// Address and port to listen on. Port 0 takes a free port.
-    #[serde(deserialize_with = "text::address")]
+    #[serde(deserialize_with = "tidegate_domain::listen::address")]
     #[schemars(with = "String")]
     #[default(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     pub(crate) listen: SocketAddr,
