@@ -414,7 +414,7 @@ pub(crate) struct Ops {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
-    /// "text" or "json". Default: text on a terminal, JSON otherwise.
+    /// "text" or "json". Default: text on a terminal and of commands, JSON otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"json")]
     pub(crate) format: Option<LogFormat>,
