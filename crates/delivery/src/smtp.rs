@@ -108,6 +108,9 @@ impl Smtp {
     /// Names the setting that is wrong.
     pub fn new(config: &SmtpConfig) -> Result<Self, ConfigError> {
         let host = config::host(&config.host)?;
+        if config.port == Some(0) {
+            return Err(ConfigError::Port);
+        }
         if config.timeout_seconds == 0 {
             return Err(ConfigError::Timeout);
         }

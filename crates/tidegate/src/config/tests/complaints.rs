@@ -206,6 +206,7 @@ fn a_port_that_does_not_exist_is_told_with_those_that_do() {
             "mail.smtp.port: is out of range: must be a whole number from 1 to 65535; for example `port = 587`",
         ),
         (mail("-1"), "must be a whole number from 1 to 65535"),
+        (mail("0"), "mail.smtp: port must be from 1 to 65535"),
         (
             "listen = '127.0.0.1:99999'".to_owned(),
             "[::]:8080: a port is from 1 to 65535, or 0 for a free one",
@@ -218,6 +219,14 @@ fn a_port_that_does_not_exist_is_told_with_those_that_do() {
             "[pgwire]\nlisten = '127.0.0.1:99999'".to_owned(),
             ": a port is from 1 to 65535, or 0 for a free one",
         ),
+        (
+            "public_url = 'https://id.example.com:99999'".to_owned(),
+            "public_url: \"https://id.example.com:99999\" has a port that there is not: ports are from 1 to 65535",
+        ),
+        (
+            "links.sign_in = 'https://app.example.com:70000/sign-in'".to_owned(),
+            "links.sign_in: \"https://app.example.com:70000/sign-in\" has a port that there is not",
+        ),
         ("[pgwire]\nlisten = '5432'".to_owned(), ": write 127.0.0.1:5432 for this machine alone"),
         (
             "[rivergen.limits.sign_in_by_ip]\nattempts = -1\nwindow = 1".to_owned(),
@@ -227,6 +236,8 @@ fn a_port_that_does_not_exist_is_told_with_those_that_do() {
         let complaint = Desk::file(&text).complaint_with_lines();
         assert!(complaint.contains(said), "{text}: {complaint}");
     }
+    // The end of an address is no port.
+    Desk::file("public_url = 'http://[::1]'").load();
     // Every listener takes this machine by its name.
     let config =
         Desk::file("[pgwire]\nlisten = 'localhost:5432'\nallow_plain_on_loopback = true").load().config;
