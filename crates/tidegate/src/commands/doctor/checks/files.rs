@@ -92,7 +92,7 @@ async fn ask_for(objects: &Objects, looked_for: &[String], detail: String) -> Fi
     }
 }
 
-/// Where all are lost, this is another directory or bucket than the one that the files are in.
+/// Where all are lost, no file can be served: this may be another directory or bucket than the one that they are in.
 const fn graded(lost: usize, looked_for: &[String]) -> Verdict {
     if lost == looked_for.len() { Wrong } else { Warning }
 }
