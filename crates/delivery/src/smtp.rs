@@ -37,6 +37,11 @@ const PARKED_FOR: Duration = Duration::from_secs(60);
 /// How long saying goodbye, or asking whether a kept connection is alive, may take.
 const COURTESY: Duration = Duration::from_secs(2);
 
+/// What the TLS library says of an answer in the clear.
+const NO_TLS: &str = "corrupt message";
+/// What the SMTP library says of a connection that was closed in an answer, or before one.
+const CUT_OFF: &str = "incomplete response";
+
 /// Why a mail was not delivered. The texts name settings to look at and never hold what the mail says or a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -103,6 +108,9 @@ impl Smtp {
     /// Names the setting that is wrong.
     pub fn new(config: &SmtpConfig) -> Result<Self, ConfigError> {
         let host = config::host(&config.host)?;
+        if config.port == Some(0) {
+            return Err(ConfigError::Port);
+        }
         if config.timeout_seconds == 0 {
             return Err(ConfigError::Timeout);
         }
@@ -265,7 +273,8 @@ impl Smtp {
         let server = format!("mail server {}:{}", self.host, self.port);
         let Some(cause) = &trouble.cause else {
             let seconds = self.timeout.as_secs();
-            return SendError::Transient(format!("{server} did not answer within {seconds} s"));
+            let advice = self.advice_on_silence(trouble.stage);
+            return SendError::Transient(format!("{server} did not answer within {seconds} s{advice}"));
         };
         let code = cause.status().map(u16::from);
         let reply = match (code, std::error::Error::source(cause)) {
@@ -305,13 +314,35 @@ impl Smtp {
                     "{server} has an untrusted certificate ({reply}): check host, and ca_file for a private authority"
                 )
             }
-            (Stage::Greeting | Stage::Encryption, None) => {
-                format!("{server} cannot be reached ({reply}): check host, port and tls")
-            }
+            (Stage::Greeting | Stage::Encryption, None) => self.unmet(cause, &server, &reply),
             (_, None) => format!("the connection to {server} was lost ({reply})"),
             (_, Some(_)) => format!("{server} is temporarily unavailable ({reply})"),
         };
         SendError::Transient(text)
+    }
+
+    /// What is said where no conversation began. `reply` is what the library says of it, or of what was read.
+    fn unmet(&self, cause: &SmtpError, server: &str, reply: &str) -> String {
+        if matches!(self.security, Security::Implicit(_)) && reply.contains(NO_TLS) {
+            return format!(
+                "{server} does not begin with TLS ({reply}): set tls to starttls, usual at port 587, or the port to one that begins with \
+                 TLS, usually 465"
+            );
+        }
+        if cause.is_response() && !reply.contains(CUT_OFF) {
+            return format!("what answers at {server} is no mail server ({reply}): check host and port");
+        }
+        format!("{server} cannot be reached ({reply}): check host, port and tls")
+    }
+
+    /// What silence may come of. A server that begins with TLS waits for the client.
+    const fn advice_on_silence(&self, stage: Stage) -> &'static str {
+        match (stage, &self.security) {
+            (Stage::Greeting, Security::StartTls(_) | Security::None) => {
+                ": check host and port; a server that begins with TLS, usually at port 465, needs tls = \"implicit\""
+            }
+            _ => "",
+        }
     }
 }
 

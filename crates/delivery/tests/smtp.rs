@@ -313,7 +313,40 @@ async fn a_server_that_says_nothing_is_left_after_the_timeout() {
     let port = silent.local_addr().unwrap().port();
     let config = SmtpConfig { timeout_seconds: 1, ..plain("127.0.0.1", port) };
     let left = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
-    assert!(left.ends_with("did not answer within 1 s"), "{left}");
+    assert!(left.contains("did not answer within 1 s: check host and port"), "{left}");
+    // It may wait for TLS to begin.
+    assert!(left.ends_with("needs tls = \"implicit\""), "{left}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_begin_with_tls_is_told_with_the_setting() {
+    let server = MailServer::start(&[]);
+    let config = SmtpConfig { tls: TlsMode::Implicit, ..server.config() };
+    let refused = transient(Smtp::new(&config).unwrap().check().await);
+    assert!(
+        refused.contains("does not begin with TLS (") && refused.contains("set tls to starttls"),
+        "{refused}"
+    );
+    assert!(!refused.contains("cannot be reached"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_no_mail_server_is_told_as_such() {
+    for (greeting, said) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "is no mail server ("),
+        // One that hangs up may be one.
+        ("", "cannot be reached ("),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let other = thread::spawn(move || {
+            let (mut guest, _) = listener.accept().unwrap();
+            std::io::Write::write_all(&mut guest, greeting.as_bytes()).unwrap();
+        });
+        let refused = transient(Smtp::new(&plain("127.0.0.1", port)).unwrap().check().await);
+        assert!(refused.contains(said) && refused.contains("check host"), "{refused}");
+        other.join().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub mod flexible_id;
 pub mod id;
 pub mod language;
 pub mod limit;
+pub mod listen;
 pub mod logout;
 pub mod oauth;
 pub mod oauth_clients;

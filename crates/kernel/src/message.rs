@@ -1,6 +1,7 @@
 //! Mails and text messages a use case causes: rows of its own unit of work.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
@@ -399,10 +400,10 @@ impl Work<'_> {
     /// Those of the store and the vault.
     pub async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         if self.kernel.settings.mail == DeliveryMode::Off {
+            self.kernel.unsent_notices.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 template = mail.template.as_str(),
-                "a notice to the owner of an account is not sent: no mail provider is configured; set [mail.smtp]. Beside a server that \
-                 was started with --dev nothing is missing: it keeps mails of its own requests alone"
+                "a notice to the owner of an account is not sent: no mail provider is configured; set [mail.smtp]"
             );
             return Ok(());
         }

@@ -14,7 +14,7 @@ use tidegate_domain::time::seconds;
 #[serde(deny_unknown_fields, default)]
 pub struct PgwireSettings {
     /// Address and port to listen on, usually port 5432. Without it nothing listens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "tidegate_domain::listen::optional")]
     #[schemars(with = "Option<String>", example = &"0.0.0.0:5432")]
     pub listen: Option<SocketAddr>,
     /// File with the certificate of the host, and those that vouch for it, in PEM.

@@ -19,6 +19,8 @@ use crate::schema::{Unnoted, unnoted_tables};
 
 /// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// What stands at the end of the lock of a server that was started for development.
+const DEVELOPMENT: &str = " dev";
 /// How to get from a wrong directory to the right one.
 const POINT_AT_IT: &str = "run this in the directory where the server was started, or name the data directory with --data-dir, \
      TIDEGATE_DATA_DIR or data_dir in tidegate.toml, and a PostgreSQL database with --database or TIDEGATE_DATABASE; a new \
@@ -362,10 +364,11 @@ impl ServingLock {
         Ok(Self { file })
     }
 
-    /// Notes for commands beside it where its process listens.
-    pub(crate) fn note_address(&mut self, address: SocketAddr) {
+    /// Notes for commands beside it where its process listens, and whether it is for development.
+    pub(crate) fn note_address(&mut self, address: SocketAddr, is_development: bool) {
+        let mode = if is_development { DEVELOPMENT } else { "" };
         // Only says so.
-        let _ = write!(self.file, " {address}").and_then(|()| self.file.flush());
+        let _ = write!(self.file, " {address}{mode}").and_then(|()| self.file.flush());
     }
 }
 
@@ -389,23 +392,36 @@ pub(crate) fn served(config: &Config) -> Served {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Served::Nowhere,
         Err(_) => return Served::Unknown,
     };
-    let (pid, address) = noted.split_once(' ').unwrap_or((&noted, ""));
-    let is_alive = pid.trim().parse().ok().and_then(Pid::from_raw).map(|pid| match test_kill_process(pid) {
-        Ok(()) => true,
-        // It is another user's.
-        Err(error) => error == Errno::PERM,
-    });
+    let mut words = noted.split(' ');
+    let (pid, address) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     // A process that has ended and was not waited for yet is still there, and another may have got its number.
     let listens = || {
         let address = address.parse::<SocketAddr>();
         address.is_ok_and(|address| TcpStream::connect_timeout(&address, ANSWERED_WITHIN).is_ok())
     };
-    match is_alive {
+    match is_alive(pid) {
         Some(true) if address.is_empty() => Served::Unknown,
         Some(true) if listens() => Served::At(address.to_owned()),
         Some(_) => Served::Nowhere,
         None => Served::Unknown,
     }
+}
+
+/// Whether the configured database is served for development just now, as far as that can be seen without asking the server.
+pub(crate) fn is_served_in_development(config: &Config) -> bool {
+    let Some(database) = config.database_file() else { return false };
+    let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
+    let pid = noted.split(' ').next().unwrap_or_default();
+    noted.ends_with(DEVELOPMENT) && is_alive(pid) == Some(true)
+}
+
+/// Whether there is a process of that id; none where it is no id.
+fn is_alive(pid: &str) -> Option<bool> {
+    pid.trim().parse().ok().and_then(Pid::from_raw).map(|pid| match test_kill_process(pid) {
+        Ok(()) => true,
+        // It is another user's.
+        Err(error) => error == Errno::PERM,
+    })
 }
 
 fn served_already(database: &Path, file: &mut File) -> Failure {

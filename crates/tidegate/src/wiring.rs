@@ -23,7 +23,8 @@ use crate::config::Config;
 use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
 use crate::installation::{
-    ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file, refuse_unfinished_copy,
+    ServingLock, Traces, is_served_in_development, place, refuse_foreign, refuse_missing,
+    refuse_missing_file, refuse_unfinished_copy,
 };
 use crate::output::{progress, tell};
 use crate::schema::{WHOLE_SCHEMA, lost_tables, missing_tables};
@@ -95,7 +96,22 @@ pub(crate) struct Opened {
     pub(crate) prompts: Arc<Prompts>,
     /// What runs them.
     pub(crate) engine: QueryEngine,
+    closing: Closing,
+}
+
+/// What is done at the end.
+struct Closing {
     store: Store,
+    /// Whether a person is told of notices that were not mailed.
+    tells_of_notices: bool,
+}
+
+impl Closing {
+    fn new(config: &Config, purpose: &Purpose, store: Store) -> Self {
+        // A server has a line in its log. Beside one for development nothing is missing: nobody expects mails there.
+        let is_command = !matches!(purpose, Purpose::Serve { .. });
+        Self { store, tells_of_notices: is_command && !is_served_in_development(config) }
+    }
 }
 
 impl Opened {
@@ -115,7 +131,10 @@ impl Opened {
 
     /// Waits for what is under way in the database and lets go of it.
     pub(crate) async fn close(self) {
-        self.store.close().await;
+        if self.closing.tells_of_notices && self.kernel.unsent_notices() > 0 {
+            tell("No mail tells the owner of this: no mail provider is configured ([mail.smtp]).");
+        }
+        self.closing.store.close().await;
     }
 }
 
@@ -156,7 +175,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                 refuse_outdated(&store).await?;
             }
         }
-        start(config, purpose, store.clone()).await
+        start(config, purpose, Closing::new(config, purpose, store.clone())).await
     };
     match started.await {
         Ok(opened) => Ok(opened),
@@ -319,7 +338,7 @@ async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
     }
 }
 
-async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opened, Failure> {
+async fn start(config: &Config, purpose: &Purpose, closing: Closing) -> Result<Opened, Failure> {
     let (served_at, mail, sms, pool) = match purpose {
         Purpose::Serve { url, .. } => {
             (url.clone(), config.mail_provider()?, config.sms_providers()?, config.pool_size())
@@ -331,7 +350,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         }
     };
     // Before the key file is read: it is created before the signing keys.
-    let keys = store.read().await?.keys().all().await?;
+    let keys = closing.store.read().await?.keys().all().await?;
     let sealed = !keys.is_empty();
     let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
     if !sealed {
@@ -347,7 +366,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let opens = check_opens(config, &vault, &keys);
     let federation = config.federation(Arc::new(SystemClock))?;
     let parts = Parts {
-        store: store.clone(),
+        store: closing.store.clone(),
         clock: Arc::new(SystemClock),
         entropy,
         vault,
@@ -377,7 +396,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let policies = policies(config, &kernel, &catalog);
     let engine = query_engine(config, purpose)?;
     let prompts = prompts(config, &kernel, &catalog, &policies, &engine)?;
-    Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, store })
+    Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, closing })
 }
 
 /// Data sources; in development whoever asks about one is the operator.

@@ -101,6 +101,9 @@ pub enum ConfigError {
     /// Half of the credentials.
     #[error("username and password must be given together")]
     Credentials,
+    /// None that a server could have.
+    #[error("port must be from 1 to 65535")]
+    Port,
     /// No time at all.
     #[error("timeout_seconds must be at least 1")]
     Timeout,
@@ -218,6 +221,7 @@ mod tests {
         assert_eq!(refusal(|c| c.username = Some("ada".to_owned())), ConfigError::Credentials);
         assert_eq!(refusal(|c| c.password = Some(MailPassword(Secret::new("x")))), ConfigError::Credentials);
         assert_eq!(refusal(|c| c.timeout_seconds = 0), ConfigError::Timeout);
+        assert_eq!(refusal(|c| c.port = Some(0)), ConfigError::Port);
         let missing = refusal(|c| c.ca_file = Some(PathBuf::from("/nowhere/ca.pem"))).to_string();
         assert!(missing.starts_with("ca_file /nowhere/ca.pem: "), "{missing}");
         let empty = refusal(|c| c.ca_file = Some(PathBuf::from("/dev/null"))).to_string();

@@ -1,5 +1,6 @@
 //! The kernel: everything a use case of any feature needs, wired once.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_crypto::{KeyRing, Vault};
@@ -69,6 +70,8 @@ pub struct Kernel {
     pub(crate) counting: Counting,
     pub(crate) pace: Pace,
     pub(crate) wrong_codes_warned: OncePerWindow,
+    /// Notices that were to be mailed, and could not be.
+    pub(crate) unsent_notices: AtomicUsize,
     pub(crate) readiness: Readiness,
     pub(crate) memory: Arc<Memory>,
     pub(crate) key_rows: Mutex<KeyNames>,
@@ -113,6 +116,7 @@ impl Kernel {
             meter: Meter::new(),
             pace: Pace::default(),
             wrong_codes_warned: OncePerWindow::default(),
+            unsent_notices: AtomicUsize::new(0),
             readiness: Readiness::default(),
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
@@ -134,6 +138,11 @@ impl Kernel {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// How many notices were not sent so far, because no mail provider is configured.
+    pub fn unsent_notices(&self) -> usize {
+        self.unsent_notices.load(Ordering::Relaxed)
     }
 
     /// A new row key.

@@ -74,22 +74,26 @@ impl TableSource {
         let soonest = waits.min();
         let Some(soonest) = soonest else { return Ok(()) };
         let rows = self.kernel.store.read().await?.jobs().beyond(now.plus(soonest), LATE_AT_ONCE).await?;
-        let mut late = Vec::new();
+        let (mut late, mut seen) = (Vec::new(), now);
         for row in rows {
             let Some(job) = self.jobs.iter().find(|job| job.name == row.name) else { continue };
-            let run_at = now.plus(job.longest_wait(row.last_error.is_some()));
-            let lease_end = now.plus(job.lease + CLOCK_TOLERANCE);
-            let is_put_off = row.scheduled && row.run_at() > run_at;
-            if is_put_off || row.leased_until() > lease_end {
+            let (wait, lease) = (job.longest_wait(row.last_error.is_some()), job.lease + CLOCK_TOLERANCE);
+            let (run_at, lease_end) = (now.plus(wait), now.plus(lease));
+            let put_off = Some(row.run_at()).filter(|at| row.scheduled && *at > run_at);
+            let held = Some(row.leased_until()).filter(|until| *until > lease_end);
+            if put_off.is_some() || held.is_some() {
+                // No later than then it was written.
+                let written = put_off.map(|at| at.minus(wait)).max(held.map(|until| until.minus(lease)));
+                seen = seen.max(written.unwrap_or(now));
                 late.push((row, run_at, lease_end));
             }
         }
         if late.is_empty() {
             return Ok(());
         }
+        tell_put_off(late.len(), now, seen);
         let mut unit = self.kernel.store.begin().await?;
         for (row, run_at, lease_end) in &late {
-            tracing::warn!(job = %row.name, number = row.number, "a node's clock was ahead: a job is brought forward");
             let run_at = if row.scheduled { *run_at } else { row.run_at() };
             unit.jobs().bring_forward(row, run_at, *lease_end).await?;
         }
@@ -130,6 +134,22 @@ impl TableSource {
         unit.commit().await?;
         Ok(claimed)
     }
+}
+
+/// Tells once of all jobs that a clock has put off, which was at `seen` at least. Which of the two is right is not known here: of one machine
+/// it is more often the one that it has now.
+fn tell_put_off(jobs: usize, now: Timestamp, seen: Timestamp) {
+    if seen <= now.plus(CLOCK_TOLERANCE) {
+        tracing::warn!(jobs, "a node's clock was a little ahead: jobs are brought forward");
+        return;
+    }
+    let (now, seen) = (now.iso_seconds(), seen.iso_seconds());
+    tracing::error!(
+        jobs,
+        "this machine's clock, {now}, is earlier than what the database has seen, {seen}: set it, and keep it with NTP (`timedatectl set-ntp \
+         true`). Until then the tokens that are issued here are taken for expired elsewhere. If it is right, it or another node's was \
+         ahead before. Jobs that were put off are brought forward"
+    );
 }
 
 /// One that cannot say keeps nobody else waiting.

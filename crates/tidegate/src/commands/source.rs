@@ -133,7 +133,8 @@ async fn test(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure>
                 "error_message": error.message,
                 "detail": error.detail,
             });
-            Answer::new(format!("It does not answer. {code}: {}\n{}", error.message, error.detail), json)
+            let text = format!("It does not answer. {code}: {}\n{}", error.message, error.detail);
+            Answer { good: false, ..Answer::new(text, json) }
         }
     })
 }

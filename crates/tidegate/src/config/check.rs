@@ -279,12 +279,25 @@ fn pepper(entry: &PepperEntry) -> Result<(), String> {
 fn base_url(url: &str) -> Result<(), String> {
     let fits =
         url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && uri.query().is_none()) && !url.contains('#');
-    require(fits, || format!("{url:?} is not a URL such as https://id.example.com"))
+    require(fits, || format!("{url:?} is not a URL such as https://id.example.com"))?;
+    possible_port(url)
+}
+
+/// Refuses a port that no address has: as part of a URL it is text.
+fn possible_port(url: &str) -> Result<(), String> {
+    let is_impossible = url.parse::<Uri>().is_ok_and(|uri| {
+        let port = uri.authority().and_then(|authority| authority.as_str().rsplit_once(':'));
+        // The end of an IPv6 address has a bracket.
+        let is_number = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+        port.is_some_and(|(_, port)| is_number(port)) && uri.port_u16().is_none()
+    });
+    require(!is_impossible, || format!("{url:?} has a port that there is not: ports are from 1 to 65535"))
 }
 
 fn web_page(link: &str) -> Result<(), String> {
     let fits = link.parse::<Uri>().is_ok_and(|uri| is_web(&uri));
-    require(fits, || format!("{link:?} is not a link such as https://app.example.com/sign-in"))
+    require(fits, || format!("{link:?} is not a link such as https://app.example.com/sign-in"))?;
+    possible_port(link)
 }
 
 fn link_template(link: &str) -> Result<(), String> {

@@ -1,14 +1,24 @@
 //! What is said of a mistake in a value: what was read, what is expected, and how to write it. A value is not repeated, because it
 //! may be a secret; a number with a unit is none.
 
+use std::iter;
+
 use figment::error::{Actual, Kind};
 use figment::value::{Dict, Value};
 use serde_json::Value as Json;
 
+use super::lines::line_at;
 use super::schema::{Key, Schema, ValueKind};
 
 /// Longest value that is repeated.
 const SHORT: usize = 24;
+/// The same of a list that was given as text.
+const LONG: usize = 200;
+/// Words in the names of keys whose values are secrets.
+const SECRETS: [&str; 5] = ["key", "secret", "password", "pepper", "token"];
+/// What is said of a line of another format.
+const NOT_TOML: &str =
+    "this line is not KEY = VALUE: the file is read as TOML, not as YAML, JSON or anything else";
 
 /// What keys are for and how they are written.
 pub(super) struct Guide<'g> {
@@ -27,14 +37,20 @@ impl Guide<'_> {
         {
             return hint;
         }
-        let example = self.example(&path).map(|example| format!("; for example `{example}`"));
-        let example = example.unwrap_or_default();
+        let meant = match kind {
+            Kind::InvalidType(Actual::Str(text), wanted) if wanted == "a sequence" => {
+                self.as_list(&path, text)
+            }
+            _ => None,
+        };
+        let example = meant.or_else(|| self.example(&path));
+        let example = example.map(|example| format!("; for example `{example}`")).unwrap_or_default();
         match kind {
             Kind::InvalidType(found, wanted) => {
                 format!("must be {}, not {}{example}", wanted_kind(wanted), found_kind(found))
             }
             Kind::InvalidValue(Actual::Signed(_) | Actual::Unsigned(_), wanted) => {
-                format!("is out of range: must be {}{example}", wanted_kind(wanted))
+                format!("is out of range: must be {}{example}", range(&path, wanted))
             }
             Kind::InvalidValue(found, wanted) => {
                 format!("must be {}, not {}{example}", wanted_kind(wanted), found_kind(found))
@@ -50,10 +66,18 @@ impl Guide<'_> {
     /// What is wrong with the syntax of a file, said of the key in whose line it is.
     pub(super) fn syntax(&self, text: &str, at: Option<usize>, message: &str) -> String {
         let message = message.lines().collect::<Vec<_>>().join("; ");
-        let Some((path, value)) = at.and_then(|at| entry_at(text, at)) else { return message };
+        if let Some(said) = at.and_then(|at| twice(text, at, &message)) {
+            return said;
+        }
+        let Some((path, value)) = at.and_then(|at| entry_at(text, at)) else {
+            let has_no_sign = at.and_then(|at| line_of(text, at)).is_some_and(|line| !line.contains('='));
+            let is_not_toml = (message == "invalid key" && has_no_sign) || is_without_equals_sign(&message);
+            return if is_not_toml { NOT_TOML.to_owned() } else { message };
+        };
         let name = path.join(".");
         // What begins like this is written as TOML wants it, up to the mistake.
-        let is_bare = !value.is_empty() && !value.starts_with(['"', '\'', '[', '{']);
+        let is_bare =
+            !value.is_empty() && !value.starts_with(['"', '\'', '[', '{']) && !is_of_a_good_value(&message);
         let said = if is_bare {
             self.bare(&path, value)
         } else {
@@ -109,6 +133,21 @@ impl Guide<'_> {
         ))
     }
 
+    /// How a list is written that was given as text: with what stands in the text. A value that may be a secret is not repeated.
+    fn as_list(&self, path: &[&str], text: &str) -> Option<String> {
+        let name = path.last()?;
+        let may_be_secret = SECRETS.iter().any(|word| name.contains(*word));
+        let is_shown = !may_be_secret && self.schema.find(path)?.is_list_of_text() && text.len() <= LONG;
+        let items: Vec<Json> = text
+            .split(',')
+            .map(|item| item.trim().trim_matches(['[', ']', '"', '\'']))
+            .filter(|item| !item.is_empty())
+            .map(Json::from)
+            .collect();
+        let list = written(&Json::Array(items)).filter(|list| is_shown && list != "[]")?;
+        Some(format!("{name} = {list}"))
+    }
+
     /// How a key is written, with a value that fits.
     fn example(&self, path: &[&str]) -> Option<String> {
         let (key, name) = (self.schema.find(path)?, path.last()?);
@@ -150,22 +189,80 @@ fn unclosed(value: &str) -> Option<&'static str> {
     (!value.get(1..)?.contains(quote)).then_some("the closing quote is missing")
 }
 
+/// Whether the syntax breaks where a key ends.
+fn is_without_equals_sign(message: &str) -> bool {
+    message.starts_with("expected ") && message.contains('=')
+}
+
+/// Whether the message is about something else than how a value is written.
+fn is_of_a_good_value(message: &str) -> bool {
+    ["duplicate key `", "dotted key `", "number too "].iter().any(|words| message.contains(words))
+}
+
+/// What is said of a key or a table that stands in the line at `at`, and further above.
+fn twice(text: &str, at: usize, message: &str) -> Option<String> {
+    if !message.contains("duplicate key `") {
+        return None;
+    }
+    let (path, is_table) = named_at(text, at)?;
+    let above = text.get(..start_of(text, at)?)?;
+    // The nearest one: lists of tables have the same keys in each.
+    let first = line_starts(above)
+        .filter(|start| named_at(text, *start).is_some_and(|(found, _)| found == path))
+        .last()?;
+    let line = line_at(text, first)?;
+    let name = path.join(".");
+    Some(if is_table {
+        format!("the table [{name}] stands twice, first in line {line}: put its keys in one place")
+    } else {
+        format!("{name} stands twice, first in line {line}: remove one")
+    })
+}
+
+/// What the line at `at` gives a value, or begins as a table, which is true.
+fn named_at(text: &str, at: usize) -> Option<(Vec<&str>, bool)> {
+    match head_in(line_of(text, at)?) {
+        Some(head) => Some((head.collect(), true)),
+        None => entry_at(text, at).map(|(path, _)| (path, false)),
+    }
+}
+
+/// The name in the line that begins a table, by its parts.
+fn head_in(line: &str) -> Option<impl Iterator<Item = &str>> {
+    let line = line.split('#').next().unwrap_or_default().trim();
+    let is_head = line.starts_with('[') && line.ends_with(']');
+    let parts = line.trim_matches(['[', ']']).split('.').map(str::trim).filter(|part| !part.is_empty());
+    is_head.then_some(parts)
+}
+
+/// Where the lines of a text begin.
+fn line_starts(text: &str) -> impl Iterator<Item = usize> {
+    iter::once(0)
+        .chain(text.match_indices('\n').map(|(end, _)| end + 1))
+        .filter(move |start| *start < text.len())
+}
+
+/// Where the line at `at` begins.
+fn start_of(text: &str, at: usize) -> Option<usize> {
+    text.get(..at).map(|before| before.rfind('\n').map_or(0, |end| end + 1))
+}
+
+fn line_of(text: &str, at: usize) -> Option<&str> {
+    text.get(start_of(text, at)?..)?.lines().next()
+}
+
 /// The key and the value in the line at `at`, the key with its table.
 fn entry_at(text: &str, at: usize) -> Option<(Vec<&str>, &str)> {
-    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
-    let line = text.get(start..)?.lines().next()?;
-    let (name, value) = line.split_once('=')?;
+    let (name, value) = line_of(text, at)?.split_once('=')?;
     let is_part =
         |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     let parts: Vec<&str> = name.split('.').map(str::trim).collect();
     if !parts.iter().all(is_part) {
         return None;
     }
-    let is_head = |line: &&str| line.starts_with('[') && line.ends_with(']');
-    let head = text.get(..start)?.lines().map(str::trim).rfind(is_head).unwrap_or_default();
-    let head = head.trim_matches(['[', ']']).split('.').map(str::trim).filter(|part| !part.is_empty());
+    let head = text.get(..start_of(text, at)?)?.lines().rev().find_map(head_in);
     let value = value.split(" #").next().unwrap_or_default().trim();
-    Some((head.chain(parts).collect(), value))
+    Some((head.into_iter().flatten().chain(parts).collect(), value))
 }
 
 /// A value as TOML writes it; none for what is nothing there.
@@ -211,6 +308,18 @@ fn bytes_in(unit: &str) -> Option<u64> {
 
 fn is_number(wanted: &str) -> bool {
     matches!(wanted, "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize")
+}
+
+/// The numbers that fit.
+fn range(path: &[&str], wanted: &str) -> String {
+    let most = match wanted {
+        "u8" => u64::from(u8::MAX),
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        _ => return wanted_kind(wanted),
+    };
+    let least = u8::from(path.last() == Some(&"port"));
+    format!("a whole number from {least} to {most}")
 }
 
 fn wanted_kind(wanted: &str) -> String {

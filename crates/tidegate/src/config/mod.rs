@@ -56,7 +56,7 @@ pub(crate) use text::{Database, SecretText};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, SmartDefault)]
 pub(crate) struct Config {
     /// Address and port to listen on. Port 0 takes a free port.
-    #[serde(deserialize_with = "text::address")]
+    #[serde(deserialize_with = "tidegate_domain::listen::address")]
     #[schemars(with = "String")]
     #[default(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     pub(crate) listen: SocketAddr,
@@ -414,7 +414,7 @@ pub(crate) struct Ops {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
-    /// "text" or "json". Default: text on a terminal, JSON otherwise.
+    /// "text" or "json". Default: text on a terminal and of commands, JSON otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"json")]
     pub(crate) format: Option<LogFormat>,

@@ -183,6 +183,12 @@ impl Key {
     pub(super) fn is_list(&self) -> bool {
         shapes(&self.schema).into_iter().any(|shape| shape.get("items").is_some())
     }
+
+    /// Whether what is in its list is text.
+    pub(super) fn is_list_of_text(&self) -> bool {
+        let mut items = shapes(&self.schema).into_iter().filter_map(|shape| shape.get("items"));
+        items.any(|item| matches!(ValueKind::of(item), ValueKind::Text))
+    }
 }
 
 impl ValueKind {

@@ -17,8 +17,9 @@ use crate::failure::Failure;
 /// What a server logs by default: without what PostgreSQL notices at each start (a table that is there already), and without what the
 /// pool says of connections that idled while PostgreSQL was restarted, which are replaced.
 pub(crate) const OF_SERVERS: &str = "info,sqlx::postgres::notice=warn,sqlx_core::pool=error";
-/// What commands log by default: what is wrong with the database they say themselves, with what to do.
-pub(crate) const OF_COMMANDS: &str = "warn,sqlx_core::pool=error,tidegate_database::damage=off";
+/// What commands log by default: what is wrong with the database, and which notices are not mailed, they say themselves.
+pub(crate) const OF_COMMANDS: &str =
+    "warn,sqlx_core::pool=error,tidegate_database::damage=off,tidegate_kernel::message=off";
 
 /// Starts logging as configured, or else at `default_filter`, which names targets alone.
 ///
@@ -33,11 +34,16 @@ pub(crate) fn start(config: &Config, default_filter: &str) -> Result<(), Failure
         .map_err(|error| Failure::internal(format!("no thread for writing the log: {error}")))?;
     // The subscriber's own complaints would go to standard error, and panic where that cannot be written.
     let logs = fmt::layer::<Registry>().with_writer(writer).log_internal_errors(false);
+    let is_terminal = std::io::stderr().is_terminal();
     let logs = match format(config) {
+        // A person reads what commands say, wherever it goes.
+        _ if default_filter == OF_COMMANDS && config.log.format.is_none() => {
+            logs.without_time().with_target(false).with_ansi(is_terminal).boxed()
+        }
         LogFormat::Json => {
             logs.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
-        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Text => logs.with_ansi(is_terminal).boxed(),
     };
     let logs = registry().with(logs);
     match configured {
@@ -49,7 +55,7 @@ pub(crate) fn start(config: &Config, default_filter: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// The configured format; text on a terminal, JSON otherwise.
+/// The configured format of a server; text on a terminal, JSON otherwise.
 pub(crate) fn format(config: &Config) -> LogFormat {
     config.log.format.unwrap_or(if std::io::stderr().is_terminal() {
         LogFormat::Text
@@ -79,6 +85,9 @@ mod tests {
         }
         assert!(!servers.would_enable("sqlx::postgres::notice", &Level::INFO));
         assert!(servers.would_enable("tidegate_database::damage", &Level::ERROR));
-        assert!(!commands.would_enable("tidegate_database::damage", &Level::ERROR));
+        assert!(servers.would_enable("tidegate_kernel::message", &Level::WARN));
+        for told_otherwise in ["tidegate_database::damage", "tidegate_kernel::message"] {
+            assert!(!commands.would_enable(told_otherwise, &Level::ERROR));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `tidegate client`
 
 use serde_json::{Value, json};
+use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{eventually, on_both_engines};
 
 use crate::support::{Installation, Server};
@@ -46,6 +47,28 @@ on_both_engines! {
         let told = "it sent http://localhost:18150/callback; registered: http://127.0.0.1:18150/callback";
         assert!(log.contains(told), "{log}");
         assert!(log.contains("registered: http://127.0.0.1:18150/") && !log.contains('\u{202e}'), "{log}");
+        server.stop();
+    }
+
+    async fn a_command_says_in_a_sentence_what_no_mail_tells(here: Installation) {
+        let server = here.serve(&[]);
+        let organization = organization(&here);
+        let run = |name: &str| {
+            here.run(&[
+                "client", "create", "--organization", &organization, "--name", name, "--grant", "client_credentials",
+                "--scope", "read",
+            ])
+        };
+        let said = run("Shop");
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.err.starts_with("No mail tells the owner of this") && said.err.lines().count() == 1, "{said:?}");
+        server.stop();
+        // A server for development is seen at the lock of the file; of PostgreSQL it is not known.
+        let server = here.serve(&["--dev"]);
+        let said = run("Other");
+        let is_known = matches!(here.database_url(), DatabaseUrl::Sqlite(_));
+        assert!(said.code == 0 && said.err.is_empty() == is_known, "{said:?}");
+        assert!(!said.err.contains('{'), "{said:?}");
         server.stop();
     }
 

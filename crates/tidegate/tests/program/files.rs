@@ -247,7 +247,8 @@ on_one_engine! { Engine::Sqlite;
             assert!(said.out.contains(told), "{told}: {said:?}");
         }
         let found = judged(&here, "elsewhere");
-        assert_eq!(found["status"], "warning", "{found}");
+        assert_eq!(found["status"], "error", "all are lost: {found}");
+        assert_eq!(here.run(&["doctor", "--data-dir", "elsewhere"]).code, 1);
         assert!(found["detail"].as_str().unwrap().contains("the store has lost 1 of the 1 files"), "{found}");
         assert!(found["advice"].as_str().unwrap().contains("BACKUP.files"), "{found}");
         // Whoever asks for the file is told nothing else than the log.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidegate_domain::Timestamp;
-use tidegate_testkit::{Engine, on_both_engines};
+use tidegate_testkit::{Engine, eventually, on_both_engines};
 
 use crate::support::Installation;
 
@@ -57,9 +57,30 @@ on_both_engines! {
         assert_eq!(here.json(&["jobs", "list"]).as_array().map(Vec::len), Some(1));
     }
 
+    // The jobs were put off by a clock that was right; the one that looks at them now is a day behind.
+    async fn a_clock_that_is_behind_is_told_once_and_blamed_on_no_other_node(here: Installation) {
+        let server = here.serve(&["--dev"]);
+        eventually("the schedules are there", async || {
+            (here.json(&["jobs", "list"]).as_array().map(Vec::len) == Some(8)).then_some(())
+        })
+        .await;
+        server.stop();
+        here.database().sql("update jobs set run_at = run_at + 86400000000 where scheduled").await;
+        let server = here.serve(&["--dev"]);
+        let told = eventually("the clock is told", async || {
+            let log = server.log();
+            log.lines().find(|line| line.contains("this machine's clock, ")).map(str::to_owned)
+        })
+        .await;
+        assert!(told.contains("\"level\":\"ERROR\"") && told.contains("than what the database has seen, "), "{told}");
+        let log = server.stop_and_tell();
+        assert_eq!(log.matches("this machine's clock, ").count(), 1, "{log}");
+        assert!(!log.contains("a node's clock"), "{log}");
+    }
+
     async fn a_server_schedules_its_jobs_and_measures_them(here: Installation) {
         let server = here.serve(&["--dev"]);
-        let names = tidegate_testkit::eventually("the schedules are there", async || {
+        let names = eventually("the schedules are there", async || {
             let jobs = here.json(&["jobs", "list"]);
             let names: Vec<String> =
                 jobs.as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect();

@@ -80,6 +80,37 @@ on_both_engines! {
 }
 
 on_both_engines! {
+    async fn an_invitation_that_has_expired_is_sent_again_as_the_command_says(here: Installation) {
+        let server = here.serve(&["--dev"]);
+        let made = here.json(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
+        let login = json!({ "email": "root@acme.example", "password": made["password"] });
+        let (status, signed_in) = server.post("/v1/login/individual/", login).await;
+        assert_eq!(status, 200, "{signed_in}");
+        let grace = json!({
+            "email": "grace@acme.example", "password": "Correct1horse!", "first_name": "Grace", "last_name": "Hopper",
+            "role": "demo_viewer",
+        });
+        let invite = server.http.post(format!("{}/v1/accounts/individual/", server.base));
+        let invited = invite.bearer_auth(signed_in["token"].as_str().unwrap()).json(&grace).send().await.unwrap();
+        assert!(invited.status().is_success(), "{invited:?}");
+        here.database().sql("update challenges set expires_at = 1").await;
+        let error = here.json(&["outbox", "code", "--to", "grace@acme.example"])["error"].clone();
+        assert_eq!(error["code"], "code_expired", "{error}");
+        let advice = error["advice"].as_str().unwrap();
+        let (_, path) = advice.split_once("PUT ").expect(advice);
+        let again = server.http.put(format!("{}{}", server.base, path.split(' ').next().unwrap()));
+        let again = again.json(&json!({ "email": "grace@acme.example" })).send().await.unwrap();
+        assert_eq!(again.status().as_u16(), 200, "{again:?}");
+        let code = here.output(&["outbox", "code", "--to", "grace@acme.example"]);
+        let (status, verified) = server
+            .post("/v1/accounts/verify/", json!({ "code": code, "email": "grace@acme.example" }))
+            .await;
+        assert_eq!((status, &verified["verified"]), (200, &json!(true)), "{verified}");
+        server.stop();
+    }
+}
+
+on_both_engines! {
     async fn a_mail_that_an_address_has_an_account_is_told_in_place_of_a_code(here: Installation) {
         let server = here.serve_with(&["--dev"], |command| {
             command.env("TIDEGATE_BROWSER__SIGN_UP", "true");

@@ -122,13 +122,16 @@ on_both_engines! {
         assert!(here.output(&["source", "list"]).contains("Sales"));
         let text = here.output(&["source", "show", &number]) + &shown().to_string();
         assert!(text.contains("127.0.0.1") && !text.contains("Planted"), "{text}");
-        let tested = here.json(&["source", "test", &number]);
+        let tested = here.run(&["source", "test", &number, "--json"]);
+        assert_eq!(tested.code, 1, "a script has to see it: {tested:?}");
+        let tested = tested.json();
         assert_eq!((&tested["connection_successful"], &tested["error_code"]), (&json!(false), &json!("CONNECTION_ERROR")));
         // Members are told nothing of the network; the operator is told what to do, by the name in SQL, too.
         let advice = r#"127.0.0.1 is in a network that data sources may not be in; add "127.0.0.1/32" to data.allowed_networks, and restart"#;
         assert!(!tested["error_message"].as_str().unwrap().contains("127.0.0.1"), "{tested}");
         assert_eq!(tested["detail"], advice);
-        assert!(here.output(&["source", "test", "sales"]).contains(advice));
+        let said = here.run(&["source", "test", "sales"]);
+        assert!(said.code == 1 && said.out.contains("It does not answer.") && said.out.contains(advice), "{said:?}");
         assert_eq!(here.json(&["source", "show", "sales"])["number"].to_string(), number);
         let nobody = here.run(&["source", "show", "sails", "--json"]);
         assert_eq!(nobody.json()["error"]["code"], "not_found", "{nobody:?}");

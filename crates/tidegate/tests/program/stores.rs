@@ -101,7 +101,7 @@ async fn files_are_kept(here: &Installation, store: CloudStore) {
     );
     here.database().sql("update storage_files set object_name = object_name || '.lost'").await;
     let found = finding(here);
-    assert_eq!(found["status"], "warning", "{found}");
+    assert_eq!(found["status"], "error", "all are lost: {found}");
     let detail = found["detail"].as_str().unwrap();
     assert!(detail.contains("the store has lost 1 of the 1 files that were looked for"), "{found}");
     assert!(detail.contains("storage orphans"), "who looks for the others: {found}");

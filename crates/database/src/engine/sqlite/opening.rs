@@ -113,11 +113,18 @@ fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
                 denial.advice(),
             )
         }
-        ErrorKind::ReadOnlyFilesystem => refused(
-            "database_read_only",
-            format!("{what}, {shown}, is on a file system that is mounted read-only"),
-            "mount it writable, or give another path",
-        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            let directory = if path.is_dir() { path.to_owned() } else { directory_of(path) };
+            refused(
+                "database_read_only",
+                format!("{what}, {shown}, is on a file system that is mounted read-only"),
+                format!(
+                    "mount it writable, or give another path. To save what is in it, copy the whole directory to a disk that can be written \
+                     (`cp -a {} COPY`), and run this with the copy: --data-dir COPY",
+                    directory.display()
+                ),
+            )
+        }
         // EMFILE, ENFILE
         _ if matches!(error.raw_os_error(), Some(23 | 24)) => refused(
             "database",
@@ -185,7 +192,9 @@ mod tests {
         // ENOENT, EACCES, EROFS, EIO
         assert!(said(2).ends_with("does not exist; create it, or give another path"), "{}", said(2));
         assert!(said(13).contains("may not be read and written by this user ("), "{}", said(13));
-        assert!(said(30).contains("mounted read-only"), "{}", said(30));
+        let read_only = said(30);
+        assert!(read_only.contains("mounted read-only; mount it writable"), "{read_only}");
+        assert!(read_only.contains("`cp -a /srv/tidegate COPY`"), "the whole directory: {read_only}");
         assert!(said(5).contains("cannot be used") && !said(5).contains("os error"), "{}", said(5));
     }
 }

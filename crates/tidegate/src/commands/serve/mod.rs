@@ -68,7 +68,7 @@ pub(super) async fn serve(
         None => lock(config)?,
     };
     if let Some(serving) = &mut serving {
-        serving.note_address(address);
+        serving.note_address(address, config.dev);
     }
     let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };

@@ -125,3 +125,121 @@ fn a_table_and_a_value_are_not_taken_for_one_another() {
         assert!(complaint.contains(said) && !complaint.contains("hunter2"), "{text}: {complaint}");
     }
 }
+
+#[test]
+fn what_stands_twice_is_told_with_the_line_of_the_first_whatever_its_value() {
+    for (text, said) in [
+        (
+            "[browser]\nsign_up = true\nsign_up = false",
+            "t.toml, line 3: browser.sign_up stands twice, first in line 2: remove one",
+        ),
+        (
+            "# [rivergen]\n[rivergen] # one\naccess_token_lifetime = 60\n\naccess_token_lifetime = 70",
+            "t.toml, line 5: rivergen.access_token_lifetime stands twice, first in line 3: remove one",
+        ),
+        ("listen = '127.0.0.1:1'\nlisten = '127.0.0.1:2'", "line 2: listen stands twice, first in line 1"),
+        (
+            "phone.countries = ['KE']\nphone.countries = []",
+            "line 2: phone.countries stands twice, first in line 1",
+        ),
+        (
+            "[[previous_peppers]]\nid = 'a'\n[[previous_peppers]]\nid = 'b'\nid = 'c'",
+            "line 5: previous_peppers.id stands twice, first in line 4",
+        ),
+        (
+            "[http]\ndeadline = 3\n[log]\n[http]\nmax_body = 4096",
+            "t.toml, line 4: the table [http] stands twice, first in line 1: put its keys in one place",
+        ),
+        // The number is right, and the line is not.
+        ("http = 1\nhttp.deadline = 3", "t.toml, line 2: http.deadline: dotted key `http`"),
+    ] {
+        let complaint = Desk::file(text).complaint_with_lines();
+        assert!(complaint.contains(said) && complaint.lines().count() == 1, "{text}: {complaint}");
+    }
+}
+
+#[test]
+fn a_file_of_another_format_is_told_as_such() {
+    for text in [
+        "listen: \"x\"",
+        "http:\n  deadline: 30",
+        "public_url: https://a.example/?b=c",
+        "{\n\"listen\": \"x\"\n}",
+        "id,name\n1,hunter2",
+        "hunter2",
+    ] {
+        let complaint = Desk::file(text).complaint_with_lines();
+        assert!(complaint.starts_with("t.toml, line 1: this line is not KEY = VALUE"), "{text}: {complaint}");
+        assert!(complaint.contains("TOML, not as YAML") && !complaint.contains("hunter2"), "{complaint}");
+    }
+    // In a list it is the list that is written wrongly.
+    let complaint = Desk::file("[http]\ncors_origins = [\n  https://a.example,\n]").complaint_with_lines();
+    assert!(!complaint.contains("KEY = VALUE"), "{complaint}");
+}
+
+#[test]
+fn a_list_that_was_given_as_text_is_shown_as_a_list_of_it() {
+    for (text, said) in [
+        ("[http]\ntrusted_proxies = '10.0.0.1'", "for example `trusted_proxies = [\"10.0.0.1\"]`"),
+        (
+            "[http]\ncors_origins = 'https://a.example, https://b.example'",
+            "for example `cors_origins = [\"https://a.example\", \"https://b.example\"]`",
+        ),
+        ("phone.countries = 'KE'", "for example `countries = [\"KE\"]`"),
+        // Nothing is there to show.
+        ("[http]\ntrusted_proxies = ''", "for example `trusted_proxies = []`"),
+    ] {
+        let complaint = Desk::file(text).complaint_with_lines();
+        assert!(complaint.contains(said), "{text}: {complaint}");
+    }
+    // A list of secrets is not repeated.
+    let complaint = Desk::file("previous_master_keys = 'hunter2'").complaint_with_lines();
+    assert!(!complaint.contains("hunter2"), "{complaint}");
+}
+
+#[test]
+fn a_port_that_does_not_exist_is_told_with_those_that_do() {
+    let mail = |port: &str| format!("[mail.smtp]\nhost = 'a.example'\nfrom = 'a@b.cd'\nport = {port}");
+    for (text, said) in [
+        (
+            mail("99999"),
+            "mail.smtp.port: is out of range: must be a whole number from 1 to 65535; for example `port = 587`",
+        ),
+        (mail("-1"), "must be a whole number from 1 to 65535"),
+        (mail("0"), "mail.smtp: port must be from 1 to 65535"),
+        (
+            "listen = '127.0.0.1:99999'".to_owned(),
+            "[::]:8080: a port is from 1 to 65535, or 0 for a free one",
+        ),
+        (
+            "[pgwire]\nlisten = '127.0.0.1:99999'".to_owned(),
+            "pgwire.listen: \"127.0.0.1:99999\" is not an address",
+        ),
+        (
+            "[pgwire]\nlisten = '127.0.0.1:99999'".to_owned(),
+            ": a port is from 1 to 65535, or 0 for a free one",
+        ),
+        (
+            "public_url = 'https://id.example.com:99999'".to_owned(),
+            "public_url: \"https://id.example.com:99999\" has a port that there is not: ports are from 1 to 65535",
+        ),
+        (
+            "links.sign_in = 'https://app.example.com:70000/sign-in'".to_owned(),
+            "links.sign_in: \"https://app.example.com:70000/sign-in\" has a port that there is not",
+        ),
+        ("[pgwire]\nlisten = '5432'".to_owned(), ": write 127.0.0.1:5432 for this machine alone"),
+        (
+            "[rivergen.limits.sign_in_by_ip]\nattempts = -1\nwindow = 1".to_owned(),
+            "must be a whole number from 0 to 4294967295",
+        ),
+    ] {
+        let complaint = Desk::file(&text).complaint_with_lines();
+        assert!(complaint.contains(said), "{text}: {complaint}");
+    }
+    // The end of an address is no port.
+    Desk::file("public_url = 'http://[::1]'").load();
+    // Every listener takes this machine by its name.
+    let config =
+        Desk::file("[pgwire]\nlisten = 'localhost:5432'\nallow_plain_on_loopback = true").load().config;
+    assert_eq!(config.pgwire.listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:5432"));
+}

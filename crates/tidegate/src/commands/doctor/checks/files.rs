@@ -3,8 +3,8 @@
 use tidegate_domain::Clock;
 use tidegate_objects::{Backend, Objects, ObjectsError};
 
-use super::super::Finding;
-use super::super::Verdict::{Fine, Warning};
+use super::super::Verdict::{Fine, Warning, Wrong};
+use super::super::{Finding, Verdict};
 use crate::clock::SystemClock;
 use crate::commands::lost_files::{lost, lost_remotely};
 use crate::config::Config;
@@ -37,7 +37,7 @@ fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[St
         detail += &format!("\n{}: without effect: storage.backend is \"local\"", unread.join(", "));
     }
     match lost(objects, looked_for) {
-        Some((lost, _)) => Finding::new(NAME, Warning, format!("{detail}\n{lost}")).advised(format!(
+        Some((told, lost)) => Finding::new(NAME, graded(lost, looked_for), format!("{detail}\n{told}")).advised(format!(
             "if {place} is on a disk of its own, mount that; else copy what is in BACKUP.files of a backup there, as it is"
         )),
         None => Finding::new(NAME, if unread.is_empty() { Fine } else { Warning }, detail),
@@ -78,10 +78,11 @@ async fn ask_for(objects: &Objects, looked_for: &[String], detail: String) -> Fi
             let told = format!("the {files} files that were looked for are there; {ALL_ARE_LOOKED_FOR}");
             Finding::new(NAME, Fine, format!("{detail}\n{told}"))
         }
-        Ok(Some((lost, _))) => {
+        Ok(Some((told, lost))) => {
             let advice = "look in the log for \"the store has lost a file\": `object` in such a line is the key under which the bucket's \
                           versions or backup must have the file; restore it there";
-            Finding::new(NAME, Warning, format!("{detail}\n{lost}; {ALL_ARE_LOOKED_FOR}")).advised(advice)
+            let verdict = graded(lost, looked_for);
+            Finding::new(NAME, verdict, format!("{detail}\n{told}; {ALL_ARE_LOOKED_FOR}")).advised(advice)
         }
         Err(error) => {
             let (what, advice) = parts(&error);
@@ -89,6 +90,11 @@ async fn ask_for(objects: &Objects, looked_for: &[String], detail: String) -> Fi
             Finding::new(NAME, Warning, format!("{detail}\n{told}")).advised(advice)
         }
     }
+}
+
+/// Where all are lost, no file can be served: this may be another directory or bucket than the one that they are in.
+const fn graded(lost: usize, looked_for: &[String]) -> Verdict {
+    if lost == looked_for.len() { Wrong } else { Warning }
 }
 
 /// What a store's failure says, and what to look at, with which it ends.
@@ -102,7 +108,6 @@ fn parts(error: &ObjectsError) -> (String, String) {
 mod tests {
     use std::fs;
 
-    use super::super::super::Verdict::Wrong;
     use super::*;
 
     fn configured(storage: &str) -> Config {
@@ -128,8 +133,15 @@ mod tests {
         let lost = ["organizations/1/files/1/a.csv".to_owned()];
         let finding = store(&at("files"), &lost).await;
         let told = "storage.backend is \"local\"\nthe store has lost 1 of the 1 files that were looked for";
-        assert!(finding.verdict == Warning && finding.detail.contains(told), "{finding:?}");
+        assert!(finding.verdict == Wrong && finding.detail.contains(told), "all are lost: {finding:?}");
         assert!(!here.path().join("files").exists());
+        // One of two that is there shows that it is the right directory.
+        let there = "organizations/1/files/1/b.csv".to_owned();
+        fs::create_dir_all(here.path().join("some").join(&there).parent().unwrap()).unwrap();
+        fs::write(here.path().join("some").join(&there), "id\n").unwrap();
+        let finding = store(&at("some"), &[lost[0].clone(), there]).await;
+        let told = "the store has lost 1 of the 2 files that were looked for";
+        assert!(finding.verdict == Warning && finding.detail.contains(told), "{finding:?}");
         fs::write(here.path().join("note"), "").unwrap();
         let finding = store(&at("note"), &[]).await;
         assert_eq!(finding.verdict, Wrong);

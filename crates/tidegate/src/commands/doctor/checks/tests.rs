@@ -103,3 +103,20 @@ fn a_clock_behind_the_database_is_wrong() {
     assert_eq!(clock(before, &[]).verdict, Fine);
     assert_eq!(clock(Timestamp::default(), &[]).verdict, Wrong);
 }
+
+#[test]
+fn credentials_that_there_are_none_of_are_not_said_to_be_accepted() {
+    let judged = |more: &str| {
+        let smtp = format!(r#"{{"host": "mail.example", "from": "no-reply@id.example"{more}}}"#);
+        let mut config = Config::default();
+        config.mail.smtp = Some(serde_json::from_str(&smtp).unwrap());
+        taken(&config)
+    };
+    let without = judged("");
+    assert!(
+        without.contains("no credentials are configured: whether it takes mail from no-reply@id.example"),
+        "{without}"
+    );
+    let with = judged(r#", "username": "ada", "password": "hunter2""#);
+    assert_eq!(with, "the mail server accepts the credentials");
+}
