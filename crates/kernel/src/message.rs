@@ -11,6 +11,7 @@ use tidegate_domain::{Catalogue, EmailAddress, LanguageTag, PhoneNumber, Secret,
 use uuid::Uuid;
 
 use crate::fault::Fault;
+use crate::reserved::Reserved;
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::{Channel, NewMessage};
 use crate::throttle::Counted;
@@ -73,6 +74,8 @@ struct Queued<'a> {
     channel: Channel,
     template: &'a str,
     rule: CountingRule,
+    /// Whether the network was counted for it before the unit began.
+    network_is_counted: bool,
     recipient: &'a str,
     /// The mailbox or phone it is counted by.
     counted_as: &'a str,
@@ -219,6 +222,16 @@ impl Kernel {
         counts.into_iter().map(|(count, _)| count).collect()
     }
 
+    /// Counts a mail by the network of who asks for it, in a unit of its own and before the one that sends it
+    /// ([`Work::send_counted_in`]): that would keep others of the network waiting until its commit. It is taken back unless it is kept.
+    ///
+    /// # Errors
+    /// [`Fault::RateLimited`], and those of the store.
+    pub async fn count_mail_by_network(&self, call: &Call) -> Result<Reserved, Fault> {
+        let limit = self.settings.messages.by_network;
+        Ok(self.reserve(call, Counted::MessagesByNetwork, limit).await??)
+    }
+
     /// What a message counts as: its recipient and who causes it, network, account and organization. And what becomes of it beyond each
     /// limit.
     fn message_counts<'c>(
@@ -258,6 +271,23 @@ impl Work<'_> {
     /// # Errors
     /// Those of the store and the vault.
     pub async fn send_in(&mut self, mail: Mail<'_>, language: Language) -> Result<(), Fault> {
+        self.enqueue_mail(mail, language, false).await
+    }
+
+    /// Puts a mail in the outbox that the network was counted for before the unit began: see [`Kernel::count_mail_by_network`].
+    ///
+    /// # Errors
+    /// Those of the store and the vault.
+    pub async fn send_counted_in(&mut self, mail: Mail<'_>, language: Language) -> Result<(), Fault> {
+        self.enqueue_mail(mail, language, true).await
+    }
+
+    async fn enqueue_mail(
+        &mut self,
+        mail: Mail<'_>,
+        language: Language,
+        network_is_counted: bool,
+    ) -> Result<(), Fault> {
         let mut values = json!({
             "product": self.kernel.settings.product,
             // A mail to an address that is not verified has no name in it: the name may be an attacker's text.
@@ -269,6 +299,7 @@ impl Work<'_> {
             channel: Channel::Email,
             template: mail.template.as_str(),
             rule: rule_of(mail.template),
+            network_is_counted,
             recipient: mail.to.as_str(),
             counted_as: &mail.to.mailbox(),
             cause: mail.cause,
@@ -303,6 +334,7 @@ impl Work<'_> {
             channel: Channel::Sms,
             template: SmsTemplate::Code.as_str(),
             rule: if text.is_counted { COUNTED } else { REQUESTED },
+            network_is_counted: text.is_counted,
             recipient: text.to.expose(),
             counted_as: text.to.expose(),
             cause: text.cause,
@@ -377,7 +409,11 @@ impl Work<'_> {
     /// many and nothing is to be sent; it is counted nowhere then.
     async fn count_message(&mut self, queued: &Queued<'_>) -> Result<bool, Fault> {
         let counts = self.kernel.message_counts(self.call, queued.counted_as, queued.rule);
-        let (counted, beyond): (Vec<_>, Vec<_>) = counts.into_iter().unzip();
+        let is_open = |counted: &Counted<'_>| {
+            !(queued.network_is_counted && matches!(counted, Counted::MessagesByNetwork))
+        };
+        let counts = counts.into_iter().filter(|((counted, _), _)| is_open(counted));
+        let (counted, beyond): (Vec<_>, Vec<_>) = counts.unzip();
         let exceeded = self.count_each(&counted).await?;
         let mut is_within = true;
         for (exceeded, beyond) in exceeded.into_iter().zip(beyond) {

@@ -342,7 +342,22 @@ impl<G> Work<'_, G> {
         email: &EmailAddress,
         challenge: &EmailChallenge,
     ) -> Result<(), Fault> {
-        let mail = Mail {
+        let mail = self.mail_of(email, challenge);
+        self.kernel().send_in(mail, challenge.language.clone()).await
+    }
+
+    /// The same, where the network was counted for the mail before the unit began.
+    pub(crate) async fn send_counted_email_challenge(
+        &mut self,
+        email: &EmailAddress,
+        challenge: &EmailChallenge,
+    ) -> Result<(), Fault> {
+        let mail = self.mail_of(email, challenge);
+        self.kernel().send_counted_in(mail, challenge.language.clone()).await
+    }
+
+    fn mail_of<'m>(&self, email: &'m EmailAddress, challenge: &EmailChallenge) -> Mail<'m> {
+        Mail {
             template: Template::SignUpCode,
             to: email,
             // Chosen by a caller who has not shown the mailbox.
@@ -354,8 +369,7 @@ impl<G> Work<'_, G> {
                 "minutes": minutes(self.call.profile.codes.verify_email),
             }),
             deliverable: true,
-        };
-        self.kernel().send_in(mail, challenge.language.clone()).await
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, KernelTables};
 
 use crate::accounts::people::{NewPerson, Person};
+use crate::credentials::challenge::EmailChallenge;
 use crate::sign_in::complete::{Completed, Completion};
 use crate::sign_in::kept::KeptSignIn;
 use crate::work::Work;
@@ -103,32 +104,28 @@ impl Identity {
             return refuse(SignUpError::WeakPassword(weak));
         }
         let repeat = self.repeat(call, &claim);
-        let known = self.known_answer(self.kernel.store.read().await?, &claim, &repeat).await?;
-        if let Some(answer) = known {
+        let known = self.known(self.kernel.store.read().await?, &claim, &repeat).await?;
+        if let Some(answer) = known.answer {
             return answer.map_err(tidegate_kernel::Refused::Rule);
+        }
+        // In the unit that sends it, others of the network would wait for its count until the commit.
+        let mut mail = None;
+        if sends_code {
+            mail = Some(self.kernel.count_mail_by_network(call).await?);
         }
         let hash = self.hash_for_client(call, claim.password.clone()).await?;
 
-        let mut work = self.begin(call).await?;
-        let Some(Person { account, sign_in_target }) = work.register(&claim, &hash).await? else {
-            drop(work);
+        let Some((mut work, person)) = self.register(call, &claim, &hash, known.is_invited).await? else {
             // Another request was first; perhaps this very one, sent twice at once.
             return self.answer_of_the_first(&claim, &repeat, SignUpError::EmailTaken).await;
         };
-        let mut challenge = None;
-        let signed_up = if sends_code {
-            let made = work.new_email_challenge(&account, &claim.email, Continuation::default()).await?;
-            let pending = PendingSignUp {
-                account_number: account.number,
-                email: claim.email.clone(),
-                display_name: account.display_name.clone(),
-                temporary_token: made.temporary.expose().to_owned(),
-            };
-            challenge = Some(made);
-            SignedUp::VerificationRequired(pending)
+        let Person { account, sign_in_target } = person;
+        let (signed_up, challenge) = if sends_code {
+            let (pending, challenge) = work.ask_for_code(&account, &claim.email).await?;
+            (SignedUp::VerificationRequired(pending), Some(challenge))
         } else {
             match work.open_first_session(&account, sign_in_target, &claim.email).await? {
-                Some(signed_in) => SignedUp::SignedIn(Box::new(signed_in)),
+                Some(signed_in) => (SignedUp::SignedIn(Box::new(signed_in)), None),
                 None => return refuse(SignUpError::Refused),
             }
         };
@@ -137,10 +134,34 @@ impl Identity {
             return self.answer_of_the_first(&claim, &repeat, SignUpError::IdempotencyConflict).await;
         }
         if let Some(challenge) = challenge {
-            work.send_email_challenge(&claim.email, &challenge).await?;
+            work.send_counted_email_challenge(&claim.email, &challenge).await?;
         }
         work.commit().await?;
+        if let Some(mail) = &mut mail {
+            mail.keep();
+        }
         Ok(signed_up)
+    }
+
+    /// Makes the account, in a unit that goes on. None when the address is taken. `is_invited` is whether it was an invitation's just now.
+    async fn register<'a>(
+        &'a self,
+        call: &'a Call,
+        claim: &SignUp,
+        hash: &str,
+        is_invited: bool,
+    ) -> Result<Option<(Work<'a>, Person)>, Fault> {
+        if !is_invited {
+            let mut work = self.begin(call).await?;
+            if let Some(person) = work.register(claim, hash).await? {
+                return Ok(Some((work, person)));
+            }
+            // Its unit is dropped. An invitation may have come meanwhile, which does not keep the address from its owner.
+        }
+        let mut work = self.begin(call).await?;
+        work.yield_invitation(&claim.email).await?;
+        let person = work.register(claim, hash).await?;
+        Ok(person.map(|person| (work, person)))
     }
 
     /// What a request answers that lost a race: the answer of the first one, or `otherwise`.
@@ -150,24 +171,20 @@ impl Identity {
         repeat: &Repeat,
         otherwise: SignUpError,
     ) -> Outcome<SignedUp, SignUpError> {
-        let answer = self.known_answer(self.kernel.store.begin().await?, claim, repeat).await?;
-        answer.unwrap_or(Err(otherwise)).map_err(tidegate_kernel::Refused::Rule)
+        let known = self.known(self.kernel.store.begin().await?, claim, repeat).await?;
+        known.answer.unwrap_or(Err(otherwise)).map_err(tidegate_kernel::Refused::Rule)
     }
 
-    /// The answer that needs no work: one given before, or that the address is taken. To the same caller, with the same password, a
-    /// sign-up that worked just now is answered as the first time, also without an idempotency key.
+    /// What is known before any work: the answer, where one was given before or the address is taken. To the same caller, with the
+    /// same password, a sign-up that worked just now is answered as the first time, also without an idempotency key.
     ///
     /// After a lost race, a writing unit reads: until the winner's unit is durable, no reader sees it.
-    async fn known_answer(
-        &self,
-        mut unit: Unit,
-        claim: &SignUp,
-        repeat: &Repeat,
-    ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
+    async fn known(&self, mut unit: Unit, claim: &SignUp, repeat: &Repeat) -> Result<Known, Fault> {
         // The account before the record: both are committed together, and a reader who sees the first sees the second.
         let owner = unit.accounts().owner_of(&claim.email.clone().into()).await?;
         // An invitation does not keep the address from its owner.
-        let taken = owner.is_some() && unit.claims().invited(&claim.email).await? != owner;
+        let is_invited = owner.is_some() && unit.claims().invited(&claim.email).await? == owner;
+        let taken = owner.is_some() && !is_invited;
         let keyed = match repeat {
             Repeat::Keyed { key_mac, .. } => unit.idempotency().find(key_mac, self.kernel.now()).await?,
             Repeat::OneTime(_) => None,
@@ -190,12 +207,13 @@ impl Identity {
         }
         if let (Repeat::Keyed { fingerprint, .. }, Some(record)) = (repeat, keyed) {
             if record.fingerprint != fingerprint {
-                return Ok(Some(Err(SignUpError::IdempotencyConflict)));
+                return Ok(Known { answer: Some(Err(SignUpError::IdempotencyConflict)), is_invited });
             }
             let plain = self.kernel.vault.open(RESPONSE, &record.response)?;
-            return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(&plain)?))));
+            let answer = SignedUp::VerificationRequired(serde_json::from_slice(&plain)?);
+            return Ok(Known { answer: Some(Ok(answer)), is_invited });
         }
-        Ok(again.map(Ok).or(taken.then_some(Err(SignUpError::EmailTaken))))
+        Ok(Known { answer: again.map(Ok).or(taken.then_some(Err(SignUpError::EmailTaken))), is_invited })
     }
 
     /// What this caller's sign-up was answered just now, while the account that it made has the address.
@@ -246,6 +264,14 @@ impl Identity {
     }
 }
 
+/// What is known of a sign-up before any work.
+struct Known {
+    /// The answer, where it needs no work.
+    answer: Option<Result<SignedUp, SignUpError>>,
+    /// Whether the address is an invitation's.
+    is_invited: bool,
+}
+
 /// What the answers of repeated requests are sealed for.
 const RESPONSE: &str = "idempotent response";
 
@@ -271,9 +297,8 @@ enum KeptAnswer {
 }
 
 impl Work<'_> {
-    /// Makes the account, with its organization and workspace. None when the address is taken.
+    /// Makes the account, with its organization and workspace. None when the address is taken; then the unit must not be committed.
     async fn register(&mut self, claim: &SignUp, password_hash: &str) -> Result<Option<Person>, Fault> {
-        self.yield_invitation(&claim.email).await?;
         let new = NewPerson {
             login: &LoginName::Email(claim.email.clone()),
             verified_at: None,
@@ -296,6 +321,22 @@ impl Work<'_> {
             json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
         self.audit(Action::SignedUp, subject, metadata).await?;
         Ok(Some(person))
+    }
+
+    /// What a new account is answered whose address is yet to be verified, and the code that does.
+    async fn ask_for_code(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+    ) -> Result<(PendingSignUp, EmailChallenge), Fault> {
+        let challenge = self.new_email_challenge(account, email, Continuation::default()).await?;
+        let pending = PendingSignUp {
+            account_number: account.number,
+            email: email.clone(),
+            display_name: account.display_name.clone(),
+            temporary_token: challenge.temporary.expose().to_owned(),
+        };
+        Ok((pending, challenge))
     }
 
     /// Opens the session of a new account. None when the account may not be signed in to.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::limit::{Limit, MessageLimits};
-use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
+use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, eventually, on_both_engines};
 
 use crate::pages::sign_in::window::Window;
 
@@ -153,6 +153,30 @@ on_both_engines! {
             forgot(&app, "203.0.113.9", email).await.assert_status(429);
         }
         forgot(&app, "203.0.113.10", ROOT).await.assert_status(200);
+    }
+
+    async fn sign_ups_that_come_to_nothing_use_up_no_mails_of_their_network(engine: Engine) {
+        let limits = MessageLimits {
+            by_recipient: Some(Limit::new(1, HOUR)),
+            by_network: Some(Limit::new(2, HOUR)),
+            ..MessageLimits::NONE
+        };
+        let app = with_messages(engine, limits).await;
+        let (network, other) = ("203.0.113.9", "203.0.113.10");
+        sign_up(&app, network, "ada@example.com").await.assert_status(201);
+        sign_up(&app, network, "ada@example.com").await.assert_status(201);
+        // Taken, and one more than the mailbox gets.
+        let taken = json!({ "email": "ada@example.com", "password": format!("{PASSWORD}2") });
+        post(&app, network, "/api/v1/auth/signup", &taken).await.assert_status(409);
+        sign_up(&app, network, "ada+1@example.com").await.assert_status(429);
+        // What is given back is given back soon.
+        eventually("the network's second mail", || async {
+            (sign_up(&app, network, "bob@example.com").await.status == 201).then_some(())
+        })
+        .await;
+        sign_up(&app, network, "eve@example.com").await.assert_status(429);
+        sign_up(&app, other, "eve@example.com").await.assert_status(201);
+        assert_eq!(app.sql_count("select count(*) from outbox_messages").await, 3);
     }
 
     async fn codes_that_are_texted_are_counted_by_the_network_that_asks_for_them(engine: Engine) {
