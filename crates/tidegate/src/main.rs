@@ -8,6 +8,7 @@ mod data_dir;
 mod failure;
 mod installation;
 mod logging;
+mod opening;
 mod output;
 mod program;
 mod schema;

@@ -72,7 +72,7 @@ mod tests {
     use tidegate_database::{DatabaseUrl, Store, StoreOptions};
 
     use super::*;
-    use crate::wiring::MIGRATIONS;
+    use crate::opening::MIGRATIONS;
 
     /// A database in `file`, migrated with `whole` or one by one.
     async fn database(file: &Path, whole: Option<&'static WholeSchema>) -> SqliteConnection {

@@ -12,9 +12,10 @@ use crate::cli::Backup;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::installation::{refuse_missing_file, with_suffix};
+use crate::opening::{MissingStore, open_store};
 use crate::output::{Answer, progress};
 use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
-use crate::wiring::{MissingStore, objects, open_store};
+use crate::wiring::objects;
 
 /// What a backup is called by until it is whole. What a cut-off one leaves, the next of that name replaces.
 const PART: &str = ".part";

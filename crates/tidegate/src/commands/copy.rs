@@ -7,8 +7,8 @@ use crate::cli::CopyDatabase;
 use crate::config::{Config, Database};
 use crate::failure::Failure;
 use crate::installation::{ServingLock, refuse_empty_source, refuse_missing_source};
+use crate::opening::{MissingStore, migrate, open_copy_target, open_store};
 use crate::output::{Answer, progress, table};
-use crate::wiring::{MissingStore, migrate, open_copy_target, open_store};
 
 pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer, Failure> {
     let is_named = command.from.is_some();

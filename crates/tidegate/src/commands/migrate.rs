@@ -6,8 +6,8 @@ use crate::cli::Migrate;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::installation::refuse_missing;
+use crate::opening::{MissingStore, begin, open_store};
 use crate::output::Answer;
-use crate::wiring::{MissingStore, begin, open_store};
 
 pub(super) async fn run(config: &Config, command: &Migrate) -> Result<Answer, Failure> {
     let missing = if command.new { MissingStore::Create } else { MissingStore::Refuse };

@@ -18,12 +18,13 @@ use crate::config::{Config, Database};
 use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
 use crate::installation::{absence, restore_draft, with_suffix};
+use crate::opening::{MissingStore, open_store};
 use crate::output::{Answer, progress};
 use crate::program::shell_word;
 use crate::secrets::{
     MayCreate, check_opens, key_file, key_in, open_vault, sync_directory_of, vault_with, write_key,
 };
-use crate::wiring::{MissingStore, objects, open_store};
+use crate::wiring::objects;
 
 pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Failure> {
     let place = match config.database_url() {

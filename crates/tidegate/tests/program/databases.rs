@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::Value;
 use tidegate_database::DatabaseUrl;
-use tidegate_testkit::{Engine, Fixture, on_both_engines};
+use tidegate_testkit::{Engine, Fixture, eventually, on_both_engines};
 
 use crate::storage::name;
 use crate::support::{Installation, Said};
@@ -358,7 +358,7 @@ on_both_engines! {
         assert!(said.code == 1 && said.out.contains("✗ database") && said.out.contains(told), "{}", said.out);
         assert!(said.out.contains("restore your backup"), "{}", said.out);
         let server = here.serve(&[]);
-        assert!(server.log().contains(told), "{}", server.log());
+        eventually("it is in the log", async || server.log().contains(told).then_some(())).await;
         server.stop();
     }
 
@@ -377,12 +377,13 @@ on_both_engines! {
 async fn a_database_that_cannot_be_written_is_told_at_the_start() {
     let here = Installation::with_database(Engine::Postgres).await;
     let server = here.serve(&[]);
+    assert_eq!(server.get("/readyz").await.0, 200);
     assert!(!server.log().contains("not ready"), "{}", server.log());
     server.stop();
     here.database().only_reads(true).await;
     let server = here.serve(&[]);
-    let log = server.log();
-    assert!(log.contains("not ready") && log.contains("the database cannot be written"), "{log}");
+    let told = |log: String| log.contains("not ready") && log.contains("the database cannot be written");
+    eventually("it is in the log", async || told(server.log()).then_some(())).await;
     assert_eq!(server.get("/readyz").await.0, 503);
     drop(server);
 }

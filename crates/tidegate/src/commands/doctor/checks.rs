@@ -30,10 +30,10 @@ use crate::commands::serve::{base_url, below_a_path, is_secure, is_this_machine}
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
+use crate::opening::{MissingStore, look_at_place, open_store};
 use crate::output::{progress, tell};
 use crate::schema::{lost_tables, missing_tables};
 use crate::secrets::{LOST_SIGNING_KEYS, MayCreate, check_opens, key_id, open_vault};
-use crate::wiring::{MissingStore, look_at_place, open_store};
 
 /// No machine that runs this has a right clock before 2026.
 const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);

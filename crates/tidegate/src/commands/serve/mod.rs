@@ -31,10 +31,9 @@ pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
 use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
+use crate::opening::{lock, lock_existing};
 use crate::spilling;
-use crate::wiring::{
-    NAME_FILE_DIRECTORY, Opened, Purpose, lock, lock_existing, open, refuse_unusable_directory,
-};
+use crate::wiring::{NAME_FILE_DIRECTORY, Opened, Purpose, open, refuse_unusable_directory};
 
 /// How long requests that were accepted may take to finish once the process stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -78,8 +77,7 @@ pub(super) async fn serve(
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
-    // What keeps it from being ready is logged at once, and not only when somebody asks /readyz.
-    drop(opened.kernel.ready().await);
+    opened.look_at_database();
     ask_store(&opened);
     announce(loaded, address, global);
     answer(listener, surface, limits, signals, postgres).await;

@@ -1,0 +1,179 @@
+//! The database: opened, looked at and brought up to date.
+
+use std::path::{Path, absolute};
+use std::time::Duration;
+
+use tidegate_database::{Migration, Store, StoreOptions};
+
+use crate::config::Config;
+use crate::data_dir::{create_data_dir, refuse_other_than_directory};
+use crate::failure::Failure;
+use crate::installation::{ServingLock, place, refuse_foreign, refuse_missing_file, refuse_unfinished_copy};
+use crate::output::{progress, tell};
+use crate::schema::WHOLE_SCHEMA;
+
+/// The migrations of all crates.
+pub(crate) const MIGRATIONS: &[&[Migration]] = &[
+    tidegate_kernel::MIGRATIONS,
+    tidegate_identity::MIGRATIONS,
+    tidegate_oauth::MIGRATIONS,
+    tidegate_storage::MIGRATIONS,
+    tidegate_catalog::MIGRATIONS,
+    tidegate_policies::MIGRATIONS,
+    tidegate_prompts::MIGRATIONS,
+];
+
+/// How long a server waits for a PostgreSQL that starts beside it. Commands do not.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Brings the schema up to date, and says so where there was none; answers how many migrations that took.
+///
+/// # Errors
+/// Those of [`migrate`].
+pub(crate) async fn begin(config: &Config, store: &Store) -> Result<usize, Failure> {
+    let is_new = !store.is_begun().await?;
+    let applied = migrate(store).await?;
+    // Of nodes that start together, one begins it.
+    if is_new && applied > 0 {
+        let line = format!("new installation in {}", place(config));
+        if tracing::enabled!(tracing::Level::INFO) { tracing::info!("{line}") } else { tell(&line) }
+    }
+    Ok(applied)
+}
+
+/// Keeps a second server from the same SQLite file, where there is a directory for it: what is wrong with the directory is told before
+/// anything else is taken.
+///
+/// # Errors
+/// When it is served already, or cannot be used.
+pub(crate) fn lock_existing(config: &Config) -> Result<Option<ServingLock>, Failure> {
+    if config.uses_data_dir() {
+        refuse_other_than_directory(&config.data_dir)?;
+    }
+    let file = config.database_file();
+    let directory = file.as_deref().and_then(Path::parent).filter(|path| !path.as_os_str().is_empty());
+    match directory.map(Path::try_exists) {
+        Some(Ok(false)) => Ok(None),
+        _ => lock(config),
+    }
+}
+
+/// Keeps a second server from the same SQLite file, and makes the data directory where that is where the file is to be.
+///
+/// # Errors
+/// As above.
+pub(crate) fn lock(config: &Config) -> Result<Option<ServingLock>, Failure> {
+    let Some(path) = config.database_file() else { return Ok(None) };
+    if has_database_in_data_dir(config) {
+        create_data_dir(&config.data_dir)?;
+    }
+    Store::look_at(&config.database_url())?;
+    ServingLock::take(&path).map(Some)
+}
+
+/// What to do about a database file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MissingStore {
+    /// Make it, and the data directory where it is in there.
+    Create,
+    /// Say so: an empty one would only hide a mistyped path.
+    Refuse,
+}
+
+/// Opens the store without migrating it.
+///
+/// # Errors
+/// When it cannot be reached, or is not there and must be.
+pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result<Store, Failure> {
+    let store = open_waiting(config, missing, Duration::ZERO).await?;
+    let looked = refuse_unfinished_copy(config, &store).await;
+    unless_refused(store, looked).await
+}
+
+/// The same of one that rows are copied into, also where an earlier copy was cut off.
+///
+/// # Errors
+/// When it cannot be reached.
+pub(crate) async fn open_copy_target(config: &Config) -> Result<Store, Failure> {
+    open_waiting(config, MissingStore::Create, Duration::ZERO).await
+}
+
+/// The same for a server. A new installation may also begin where a copy was cut off.
+pub(crate) async fn open_to_serve(config: &Config, new: bool) -> Result<Store, Failure> {
+    let store = open_waiting(config, MissingStore::Create, PATIENCE).await?;
+    let looked = if new {
+        store.forget_copy().await.map_err(Failure::from)
+    } else {
+        refuse_unfinished_copy(config, &store).await
+    };
+    unless_refused(store, looked).await
+}
+
+/// The store, closed where it is refused.
+async fn unless_refused(store: Store, looked: Result<(), Failure>) -> Result<Store, Failure> {
+    match looked {
+        Ok(()) => Ok(store),
+        Err(failure) => {
+            store.close().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
+    match missing {
+        MissingStore::Create if has_database_in_data_dir(config) => create_data_dir(&config.data_dir)?,
+        MissingStore::Create => {}
+        MissingStore::Refuse => refuse_missing_file(config)?,
+    }
+    let options = StoreOptions { patience, ..config.store_options() };
+    let store = Store::open(&options, MIGRATIONS).await?;
+    let looked = refuse_foreign(config, &store).await;
+    unless_refused(store, looked).await
+}
+
+/// Looks whether the database can be made where it is to be, and makes nothing.
+///
+/// # Errors
+/// Those of a start.
+pub(crate) fn look_at_place(config: &Config) -> Result<(), Failure> {
+    // It is made with the database.
+    if has_database_in_data_dir(config) && !config.data_dir.exists() {
+        return Ok(());
+    }
+    Ok(Store::look_at(&config.database_url())?)
+}
+
+/// Whether the database is a file in the data directory: only then is the directory needed before the database was looked at.
+fn has_database_in_data_dir(config: &Config) -> bool {
+    let directory = config.database_file().and_then(|file| file.parent().map(Path::to_owned));
+    let is_there = |directory: &Path| match (absolute(directory), absolute(&config.data_dir)) {
+        (Ok(directory), Ok(data_dir)) => directory == data_dir,
+        _ => false,
+    };
+    config.uses_data_dir() && (config.database.is_none() || directory.as_deref().is_some_and(is_there))
+}
+
+/// Brings the schema up to date; answers how many migrations that took.
+///
+/// # Errors
+/// When the schema is of a newer version, or the database fails.
+pub(crate) async fn migrate(store: &Store) -> Result<usize, Failure> {
+    if store.pending_migrations().await? == 0 {
+        return Ok(0);
+    }
+    let bar = progress("migrating the database's schema");
+    let applied = store.make_or_migrate(&WHOLE_SCHEMA).await;
+    bar.finish_and_clear();
+    Ok(applied?)
+}
+
+pub(crate) async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
+    match store.pending_migrations().await? {
+        0 => Ok(()),
+        pending => Err(Failure::new(
+            "database_schema",
+            format!("the database's schema needs {pending} migration(s): run `tidegate migrate`"),
+        )),
+    }
+}
