@@ -64,7 +64,6 @@ on_both_engines! {
         // The file goes: the source says so, and its URL is no longer made.
         files.remove(OBJECT);
         get(&app, &ada, &format!("/{number}/file-url")).await.assert_error(404, "NOT_FOUND");
-        patch(&app, &ada, &format!("/{number}/credentials"), &json!({})).await.assert_status(200);
         let tested = post(&app, &ada, &format!("/{number}/test")).await;
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"));
     }
