@@ -80,6 +80,19 @@ pub trait SourceGovernance: Send + Sync + 'static {
         organization: OrganizationId,
         source: ViewedSource,
     ) -> BoxFuture<'_, Result<Option<Arc<dyn TableView>>, Fault>>;
+
+    /// The policies of an organization, to be held against the tables of a data source; none where it has no policy.
+    fn fit(
+        &self,
+        organization: OrganizationId,
+        source: ViewedSource,
+    ) -> BoxFuture<'_, Result<Option<Arc<dyn PolicyFit>>, Fault>>;
+}
+
+/// Policies that are held against tables.
+pub trait PolicyFit: Send + Sync + 'static {
+    /// What is to be told those who write policies of the ones that do not fit a table.
+    fn misfits(&self, schema: &str, table: &StoredTable) -> Vec<String>;
 }
 
 /// A data source whose tables are looked at.
