@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidegate_testkit::{Engine, TestApp, TestDatabase, TestFiles, on_both_engines};
 
-use super::wire::{ADA, Server, builder, create, created, get, owner, patch, post, run_jobs, status};
+use super::wire::{ADA, Server, builder, create, created, get, owner, post, run_jobs, status};
 
 const OBJECT: &str = "organizations/1/files/1/shop.sqlite";
 

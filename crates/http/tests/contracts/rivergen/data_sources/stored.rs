@@ -51,7 +51,7 @@ on_both_engines! {
         let expected = "read this file, and does not answer any more: give it another file_path, or delete it.";
         assert_eq!(warning, format!("The data source Goods ({number}) {expected}"));
         // At once, and not when it is tested next.
-        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data.status"), &json!("failed"));
+        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data.current_status"), &json!("failed"));
         assert_eq!(status(&app, &ada, number).await, "failed");
         app.get(path).send().await.assert_status(404);
         get(&app, &ada, &format!("/{number}/file-url")).await.assert_error(404, "NOT_FOUND");
