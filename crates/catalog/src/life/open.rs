@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tidegate_connect::{
     ConnectionString, ErrorCode, FileSource, Secret, Settings, Source, SourceError, SshSettings,
 };
+use tidegate_database::Unit;
 use tidegate_kernel::Fault;
 
 use crate::Catalog;
@@ -115,9 +116,18 @@ impl Catalog {
     /// # Errors
     /// Only faults.
     pub async fn has_its_file(&self, source: &DataSource) -> Result<bool, Fault> {
-        let Some(path) = &source.connection.file_path else { return Ok(true) };
-        let mut unit = self.kernel.store.read().await?;
-        self.files.exists(&mut unit, owner_of(source), path).await
+        if source.connection.file_path.is_none() {
+            return Ok(true);
+        }
+        self.has_file_in(&mut self.kernel.store.read().await?, source).await
+    }
+
+    /// The same in a unit of work.
+    pub(crate) async fn has_file_in(&self, unit: &mut Unit, source: &DataSource) -> Result<bool, Fault> {
+        match &source.connection.file_path {
+            Some(path) => self.files.exists(unit, owner_of(source), path).await,
+            None => Ok(true),
+        }
     }
 }
 

@@ -63,6 +63,7 @@ on_both_engines! {
         }
         // The file goes: the source says so, and its URL is no longer made.
         files.remove(OBJECT);
+        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data.current_status"), &json!("failed"));
         get(&app, &ada, &format!("/{number}/file-url")).await.assert_error(404, "NOT_FOUND");
         let tested = post(&app, &ada, &format!("/{number}/test")).await;
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"));
