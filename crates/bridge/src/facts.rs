@@ -23,7 +23,7 @@ use tidegate_engine::RelationName;
 use tidegate_planner::{Answer, Kind, Parameter, Plan, Schema, Table};
 use tidegate_prompts::ports::{KnownValues, Question, Relation};
 
-use crate::governed::described;
+use crate::described::described;
 use crate::planner::answer;
 
 /// What the databases are called in SQL.

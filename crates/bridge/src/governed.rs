@@ -1,6 +1,7 @@
 //! What one person may see of data sources, for the engine.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,15 +22,18 @@ use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policies::hooks::{KnownRelation, SourceRelations};
 use tidegate_policy::{Decision as Access, Limits, Resolved};
 use tidegate_prompts::hooks::{free_again, place_since};
-use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
+use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation};
 use tokio::sync::OnceCell;
 
+use crate::described::described;
 use crate::glossary;
 use crate::queries::fault;
 use crate::recorder::{Recorded, Recorder, Writing};
 use crate::references::without_unseen;
 use crate::relations::CatalogRelations;
 use crate::side_doors::known_relation;
+
+mod failed;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -75,6 +79,8 @@ pub(crate) struct PersonRelations {
     in_use: Mutex<Vec<Opened>>,
     /// Its data sources by their numbers, each opened once: a query that joins tables asks no more often for them than one that does not.
     open: HashMap<i64, OnceCell<Arc<dyn Source>>>,
+    /// Why data sources did not open, for the operator.
+    why_away: Mutex<Vec<String>>,
 }
 
 impl PersonRelations {
@@ -118,6 +124,7 @@ impl PersonRelations {
             denied_late: Mutex::new(Vec::new()),
             in_use: Mutex::new(Vec::new()),
             open: HashMap::new(),
+            why_away: Mutex::default(),
         })
     }
 
@@ -156,8 +163,27 @@ impl PersonRelations {
         }
     }
 
+    /// What stands for all that decides what the person is shown: the policies, and of which files the rows are.
     pub(crate) fn fingerprint(&self) -> Option<String> {
-        self.governance.fingerprint()
+        let mut files =
+            self.sources.iter().filter_map(|(_, source)| source.connection.file_path.as_ref()).peekable();
+        let policies = self.governance.fingerprint()?;
+        if files.peek().is_none() {
+            return Some(policies);
+        }
+        let mut hasher = DefaultHasher::new();
+        files.for_each(|file| file.hash(&mut hasher));
+        Some(format!("{policies} {:016x}", hasher.finish()))
+    }
+
+    /// Whether the files of all data sources are still there.
+    pub(crate) async fn have_files(&self) -> Result<bool, Fault> {
+        for (_, source) in &self.sources {
+            if !self.catalog.has_its_file(source).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What is to be said of data sources of the query whose tables are not known yet, and why the first of them that failed did; none
@@ -198,14 +224,17 @@ impl PersonRelations {
         Recorder::new(policies, self.who, recorded, slugs.collect(), writing)
     }
 
-    /// Whether the person would be shown the same rows now of what the query has opened: their token, their place, the data sources and
-    /// the policies are looked at again.
+    /// Whether the person would be shown the same rows now of what the query has opened: their token, their place, the data sources, their
+    /// files and the policies are looked at again.
     pub(crate) async fn shows_the_same(&self, policies: &Policies) -> Result<bool, QueryFailure> {
         for (_, source) in &self.sources {
-            match self.catalog.data_source_to_query(&self.reader, source.number).await {
-                Ok(_) => {}
+            let source = match self.catalog.data_source_to_query(&self.reader, source.number).await {
+                Ok(source) => source,
                 Err(Refused::Rule(_)) => return Ok(false),
                 Err(Refused::Fault(error)) => return Err(fault(&error)),
+            };
+            if !self.catalog.has_its_file(&source).await.map_err(|error| fault(&error))? {
+                return Ok(false);
             }
         }
         let Member { account, organization, .. } = self.who;
@@ -293,17 +322,17 @@ impl PersonRelations {
             Err(Refused::Rule(SourceRefusal::NotFound)) => {
                 Err(QueryError::new(Code::UnknownRelation, "A data source does not exist any more."))
             }
-            Err(Refused::Rule(_)) => Err(unavailable()),
+            Err(Refused::Rule(refusal)) => Err(self.away(number, Some(&refusal))),
             Err(Refused::Fault(error)) => {
                 tracing::error!(%error, "a data source cannot be opened");
-                Err(unavailable())
+                Err(self.away(number, None))
             }
         }
     }
 
     async fn opened(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
         let KnownRelation { source, schema, table, .. } = &known.relation;
-        let once = self.open.get(source).ok_or_else(unavailable)?;
+        let once = self.open.get(source).ok_or_else(|| self.away(*source, None))?;
         let open = Arc::clone(once.get_or_try_init(|| self.opened_source(*source)).await?);
         let relation = tidegate_connect::Relation { schema: schema.clone(), table: table.clone() };
         let estimate = known.table.row_count.and_then(|count| u64::try_from(count).ok());
@@ -363,10 +392,6 @@ impl PersonRelations {
     }
 }
 
-fn unavailable() -> QueryError {
-    QueryError::new(Code::SourceUnavailable, "A data source does not answer.")
-}
-
 /// Who reads, if they may.
 pub(crate) fn authorized(reader: &Reader) -> Result<Member, QueryFailure> {
     reader.authorize(Permission::QueryData).map_err(|forbidden| fault(&forbidden.into()))
@@ -376,39 +401,6 @@ impl Known {
     fn described(&self) -> Relation {
         let is_seen = |column: &StoredColumn| !self.resolved.hidden.contains_key(&column.name);
         described(&self.name, &self.table, self.relation.is_typed, is_seen)
-    }
-}
-
-/// A relation as questions are asked of it: what discovery found, as far as it is seen.
-pub(crate) fn described(
-    name: &RelationName,
-    table: &StoredTable,
-    is_typed: bool,
-    is_seen: impl Fn(&StoredColumn) -> bool,
-) -> Relation {
-    let columns = table.columns.iter().filter(|column| is_seen(column));
-    Relation {
-        source: name.source.clone(),
-        schema: name.schema.clone(),
-        table: name.table.clone(),
-        comment: table.comment.clone(),
-        columns: columns.map(|each| column(each, is_typed)).collect(),
-    }
-}
-
-fn column(column: &StoredColumn, is_typed: bool) -> RelationColumn {
-    let references = column.foreign_key.clone().map(|(schema, table, other)| {
-        let schema = if schema.is_empty() { RelationName::NO_SCHEMA.to_owned() } else { schema };
-        (schema, table, other)
-    });
-    RelationColumn {
-        name: column.name.clone(),
-        type_name: column.type_name.clone(),
-        nullable: column.nullable,
-        is_typed,
-        comment: column.comment.clone(),
-        primary_key: column.primary_key,
-        references,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Data sources are made of files that the storage keeps ([`stored_files`]), and the storage names the data source of a file
 //! ([`name_sources`]). Policies are about tables that the catalog knows ([`known_relations`]).
 
+mod described;
 #[cfg(test)]
 mod facts;
 mod files;

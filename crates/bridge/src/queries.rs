@@ -185,21 +185,26 @@ impl GovernedQueries {
             _ => relations,
         });
         let (undiscovered, seen_under) = (relations.undiscovered(), relations.fingerprint());
-        let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
         let decisions = purpose.and_then(|purpose| self.decisions(&relations, purpose));
         let is_operators = matches!(purpose, Some(Purpose::Operator));
         let told = decisions.clone().filter(|_| is_operators).map(|keeper| Arc::new(Told::new(keeper)));
         let decisions = told.clone().map(|told| told as Arc<dyn Decisions>).or(decisions);
         let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
         let watch = Arc::new(watch);
+        let (asked, limits) = (Arc::clone(&relations), self.limits);
+        let failed = move |error| match asked.failed(error) {
+            failed if is_operators => asked.explained(failed, &limits),
+            failed => failed,
+        };
         let query = Request { decisions, ..self.query(request, relations) };
-        let answer = self.engine.query(query).await.map_err(failed);
+        let answer = self.engine.query(query).await;
+        let answer = answer.map_err(|error| undiscovered_too(failed(error), undiscovered.as_deref()));
         let answer = answer.map_err(|failure| match &told {
             Some(told) => told.explain(failure),
             None => failure,
         })?;
         let schema = Arc::clone(&answer.schema);
-        let batches = answer.map(|batch| batch.map_err(failure)).boxed();
+        let batches = answer.map(move |batch| batch.map_err(&failed)).boxed();
         let batches = watched(batches, Arc::clone(&watch));
         Ok(QueryAnswer { schema, batches, watch: Some(watch), seen_under })
     }
@@ -237,9 +242,10 @@ impl Queries for GovernedQueries {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = self.person(reader, *workspace, sources, schemas).await?;
         let undiscovered = relations.undiscovered();
-        let shape = self.engine.shape(self.query(request, Arc::new(relations))).await;
+        let relations = Arc::new(relations);
+        let shape = self.engine.shape(self.query(request, Arc::clone(&relations))).await;
         let Shape { schema, parameters } =
-            shape.map_err(|error| undiscovered_too(failure(error), undiscovered.as_deref()))?;
+            shape.map_err(|error| undiscovered_too(relations.failed(error), undiscovered.as_deref()))?;
         Ok(QueryShape { schema, parameters })
     }
 
@@ -258,6 +264,8 @@ impl Queries for GovernedQueries {
         sources: &[i64],
     ) -> Result<Option<String>, QueryFailure> {
         let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, &[]).await?;
-        Ok(relations.fingerprint())
+        // What was kept of a file's rows ends with it.
+        let have_files = relations.have_files().await.map_err(|error| fault(&error))?;
+        Ok(relations.fingerprint().filter(|_| have_files))
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tidegate_catalog::hooks::{SourceGovernance, TableView, ViewedSource};
+use tidegate_catalog::hooks::{PolicyFit, SourceGovernance, TableView, ViewedSource};
 use tidegate_catalog::schemas::read::StoredTable;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::{Fault, Kernel};
 use tidegate_policies::Policies;
+use tidegate_policies::governed::fit::Fit;
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policies::hooks::KnownRelation;
 use tidegate_policy::Decision;
@@ -63,6 +64,30 @@ impl SourceGovernance for GovernedSources {
             Ok(Some(Arc::new(view) as Arc<dyn TableView>))
         }
         .boxed()
+    }
+
+    fn fit(
+        &self,
+        organization: OrganizationId,
+        source: ViewedSource,
+    ) -> BoxFuture<'_, Result<Option<Arc<dyn PolicyFit>>, Fault>> {
+        async move {
+            let fit = self.policies.fit(organization).await?;
+            Ok(fit.map(|fit| Arc::new(FittingTables { fit, source }) as Arc<dyn PolicyFit>))
+        }
+        .boxed()
+    }
+}
+
+/// The policies that are held against the tables of a data source.
+struct FittingTables {
+    fit: Fit,
+    source: ViewedSource,
+}
+
+impl PolicyFit for FittingTables {
+    fn misfits(&self, schema: &str, table: &StoredTable) -> Vec<String> {
+        self.fit.misfits(&known_relation(self.source, schema, table))
     }
 }
 

@@ -8,11 +8,13 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidegate_connect::{FileSource, SourceType};
 use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Grant, Work};
 
 use crate::CatalogTables;
+use crate::life::open::NO_FILE;
 use crate::schemas::read::StoredTable;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
@@ -78,6 +80,19 @@ pub trait SourceGovernance: Send + Sync + 'static {
         organization: OrganizationId,
         source: ViewedSource,
     ) -> BoxFuture<'_, Result<Option<Arc<dyn TableView>>, Fault>>;
+
+    /// The policies of an organization, to be held against the tables of a data source; none where it has no policy.
+    fn fit(
+        &self,
+        organization: OrganizationId,
+        source: ViewedSource,
+    ) -> BoxFuture<'_, Result<Option<Arc<dyn PolicyFit>>, Fault>>;
+}
+
+/// Policies that are held against tables.
+pub trait PolicyFit: Send + Sync + 'static {
+    /// What is to be told those who write policies of the ones that do not fit a table.
+    fn misfits(&self, schema: &str, table: &StoredTable) -> Vec<String>;
 }
 
 /// A data source whose tables are looked at.
@@ -118,6 +133,26 @@ pub async fn sources_of_files(
     organization: OrganizationId,
 ) -> Result<Vec<(String, i64)>, Fault> {
     Ok(unit.data_sources().made_of_files(organization).await?)
+}
+
+/// Says of the data sources that are made of a file that they do not answer: the storage removes it, in the same unit of work. Answers
+/// them, each with its name where the caller sees it.
+///
+/// # Errors
+/// Only faults.
+pub async fn file_removed(
+    unit: &mut Unit,
+    grant: &Grant,
+    path: &str,
+    now: Timestamp,
+) -> Result<Vec<(i64, Option<String>)>, Fault> {
+    let numbers = unit.data_sources().lose_file(grant.organization(), path, NO_FILE, now).await?;
+    let mut sources = Vec::new();
+    for number in numbers {
+        let seen = unit.data_sources().seen(Viewer::of(grant), number).await?;
+        sources.push((number, seen.map(|source| source.name)));
+    }
+    Ok(sources)
 }
 
 /// The data sources of an organization: for policies, which are assigned to them.

@@ -82,6 +82,7 @@ impl Answer {
             take,
             stop,
             left: limits.rows,
+            most: limits.rows,
             cut: limits.cut.then(|| Arc::clone(&cut)),
             running: Some(running),
         };
@@ -149,6 +150,8 @@ struct Receiving {
     stop: Stop,
     /// Rows that may still come.
     left: u64,
+    /// Rows that may come in all.
+    most: u64,
     /// Told when rows are left out; without it, that is an error.
     cut: Option<Arc<AtomicBool>>,
     running: Option<Running>,
@@ -186,10 +189,10 @@ impl Receiving {
             return Some(Ok(batch));
         }
         let Some(cut) = &self.cut else {
-            return Some(Err(QueryError::new(
-                Code::LimitRows,
-                "The answer has more rows than you may have.",
-            )));
+            let most = self.most;
+            let text =
+                format!("The answer has more rows than the {most} that you may have: add LIMIT, or group.");
+            return Some(Err(QueryError::new(Code::LimitRows, text)));
         };
         cut.store(true, Ordering::Relaxed);
         let kept = usize::try_from(self.left).unwrap_or(usize::MAX).min(batch.num_rows());

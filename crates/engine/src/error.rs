@@ -38,6 +38,9 @@ pub enum Code {
     Cancelled,
 }
 
+/// What is said of a data source that does not answer while it is read: which one, who knows their names says.
+pub const SOURCE_AWAY: &str = "A data source of the query does not answer.";
+
 impl Code {
     /// Every code, as answers write it.
     pub const ALL: [Self; 13] = [
@@ -125,7 +128,7 @@ impl QueryError {
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self::new(Code::SourceUnavailable, "A data source of the query does not answer.")
+        Self::new(Code::SourceUnavailable, SOURCE_AWAY)
     }
 
     /// The same for what is not there and what must not be seen.

@@ -45,7 +45,7 @@ pub use answer::Answer;
 pub use cancel::Cancel;
 pub use decision::{Decision, Decisions};
 pub use engine::{Engine, Load, Request};
-pub use error::{Code, QueryError};
+pub use error::{Code, QueryError, SOURCE_AWAY};
 pub use governance::{column_type, describe};
 pub use mask::Hasher;
 pub use options::{Concurrency, Limits, Options, SizeLimits};

@@ -16,6 +16,6 @@ mod upkeep;
 pub(crate) mod work;
 
 pub use settings::StorageLimits;
-pub use storage::{SourcesOfFiles, Storage};
+pub use storage::{ReadingSource, SourcesOfFiles, Storage};
 pub use tables::{MIGRATIONS, StorageTables};
 pub use tidegate_objects::{Objects, Staged};

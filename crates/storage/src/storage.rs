@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
 use tidegate_domain::id::OrganizationId;
-use tidegate_kernel::{Fault, Kernel};
+use tidegate_kernel::{Fault, Grant, Kernel};
 use tidegate_objects::Objects;
 
 use crate::settings::StorageLimits;
@@ -27,6 +28,25 @@ pub trait SourcesOfFiles: Send + Sync + 'static {
         organization: OrganizationId,
         object_names: &'u [&'u str],
     ) -> BoxFuture<'u, Result<Vec<Option<i64>>, Fault>>;
+
+    /// Tells the organization's data sources that are built on a file that it is removed: from the end of the unit on they read it no
+    /// more. Answers them.
+    fn removed<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        grant: &'u Grant,
+        object_name: &'u str,
+        now: Timestamp,
+    ) -> BoxFuture<'u, Result<Vec<ReadingSource>, Fault>>;
+}
+
+/// A data source that is built on a file which was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingSource {
+    /// Its number.
+    pub number: i64,
+    /// Its name; none where the caller does not see it.
+    pub name: Option<String>,
 }
 
 impl Storage {

@@ -63,9 +63,15 @@ impl Catalog {
         let history = unit.data_source_checks().newest(source.id, limit).await?;
         let lately = self.kernel.now().minus(LATELY);
         let tally = unit.data_source_checks().tally(source.id, lately).await?;
+        // A file may go in more ways than by its owner's hand, such as with their account: the next test writes it down.
+        let is_there = self.has_file_in(&mut unit, &source).await?;
+        let status = match source.status {
+            SourceStatus::Active | SourceStatus::Testing if !is_there => SourceStatus::Failed,
+            status => status,
+        };
         Ok(Health {
             number,
-            status: source.status,
+            status,
             times: times(&history),
             history,
             uptime_percentage: percentage(tally.answered, tally.total),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tidegate_connect::{
     ConnectionString, ErrorCode, FileSource, Secret, Settings, Source, SourceError, SshSettings,
 };
+use tidegate_database::Unit;
 use tidegate_kernel::Fault;
 
 use crate::Catalog;
@@ -14,6 +15,9 @@ use crate::hooks::FileOwner;
 use crate::life::pools::close;
 use crate::sources::DataSource;
 use crate::sources::sealed::{open_credentials, open_string};
+
+/// What is said of a source whose file was removed.
+pub(crate) const NO_FILE: &str = "The file does not exist.";
 
 /// Why a source is not open: it, or this server.
 pub(crate) enum NotOpen {
@@ -38,6 +42,7 @@ impl From<Fault> for NotOpen {
 impl Catalog {
     /// The source, open. The caller bounds how long that may take.
     pub(crate) async fn opened(&self, source: &DataSource) -> Result<Arc<dyn Source>, NotOpen> {
+        let file = self.present_file(source).await?;
         if let Some(open) = self.pools.find(source, self.kernel.now()) {
             return Ok(open);
         }
@@ -48,7 +53,7 @@ impl Catalog {
         for open in closed {
             close(&open).await;
         }
-        let settings = self.settings_of(source).await?;
+        let settings = self.settings_of(source, file).await?;
         let opened = tidegate_connect::open(settings, &self.settings.network()).await?;
         let (open, spare) = self.pools.keep(source, opened, self.kernel.now());
         if let Some(spare) = spare {
@@ -57,7 +62,7 @@ impl Catalog {
         Ok(open)
     }
 
-    async fn settings_of(&self, source: &DataSource) -> Result<Settings, NotOpen> {
+    async fn settings_of(&self, source: &DataSource, file: Option<FileSource>) -> Result<Settings, NotOpen> {
         let (kernel, connection) = (&self.kernel, &source.connection);
         let credentials = open_credentials(kernel, source.id, source.sealed.credentials.as_deref())?;
         let string = open_string(kernel, source.id, source.sealed.connection_string.as_deref())?;
@@ -72,7 +77,7 @@ impl Catalog {
             database_name: connection.database_name.clone(),
             schema_name: connection.schema_name.clone(),
             connection_string: string.map(|text| ConnectionString::new(text.expose())),
-            file: self.file_of(source).await?,
+            file,
             ssh: ssh(source),
             connection_timeout: Duration::from_secs(connection.connection_timeout.into()),
             query_timeout: Duration::from_secs(connection.query_timeout.into()),
@@ -95,15 +100,40 @@ impl Catalog {
         })
     }
 
-    async fn file_of(&self, source: &DataSource) -> Result<Option<FileSource>, NotOpen> {
+    /// The file of a source that has one. What is open is a copy of it, which ends with the file: it is looked for before each use, since
+    /// any node may have removed it.
+    async fn present_file(&self, source: &DataSource) -> Result<Option<FileSource>, NotOpen> {
         let Some(path) = &source.connection.file_path else { return Ok(None) };
-        let owner =
-            FileOwner { organization: source.organization, organization_sees_all: true, account: None };
-        match self.files.open(owner, path).await? {
-            Some(file) => Ok(Some(file)),
-            None => Err(SourceError::new(ErrorCode::FileNotFound, "The file does not exist.").into()),
+        if let Some(file) = self.files.open(owner_of(source), path).await? {
+            return Ok(Some(file));
+        }
+        self.pools.drop_source(source.id).await;
+        Err(SourceError::new(ErrorCode::FileNotFound, NO_FILE).into())
+    }
+
+    /// Whether the file of a source is still there; true for one that has none.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn has_its_file(&self, source: &DataSource) -> Result<bool, Fault> {
+        if source.connection.file_path.is_none() {
+            return Ok(true);
+        }
+        self.has_file_in(&mut self.kernel.store.read().await?, source).await
+    }
+
+    /// The same in a unit of work.
+    pub(crate) async fn has_file_in(&self, unit: &mut Unit, source: &DataSource) -> Result<bool, Fault> {
+        match &source.connection.file_path {
+            Some(path) => self.files.exists(unit, owner_of(source), path).await,
+            None => Ok(true),
         }
     }
+}
+
+/// Who sees a source reads its file, whoever uploaded it.
+fn owner_of(source: &DataSource) -> FileOwner {
+    FileOwner { organization: source.organization, organization_sees_all: true, account: None }
 }
 
 fn ssh(source: &DataSource) -> Option<SshSettings> {

@@ -44,6 +44,8 @@ pub struct Discovery {
     pub discovered_at: Timestamp,
     /// How long it took, in milliseconds: to ask, and to write down what was found.
     pub duration_ms: i64,
+    /// Which policies do not fit its tables, where who asks writes policies.
+    pub warnings: Vec<String>,
 }
 
 impl Discovery {
@@ -98,7 +100,8 @@ async fn known(
     };
     let duration_ms = schemas.iter().map(|schema| schema.duration_ms).max().unwrap_or(0);
     let number = source.number;
-    Ok(discovered_at.map(|discovered_at| Discovery { number, schemas, discovered_at, duration_ms }))
+    let warnings = Vec::new();
+    Ok(discovered_at.map(|discovered_at| Discovery { number, schemas, discovered_at, duration_ms, warnings }))
 }
 
 impl Catalog {
@@ -138,10 +141,12 @@ impl Catalog {
         grant: &Grant,
         source: &DataSource,
     ) -> Result<Discovery, Fault> {
-        match self.view(grant, source).await? {
-            Some(view) => Ok(Discovery { schemas: self.counted(found.schemas, view).await?, ..found }),
-            None => Ok(found),
-        }
+        let seen = match self.view(grant, source).await? {
+            Some(view) => Discovery { schemas: self.counted(found.schemas, view).await?, ..found },
+            None => found,
+        };
+        let warnings = self.misfits(grant, source, &seen.schemas).await?;
+        Ok(Discovery { warnings, ..seen })
     }
 
     /// Discovers the tables of a source, or joins who does, for as long as that may take, the wait for a place included.
@@ -235,7 +240,8 @@ impl Catalog {
         }
         let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let (generation, discovered_at, schemas) = keeper.finish(duration_ms).await?;
-        let found = Discovery { number: source.number, schemas, discovered_at, duration_ms };
+        let (number, warnings) = (source.number, Vec::new());
+        let found = Discovery { number, schemas, discovered_at, duration_ms, warnings };
         self.replace(source, generation, &found, schema).await?;
         Ok(Arc::new(found))
     }

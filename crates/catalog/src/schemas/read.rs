@@ -6,7 +6,7 @@ use tidegate_connect::TableKind;
 use tidegate_database::Unit;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome};
-use tidegate_kernel::{Actor, Reader};
+use tidegate_kernel::{Actor, Grant, Reader};
 
 use crate::hooks::TableView;
 use crate::sources::access::Viewer;
@@ -19,6 +19,8 @@ pub use super::stored::StoredColumn;
 
 /// Tables that are read at a time.
 const TABLES_AT_ONCE: i64 = 100;
+/// Most tables of which it is told that policies do not fit them.
+const MOST_MISFITS: usize = 200;
 
 /// Which tables are wanted.
 #[derive(Clone, Debug, Default)]
@@ -121,6 +123,35 @@ impl Catalog {
             }
         }
         Ok(counted)
+    }
+
+    /// Which policies do not fit discovered tables, for those who write policies: others are told of no policy.
+    pub(super) async fn misfits(
+        self: &Arc<Self>,
+        grant: &Grant,
+        source: &DataSource,
+        schemas: &[SchemaSummary],
+    ) -> Result<Vec<String>, Fault> {
+        let governance = self.governance.get().filter(|_| grant.allows(Permission::ManagePolicies));
+        let Some(governance) = governance else { return Ok(Vec::new()) };
+        let Some(fit) = governance.fit(grant.organization(), source.into()).await? else {
+            return Ok(Vec::new());
+        };
+        let pages = Pages { catalog: Arc::clone(self), table: None, view: None };
+        let mut told = Vec::new();
+        for schema in schemas {
+            let mut last = None;
+            while told.len() < MOST_MISFITS {
+                let tables = pages.next(schema, last).await?;
+                told.extend(tables.iter().flat_map(|table| fit.misfits(&schema.name, table)));
+                last = tables.last().map(|table| table.place);
+                if pages.ends(&tables) || last.is_none() {
+                    break;
+                }
+            }
+        }
+        told.truncate(MOST_MISFITS);
+        Ok(told)
     }
 
     async fn known_schemas(

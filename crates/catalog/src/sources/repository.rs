@@ -336,6 +336,40 @@ impl Sources<'_> {
         )
     }
 
+    /// Says of the organization's sources that are made of a file that they do not answer, and has them tested: it is removed. Answers
+    /// their numbers.
+    pub(crate) async fn lose_file(
+        &mut self,
+        organization: OrganizationId,
+        path: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Vec<i64>> {
+        let numbers = fetch_all!(
+            self.0,
+            (i64,),
+            "select number from data_sources
+             where organization_id = $1 and file_path = $2 and deleted_at is null order by number",
+            organization.0,
+            path,
+        )?;
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        execute!(
+            self.0,
+            "update data_sources set status = case when status in ('maintenance', 'inactive') then status else 'failed' end,
+                last_failure_at = $3, failure_reason = $4, next_check_at = $3
+             where organization_id = $1 and file_path = $2 and deleted_at is null",
+            organization.0,
+            path,
+            now.micros(),
+            reason,
+        )?;
+        self.touch(organization);
+        Ok(numbers.into_iter().map(|(number,)| number).collect())
+    }
+
     /// How many the organization has.
     pub(super) async fn count(&mut self, organization: OrganizationId) -> Result<i64> {
         let (count,) = fetch_one!(

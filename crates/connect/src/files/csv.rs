@@ -6,6 +6,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde::de::IgnoredAny;
 
 use super::infer::{self, Inferred, Kind};
+use super::other::markup;
 use super::spool::{Spooled, broken};
 use super::text::Text;
 use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink, check_names};
@@ -83,28 +84,71 @@ fn sniff(text: &Text, quote: u8) -> Result<u8, SourceError> {
 }
 
 /// Whether the start of a text is JSON: an array, or objects one after the other.
-fn is_json(text: &Text) -> Result<bool, SourceError> {
-    let mut sample = Vec::new();
-    text.reader()?.take(SAMPLE).read_to_end(&mut sample).map_err(broken)?;
+fn is_json(sample: &[u8]) -> bool {
     if !matches!(sample.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        return Ok(false);
+        return false;
     }
-    let mut values = serde_json::Deserializer::from_slice(&sample).into_iter::<IgnoredAny>();
+    let mut values = serde_json::Deserializer::from_slice(sample).into_iter::<IgnoredAny>();
     // The last one may be cut.
-    Ok(values.all(|value| match value {
+    values.all(|value| match value {
         Ok(_) => true,
         Err(error) => error.is_eof(),
-    }))
+    })
+}
+
+/// Records whose fields are not as many as those of the header, or of the first record where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ragged {
+    width: Option<usize>,
+    shorter: u64,
+    longer: u64,
+}
+
+impl Ragged {
+    fn count(&mut self, fields: usize) {
+        let width = *self.width.get_or_insert(fields);
+        self.shorter += u64::from(fields < width);
+        self.longer += u64::from(fields > width);
+    }
+
+    fn told(self, header: bool) -> Option<String> {
+        let records = |count: u64| match count {
+            1 => "1 record has".to_owned(),
+            count => format!("{count} records have"),
+        };
+        let (shorter, longer) = (self.shorter, self.longer);
+        let differ = match (shorter, longer) {
+            (0, 0) => return None,
+            (_, 0) => format!("{} fewer fields", records(shorter)),
+            (0, _) => format!("{} more fields", records(longer)),
+            _ => format!("{} fewer and {} more fields", records(shorter), records(longer)),
+        };
+        let first = if header { "header" } else { "first record" };
+        let missing = (shorter > 0).then_some("what is missing is NULL");
+        let more = (longer > 0).then_some("what is more is in columns of its own");
+        let read: Vec<&str> = missing.into_iter().chain(more).collect();
+        Some(format!("{differ} than the {first}: {}", read.join(", ")))
+    }
 }
 
 /// What is read, and probably not meant. `unclosed` is the number of a record whose quotation has no end.
-fn not_meant(text: &Text, unclosed: Option<i64>) -> Result<Option<String>, SourceError> {
-    if is_json(text)? {
+fn not_meant(
+    text: &Text,
+    unclosed: Option<i64>,
+    ragged: Option<String>,
+) -> Result<Option<String>, SourceError> {
+    let mut sample = Vec::new();
+    text.reader()?.take(SAMPLE).read_to_end(&mut sample).map_err(broken)?;
+    if is_json(&sample) {
         return Ok(Some("the content is JSON: a data source of the type json reads it as that".to_owned()));
     }
-    Ok(unclosed.map(|record| {
+    if let Some(content) = markup(&sample) {
+        return Ok(Some(content.told()));
+    }
+    let unclosed = unclosed.map(|record| {
         format!("a quotation in record {record}, the header counted, is never closed: all that follows is in its value")
-    }))
+    });
+    Ok(unclosed.or(ragged))
 }
 
 /// The records of a reader, one after the other in one buffer.
@@ -221,8 +265,10 @@ impl Csv {
             }
         }
         let mut columns = vec![Inferred::default(); names.len()];
+        let mut ragged = Ragged { width: dialect.header.then_some(names.len()), ..Ragged::default() };
         let mut rows = 0;
         while records.next()? {
+            ragged.count(records.len());
             // Records with more fields than the header have columns of their own: nothing is dropped.
             if records.len() > columns.len() {
                 columns.resize(records.len(), Inferred::default());
@@ -243,7 +289,7 @@ impl Csv {
         let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
         let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
         let last = rows + i64::from(dialect.header);
-        let warning = not_meant(&text, records.unclosed.then_some(last))?;
+        let warning = not_meant(&text, records.unclosed.then_some(last), ragged.told(dialect.header))?;
         let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };
         Ok(Self { text, dialect, kinds, tables: vec![table], warning })
     }

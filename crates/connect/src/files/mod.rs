@@ -36,6 +36,7 @@ mod known;
 mod lengths;
 mod mended;
 mod ods;
+mod other;
 mod pages;
 mod parquet;
 mod skip;
@@ -227,6 +228,7 @@ pub(crate) fn inspect(
     kind: SourceType,
     file: Spooled,
 ) -> Result<Arc<dyn Format>, SourceError> {
+    other::refuse(kind, &file)?;
     Ok(match kind {
         SourceType::Csv => Arc::new(csv::Csv::inspect(settings, file)?),
         SourceType::Json => Arc::new(json::Json::inspect(file)?),

@@ -80,12 +80,48 @@ async fn a_test_of_delimited_text_tells_what_is_probably_not_meant() {
     for content in ["[{\"a\": 1}, {\"a\": 2}]", "\n{\"a\": 1}\n{\"a\": 2}\n", "[1, 2"] {
         assert!(result(content).await.ends_with(&format!("; {json}")), "{content}");
     }
+    let page =
+        "the content is HTML: was a page saved in place of the file, such as one that asks to sign in?";
+    for content in ["<html><p>a, b</p>", "\u{feff}\n<!DOCTYPE html>\n<p>"] {
+        assert!(result(content).await.ends_with(&format!("; {page}")), "{content}");
+    }
+    for (content, ragged) in [
+        (
+            "a,b\n1,2\n3\n4,5,6\n",
+            "1 record has fewer and 1 record has more fields than the header: what is missing is NULL, what is more is in columns of its own",
+        ),
+        ("a,b\n1\n\n2\n3,4\n", "2 records have fewer fields than the header: what is missing is NULL"),
+        ("a\n1,2\n", "1 record has more fields than the header: what is more is in columns of its own"),
+    ] {
+        assert!(
+            result(content).await.ends_with(&format!("; {ragged}")),
+            "{content:?}: {}",
+            result(content).await
+        );
+    }
     // Quotations with an end, and text that only begins as JSON does.
-    for content in
-        ["a,b\n1,\"x\"", "a,b\n1,\"x\ny\"\n", "a,b\n1,x\"y", "a\n\"\"", "[1],[2]\n3,4\n", "{a},b\n1,2\n"]
-    {
+    for content in [
+        "a,b\n1,\"x\"",
+        "a,b\n1,\"x\ny\"\n",
+        "a,b\n1,x\"y",
+        "a\n\"\"",
+        "[1],[2]\n3,4\n",
+        "{a},b\n1,2\n",
+        "<a>,b\n1,2\n",
+    ] {
         assert!(!result(content).await.contains(';'), "{content:?}");
     }
+}
+
+#[tokio::test]
+async fn content_of_another_type_is_no_table() {
+    let workbook = b"PK\x03\x04 and so on, xl/workbook.xml".to_vec();
+    let told = "The content is a workbook (xlsx or ods): a data source of the type excel reads it as that.";
+    for kind in [SourceType::Csv, SourceType::Json, SourceType::Xml, SourceType::Parquet] {
+        assert_eq!(refused(kind, workbook.clone()).await, told, "{kind}");
+    }
+    let told = "The content is packed by gzip: unpack it, and upload what is in it.";
+    assert_eq!(refused(SourceType::Csv, b"\x1f\x8b\x08\x00".to_vec()).await, told);
 }
 
 #[tokio::test]

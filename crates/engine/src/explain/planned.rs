@@ -173,7 +173,7 @@ fn called(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
         [one] if OF_NUMBERS.contains(&name) && !one.ends_with("number") => {
             let what = asked.argument(&own, one);
             let what = what.unwrap_or_else(|| "its argument".to_owned());
-            format!("{own} takes numbers; {what} is {one}.")
+            format!("{own} takes numbers; {what} is {one}{written}.")
         }
         [one] => format!("{own} does not take {one}{written}."),
         several => {

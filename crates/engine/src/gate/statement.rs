@@ -208,7 +208,8 @@ impl Visitor for Gate<'_> {
         match expr {
             Expr::Function(function) => {
                 self.function(&function.name)?;
-                if let Some(error) = words::too_few(function, self.functions) {
+                let refused = words::too_few(function, self.functions).or_else(|| words::part(function));
+                if let Some(error) = refused {
                     return ControlFlow::Break(error);
                 }
                 words::pattern(function).map_or(ControlFlow::Continue(()), ControlFlow::Break)
@@ -216,7 +217,10 @@ impl Visitor for Gate<'_> {
             Expr::Lambda(_) => unsupported("A lambda function"),
             expr => match words::unsupported(expr) {
                 Some(what) => unsupported(&what),
-                None => ControlFlow::Continue(()),
+                None => {
+                    let refused = words::unknown_type(expr).or_else(|| words::extracted(expr));
+                    refused.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+                }
             },
         }
     }

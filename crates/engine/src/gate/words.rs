@@ -1,11 +1,11 @@
 //! What PostgreSQL has and this does not, by name: numbers of rows that are none, patterns of dates, operators and types.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause,
-    ObjectNamePart, Query, UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    LimitClause, ObjectNamePart, Query, UnaryOperator, Value, ValueWithSpan,
 };
 
-use crate::error::{Code, QueryError};
+use crate::error::{Code, QueryError, nearest, quoted};
 use crate::explain;
 use crate::functions::Functions;
 
@@ -142,6 +142,138 @@ pub(super) fn unsupported(expr: &Expr) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Types that there are, as they are usually written.
+const KNOWN_TYPES: &[&str] = &[
+    "bigint",
+    "boolean",
+    "bytea",
+    "char",
+    "date",
+    "decimal",
+    "double",
+    "float",
+    "int",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "tinyint",
+    "varchar",
+];
+
+/// Refuses a cast to a type that the parser has no word for: there is none of these.
+pub(super) fn unknown_type(expr: &Expr) -> Option<QueryError> {
+    let Expr::Cast { data_type: DataType::Custom(name, _), .. } = expr else { return None };
+    let [ObjectNamePart::Identifier(name)] = name.0.as_slice() else { return None };
+    let message = format!("There is no type {}.", quoted(&name.value));
+    Some(near(message, &name.value, KNOWN_TYPES))
+}
+
+/// Parts of dates and times, each by its first name.
+const PARTS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "nanosecond",
+    "isoyear",
+    "doy",
+    "dow",
+    "isodow",
+    "epoch",
+];
+/// Their other names.
+const SHORT_PARTS: &[&str] = &[
+    "y",
+    "yr",
+    "yrs",
+    "years",
+    "qtr",
+    "mon",
+    "mons",
+    "months",
+    "w",
+    "weeks",
+    "d",
+    "days",
+    "h",
+    "hr",
+    "hrs",
+    "hours",
+    "m",
+    "min",
+    "mins",
+    "minutes",
+    "s",
+    "sec",
+    "secs",
+    "seconds",
+    "ms",
+    "msec",
+    "msecs",
+    "msecond",
+    "mseconds",
+    "milliseconds",
+    "us",
+    "usec",
+    "usecs",
+    "usecond",
+    "useconds",
+    "microseconds",
+    "nanoseconds",
+];
+/// Parts to which dates and times are cut.
+const CUT_TO: &[&str] =
+    &["year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond"];
+
+/// Refuses a part of a date that there is not, which would end the query while it runs.
+pub(super) fn part(function: &Function) -> Option<QueryError> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let given = text(list.args.first()?)?;
+    match name.value.to_lowercase().as_str() {
+        "date_part" | "datepart" => unknown_part(given, PARTS, SHORT_PARTS),
+        "date_trunc" | "datetrunc" => unknown_part(given, CUT_TO, &[]),
+        _ => None,
+    }
+}
+
+/// The same of `EXTRACT`.
+pub(super) fn extracted(expr: &Expr) -> Option<QueryError> {
+    match expr {
+        Expr::Extract { field: DateTimeField::Custom(part), .. } => {
+            unknown_part(&part.value, PARTS, SHORT_PARTS)
+        }
+        _ => None,
+    }
+}
+
+fn unknown_part(given: &str, known: &[&str], short: &[&str]) -> Option<QueryError> {
+    // Quotation marks around it are none of it to `date_part`.
+    let meant = given.trim_matches(['\'', '"']).to_lowercase();
+    if known.contains(&meant.as_str()) || short.contains(&meant.as_str()) {
+        return None;
+    }
+    Some(near(format!("There is no part {} of a date.", quoted(given)), &meant, known))
+}
+
+/// A refusal with the names that are nearest to one that there is not.
+fn near(message: String, name: &str, known: &[&str]) -> QueryError {
+    let mut error = QueryError::not_allowed(message);
+    error.nearest = nearest(name, known.iter().copied());
+    error
 }
 
 #[cfg(test)]

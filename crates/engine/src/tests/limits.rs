@@ -280,7 +280,9 @@ async fn rows_over_the_limit_are_an_error_or_cut() {
     let (engine, fixture) = (engine(), fixture::memory());
     let mut few = request(&fixture, Caller::Eu, "select id from emp");
     few.limits.rows = 5;
-    assert_eq!(run(&engine, few.clone()).await.unwrap_err().code, Code::LimitRows);
+    let error = run(&engine, few.clone()).await.unwrap_err();
+    let told = "The answer has more rows than the 5 that you may have: add LIMIT, or group.";
+    assert_eq!((error.code, error.message.as_str()), (Code::LimitRows, told));
     few.limits.cut = true;
     let mut answer = engine.query(few).await.unwrap();
     let mut count = 0;

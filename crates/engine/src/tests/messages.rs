@@ -45,16 +45,20 @@ async fn mistakes_are_named_with_their_place_or_cause() {
         ("select id from emp limit 'a'", Code::TypeMismatch, "LIMIT needs a whole number."),
         ("select id from emp limit 1.5", Code::TypeMismatch, "LIMIT needs a whole number."),
         ("select id from emp offset -1", Code::TypeMismatch, "OFFSET needs a whole number."),
-        ("select sum(region) from emp", Code::TypeMismatch, "sum takes numbers; region is text."),
+        (
+            "select sum(region) from emp",
+            Code::TypeMismatch,
+            "sum takes numbers; region is text; it is written sum(number).",
+        ),
         (
             "select sum(distinct e.region) from emp e",
             Code::TypeMismatch,
-            "sum takes numbers; region is text.",
+            "sum takes numbers; region is text; it is written sum(number).",
         ),
         (
             "select sum(lower(region)) from emp",
             Code::TypeMismatch,
-            "sum takes numbers; its argument is text.",
+            "sum takes numbers; its argument is text; it is written sum(number).",
         ),
         (
             "select date_part(hired) from emp",
@@ -123,6 +127,30 @@ async fn mistakes_are_named_with_their_place_or_cause() {
     ] {
         let answer = ask(&engine, &fixture, Caller::Eu, &format!("select {written} from emp")).await;
         assert!(answer.is_ok(), "{written}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_and_parts_of_dates_that_are_misspelt_have_near_ones() {
+    let (engine, fixture) = (engine(), fixture::memory());
+    for (sql, message, near) in [
+        ("select cast(dept as integr) from emp", "There is no type \"integr\".", "integer"),
+        ("select dept::varchr from emp", "There is no type \"varchr\".", "varchar"),
+        ("select try_cast(dept as timestmp) from emp", "There is no type \"timestmp\".", "timestamp"),
+        ("select date_part('yeer', hired) from emp", "There is no part \"yeer\" of a date.", "year"),
+        ("select datepart('mnth', hired) from emp", "There is no part \"mnth\" of a date.", "month"),
+        ("select date_trunc('quartr', hired) from emp", "There is no part \"quartr\" of a date.", "quarter"),
+        ("select date_trunc('years', hired) from emp", "There is no part \"years\" of a date.", "year"),
+        ("select extract(weak from hired) from emp", "There is no part \"weak\" of a date.", "week"),
+    ] {
+        let error = ask(&engine, &fixture, Caller::Eu, sql).await.unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::StatementNotAllowed, message), "{sql}");
+        assert_eq!(error.nearest.first().map(String::as_str), Some(near), "{sql}: {error:?}");
+    }
+    for part in ["YEAR", "years", "mon", "qtr", "doy", "epoch"] {
+        let sql = format!("select date_part('{part}', hired) from emp");
+        let answer = ask(&engine, &fixture, Caller::Eu, &sql).await;
+        assert!(answer.is_ok(), "{part}: {answer:?}");
     }
 }
 

@@ -57,7 +57,7 @@ impl Policies {
         Ok(PolicyPage { policies, total })
     }
 
-    /// One of the organization's policies, with its rules and assignments.
+    /// One of the organization's policies, with its rules and assignments, and for those who write policies the tables that it does not fit.
     ///
     /// Source: RiverGen "policies/{policy_id}".
     ///
@@ -65,8 +65,15 @@ impl Policies {
     /// [`PolicyRefusal::NotFound`].
     pub async fn read_policy(&self, actor: &Actor, number: i64) -> Outcome<FullPolicy, PolicyRefusal> {
         let (mut unit, grant) = self.read_as(actor, Permission::ReadPolicies).await?;
-        let policy = found(&mut unit, grant.organization(), number).await?;
-        Ok(full(&mut unit, policy, Vec::new()).await?)
+        let organization = grant.organization();
+        let policy = found(&mut unit, organization, number).await?;
+        let mut read = full(&mut unit, policy, Vec::new()).await?;
+        drop(unit);
+        // Who writes policies knows the names of all tables.
+        if grant.allows(Permission::ManagePolicies) {
+            read.warnings = self.misfits_of(organization, number).await?;
+        }
+        Ok(read)
     }
 }
 

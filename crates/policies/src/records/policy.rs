@@ -144,7 +144,7 @@ pub struct FullPolicy {
     pub rules: Vec<RuleRecord>,
     /// To what it is assigned.
     pub assignments: Vec<StoredAssignment>,
-    /// What is right but does less, or other, than it says: told when it is written.
+    /// What is right but does less, or other, than it says: told when it is written. Later the tables that it does not fit.
     pub warnings: Vec<String>,
 }
 

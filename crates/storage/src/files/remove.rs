@@ -13,10 +13,10 @@ use super::file::TrackedFile;
 use super::find::FileError;
 use crate::fault::store_fault;
 use crate::work::own_folder;
-use crate::{Storage, StorageTables};
+use crate::{ReadingSource, Storage, StorageTables};
 
 impl Storage {
-    /// Removes one of the caller's files, for good.
+    /// Removes one of the caller's files, for good. Answers the data sources that read it, which do not answer from now on.
     ///
     /// Source: RiverGen "storage/objects/{object_name}", delete.
     ///
@@ -27,7 +27,7 @@ impl Storage {
         call: &Call,
         actor: &Actor,
         object_name: &str,
-    ) -> Outcome<(), FileError> {
+    ) -> Outcome<Vec<ReadingSource>, FileError> {
         actor.authorize(Permission::ManageOwnFiles)?;
         let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
         let object_name = object_name.to_owned();
@@ -36,7 +36,12 @@ impl Storage {
         removing.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
     }
 
-    async fn remove(&self, call: &Call, actor: &Actor, object_name: &str) -> Outcome<(), FileError> {
+    async fn remove(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        object_name: &str,
+    ) -> Outcome<Vec<ReadingSource>, FileError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFiles).await?;
         let Ok(key) = own_folder(&mut work.unit, &work.grant).await?.admit(object_name) else {
             return refuse(FileError::Outside);
@@ -44,12 +49,20 @@ impl Storage {
         let Some(file) = work.unit.files().stored(key.as_str()).await? else {
             let state = work.unit.files().state(key.as_str()).await?;
             drop(work);
-            return self.remove_untracked(&key, state.as_deref()).await;
+            self.remove_untracked(&key, state.as_deref()).await?;
+            // Data sources are built on files that are tracked.
+            return Ok(Vec::new());
         };
         let is_ours = file.account == work.grant.account();
         if !is_ours || !work.unit.files().begin_removing(file.id, work.now).await? {
             return refuse(FileError::NotFound);
         }
+        let reading = match self.sources.get() {
+            Some(sources) => {
+                sources.removed(&mut work.unit, &work.grant, &file.object_name, work.now).await?
+            }
+            None => Vec::new(),
+        };
         let subject = work.grant.subject();
         let metadata = json!({ "object_name": file.object_name, "size": file.size });
         work.audit(Action::FileRemoved, subject, metadata).await?;
@@ -58,7 +71,7 @@ impl Storage {
         if let Err(fault) = self.finish_removing(&file, &key).await {
             tracing::warn!(error = %fault, "a file is removed from the store later");
         }
-        Ok(())
+        Ok(reading)
     }
 
     /// Removes an object that was put into the caller's folder past us.

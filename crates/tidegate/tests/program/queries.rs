@@ -126,4 +126,41 @@ on_both_engines! {
         assert!(!own.to_string().contains("missing_attribute"), "{own}");
         server.stop();
     }
+
+    async fn an_operator_is_told_what_limits_a_query_and_why_a_data_source_does_not_answer(here: Installation) {
+        let server = here.serve(&[]);
+        let token = member::token(&here, &server).await;
+        let source = member::csv_source(&here, &server, &token, "My orders", CSV).await;
+        let number = source.to_string();
+        let arguments = ["query", "--as", ADA, "--source", number.as_str()];
+        let tables = here.json(&[&arguments[..], &["select table_name from information_schema.tables"]].concat());
+        let name = tables["rows"][0]["table_name"].as_str().unwrap_or_else(|| panic!("{tables}")).to_owned();
+        let sql = format!("select id from \"{name}\"");
+        let own = json!({ "sql": sql, "selected_data_source_ids": [source] });
+        let answered = member::post(&server, &token, "queries/execute", &own).await;
+        assert_eq!(answered["rows_returned"], 3, "{answered}");
+        let body = json!({
+            "name": "few", "type": "query_limit", "role_ids": [1, 2, 3, 4],
+            "rules": [{ "rule_name": "r", "rule_type": "limit_query", "rule_config": { "max_rows": 1 } }],
+        });
+        let policy = member::post(&server, &token, "policies", &body).await["id"].clone();
+        let refused = here.run(&[&arguments[..], &["--json", sql.as_str()]].concat()).json()["error"].clone();
+        assert_eq!(refused["code"], "limit_rows", "{refused}");
+        let said = "The answer has more rows than the 1 that you may have: add LIMIT, or group.";
+        let expected = format!("{said} For this member policy {policy} allows 1 at most.");
+        assert_eq!(refused["message"], expected, "{refused}");
+        // The file goes. The server has a copy open, which nobody reads any more.
+        let files = format!("{}/api/v1/storage/files", server.base);
+        let files: Value = server.http.get(files).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
+        let object = files["data"]["items"][0]["object_name"].as_str().unwrap_or_else(|| panic!("{files}"));
+        let removed = server.http.delete(format!("{}/api/v1/storage/objects/{object}", server.base)).bearer_auth(&token);
+        assert_eq!(removed.send().await.unwrap().status(), 200);
+        let away = "The data source my_orders does not answer (FILE_NOT_FOUND).";
+        let answered = member::post(&server, &token, "queries/execute", &own).await;
+        assert_eq!(answered["error_message"], away, "{answered}");
+        let refused = here.run(&[&arguments[..], &["--json", sql.as_str()]].concat()).json()["error"].clone();
+        let expected = format!("{away} my_orders ({number}): FILE_NOT_FOUND: The file does not exist.");
+        assert_eq!(refused["message"], expected, "{refused}");
+        server.stop();
+    }
 }

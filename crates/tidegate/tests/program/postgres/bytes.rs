@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_testkit::{eventually, on_both_engines};
 
 use super::{people, port, psql, tokens};
@@ -203,6 +203,31 @@ on_both_engines! {
         post(&server, &session, "policies", &body).await;
         raw.send(&[execute("p", 0), sync()]);
         assert_eq!(raw.told(), ("EZ".to_owned(), Some("42501".to_owned())));
+        server.stop();
+    }
+
+    async fn a_portal_that_waits_shows_no_row_of_a_file_that_was_removed(here: Installation) {
+        let server = serve(&here);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let mut raw = Raw::sign_in(port, &token).unwrap();
+        raw.send(&[query("begin")]);
+        raw.answer();
+        raw.send(&[parse("select id from emp order by id"), bind("p"), execute("p", 1), sync()]);
+        assert_eq!(raw.told().0, "12DsZ");
+        let files = format!("{}/api/v1/storage/files", server.base);
+        let files: Value = server.http.get(files).bearer_auth(&session).send().await.unwrap().json().await.unwrap();
+        let object = files["data"]["items"][0]["object_name"].as_str().unwrap_or_else(|| panic!("{files}"));
+        let removed = server.http.delete(format!("{}/api/v1/storage/objects/{object}", server.base)).bearer_auth(&session);
+        assert_eq!(removed.send().await.unwrap().status(), 200);
+        raw.send(&[execute("p", 0), sync()]);
+        assert_eq!(raw.told(), ("EZ".to_owned(), Some("42501".to_owned())));
+        // Nor does a new statement read it.
+        raw.send(&[query("rollback")]);
+        raw.answer();
+        raw.send(&[parse("select id from emp"), bind("q"), execute("q", 0), sync()]);
+        assert_eq!(raw.told().1.as_deref(), Some("58000"));
         server.stop();
     }
 

@@ -259,6 +259,9 @@ pub(super) struct DiscoveryData {
     total_columns: i64,
     discovered_at: String,
     discovery_duration_ms: i64,
+    /// Which policies do not fit the tables, for those who write policies: not there where all do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl From<Discovery> for DiscoveryData {
@@ -278,6 +281,7 @@ impl From<Discovery> for DiscoveryData {
             total_columns,
             discovered_at: discovery.discovered_at.iso_seconds(),
             discovery_duration_ms: discovery.duration_ms,
+            warnings: discovery.warnings,
         }
     }
 }

@@ -155,7 +155,7 @@ pub(super) struct PolicyData {
     updated_by_user_id: Option<i64>,
     /// Raised by each change of the policy, its rules and its assignments.
     version: i64,
-    /// What is right but does less, or other, than it says: where a policy was just written.
+    /// Where it was just written, what does less, or other, than it says. Where it is read, the tables that it names and does not fit.
     warnings: Vec<String>,
 }
 

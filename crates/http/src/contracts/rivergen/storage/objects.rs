@@ -94,7 +94,7 @@ pub(super) async fn presigned_url(
     Ok(envelope(StatusCode::OK, data, "Presigned URL generated successfully"))
 }
 
-/// Removes one of the caller's objects, for good.
+/// Removes one of the caller's objects, for good. Data sources that read it do not answer from then on; `warnings` names them.
 #[utoipa::path(delete, path = "/storage/objects/{object_name}", operation_id = "remove_object", tag = "Storage",
     params(("object_name" = String, Path, description = "From a list; its slashes may be sent as they are")),
     security(("bearer" = [])),
@@ -113,6 +113,7 @@ pub(super) async fn remove(
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFiles)?;
     let object_name = name_of(tail, "");
-    app.storage().remove_file(&call, &actor, &object_name).await?;
-    Ok(envelope(StatusCode::OK, RemovedObjectData { object_name }, "File deleted successfully"))
+    let reading = app.storage().remove_file(&call, &actor, &object_name).await?;
+    let data = RemovedObjectData::new(object_name, &reading);
+    Ok(envelope(StatusCode::OK, data, "File deleted successfully"))
 }

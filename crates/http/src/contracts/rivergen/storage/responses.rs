@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use tidegate_storage::ReadingSource;
 use tidegate_storage::files::file::{FileDetails, TrackedFile};
 use tidegate_storage::files::list::ObjectList;
 use tidegate_storage::quota::usage::Usage;
@@ -186,7 +187,42 @@ pub(super) struct SignedUrlData {
 /// An object that was removed.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RemovedObjectData {
-    pub(super) object_name: String,
+    object_name: String,
+    /// Which data sources read it: not there where none does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl RemovedObjectData {
+    pub(super) fn new(object_name: String, reading: &[ReadingSource]) -> Self {
+        Self { object_name, warnings: still_reading(reading).into_iter().collect() }
+    }
+}
+
+/// What is to be done about data sources whose file is gone. Those that the caller does not see are not named.
+fn still_reading(reading: &[ReadingSource]) -> Option<String> {
+    let named = reading.iter().filter_map(|source| {
+        let name = source.name.as_ref()?;
+        Some(format!("{name} ({})", source.number))
+    });
+    let named: Vec<String> = named.collect();
+    let others = match reading.len() - named.len() {
+        0 => String::new(),
+        unseen => format!(" and {unseen} that you do not see"),
+    };
+    let named = named.join(", ");
+    match reading.len() {
+        0 => None,
+        _ if named.is_empty() => {
+            Some("Data sources that you do not see read this file: they do not answer any more.".to_owned())
+        }
+        1 => Some(format!(
+            "The data source {named} read this file, and does not answer any more: give it another file_path, or delete it."
+        )),
+        _ => Some(format!(
+            "The data sources {named}{others} read this file, and do not answer any more: give each another file_path, or delete it."
+        )),
+    }
 }
 
 /// What the organization may keep.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidegate_testkit::{Engine, TestApp, TestDatabase, TestFiles, on_both_engines};
 
-use super::wire::{ADA, Server, builder, create, created, get, owner, patch, post, run_jobs, status};
+use super::wire::{ADA, Server, builder, create, created, get, owner, post, run_jobs, status};
 
 const OBJECT: &str = "organizations/1/files/1/shop.sqlite";
 
@@ -63,8 +63,8 @@ on_both_engines! {
         }
         // The file goes: the source says so, and its URL is no longer made.
         files.remove(OBJECT);
+        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data.current_status"), &json!("failed"));
         get(&app, &ada, &format!("/{number}/file-url")).await.assert_error(404, "NOT_FOUND");
-        patch(&app, &ada, &format!("/{number}/credentials"), &json!({})).await.assert_status(200);
         let tested = post(&app, &ada, &format!("/{number}/test")).await;
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"));
     }

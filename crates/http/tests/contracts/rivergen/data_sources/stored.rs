@@ -1,5 +1,7 @@
 //! Data sources of files that the storage keeps.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
@@ -45,17 +47,62 @@ on_both_engines! {
             assert_eq!(item["data_source_id"], source, "{item}");
         }
         let removed = app.delete(&format!("/api/v1/storage/objects/{object}")).bearer(&ada.access_token).send().await;
-        removed.assert_status(200);
+        let warning = removed.assert_status(200).text_at("data.warnings.0");
+        let expected = "read this file, and does not answer any more: give it another file_path, or delete it.";
+        assert_eq!(warning, format!("The data source Goods ({number}) {expected}"));
+        // At once, and not when it is tested next.
+        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data.current_status"), &json!("failed"));
+        assert_eq!(status(&app, &ada, number).await, "failed");
         app.get(path).send().await.assert_status(404);
         get(&app, &ada, &format!("/{number}/file-url")).await.assert_error(404, "NOT_FOUND");
-        // What is open is a copy; opened anew, the source says what is missing.
-        patch(&app, &ada, &format!("/{number}/credentials"), &json!({})).await.assert_status(200);
+        // What was open is a copy, and ends with the file.
         let tested = post(&app, &ada, &format!("/{number}/test")).await;
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"), "{}", tested.text);
         // Another file takes its place.
         patch(&app, &ada, &format!("/{number}"), &json!({ "file_path": other })).await.assert_status(200);
         run_jobs(&app).await;
         assert_eq!(status(&app, &ada, number).await, "active");
+    }
+
+    async fn no_node_reads_its_copy_of_a_file_that_was_removed(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let object = uploaded(&app, &ada, "goods.csv", CSV).await;
+        let number = created(&app, &ada, &of_file(&object)).await;
+        run_jobs(&app).await;
+        let other = app.another_node().await;
+        let query = json!({ "sql": "select name from goods order by name", "selected_data_source_ids": [number] });
+        let mut shown = Vec::new();
+        for client in [app.client(), other.client()] {
+            let asked = client.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+            assert_eq!(asked.assert_status(200).field("data.result_preview.0.name"), "coffee", "{}", asked.text);
+            shown.push(asked.field("data.execution_id").clone());
+        }
+        let removed = app.delete(&format!("/api/v1/storage/objects/{object}")).bearer(&ada.access_token).send().await;
+        removed.assert_status(200);
+        for client in [other.client(), app.client()] {
+            let asked = client.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+            let told = asked.assert_status(200).text_at("data.error_message");
+            assert_eq!(told, "The data source goods does not answer (FILE_NOT_FOUND).", "{}", asked.text);
+            assert_eq!(asked.field("data.error_code"), "source_unavailable");
+            // What was shown before was of that file, too.
+            for number in &shown {
+                let kept = client.get(&format!("/api/v1/queries/{number}")).bearer(&ada.access_token).send().await;
+                assert_eq!(kept.assert_status(200).field("data.status"), "completed");
+                assert!(!kept.text.contains("coffee"), "{}", kept.text);
+            }
+        }
+        let discovered = post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await;
+        discovered.assert_error(400, "BAD_REQUEST");
+        // What comes in its place is read by all of them.
+        let next = uploaded(&app, &ada, "goods.csv", "id,name\n1,cocoa\n").await;
+        patch(&app, &ada, &format!("/{number}"), &json!({ "file_path": next })).await.assert_status(200);
+        run_jobs(&app).await;
+        app.advance(Duration::from_secs(3));
+        for client in [other.client(), app.client()] {
+            let asked = client.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+            assert_eq!(asked.assert_status(200).field("data.result_preview"), &json!([{ "name": "cocoa" }]), "{}", asked.text);
+        }
     }
 
     async fn copies_of_an_organizations_files_have_an_end_together(engine: Engine) {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use tidegate_testkit::{Answer, Engine, on_both_engines};
 
-use super::wire::{ADA, Server, created, employees, filter, number_of, owner, patch, policy, post, start};
+use super::wire::{
+    ADA, Server, created, employees, filter, get, number_of, owner, patch, policy, post, start,
+};
 
 /// What is told of a policy that was written.
 fn warnings(answer: &Answer) -> Vec<String> {
@@ -142,5 +144,41 @@ on_both_engines! {
         let seen = post(&app, &ada, "/simulate", &simulation).await;
         let filter = seen.assert_status(200).text_at("data.row_filter");
         assert!(filter.contains("EU"), "{}", seen.text);
+    }
+
+    async fn a_table_that_a_policy_does_not_fit_is_told_those_who_write_policies(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let about = |table: &str| {
+            let mut body = policy("P", "row_level_security", "filter_rows", json!({ "table": table, "condition": "region = 'EU'" }));
+            body["role_ids"] = json!([4]);
+            body
+        };
+        let named = created(&app, &ada, &about("emp")).await;
+        let discover = async || {
+            let request = app.post(&format!("/api/v1/data-sources/{source}/discover-schema?refresh=true"));
+            request.bearer(&ada.access_token).send().await
+        };
+        let fits = discover().await;
+        assert_eq!(fits.assert_status(200).field("data").get("warnings"), None, "{}", fits.text);
+        assert_eq!(warnings(&get(&app, &ada, &format!("/{named}")).await), Vec::<String>::new());
+        // Later its column goes.
+        server.database.sql("alter table emp rename column region to area").await;
+        let begins = format!("policy {named} does not fit emp of data source {source}, which it denies: ");
+        let told = warnings(discover().await.assert_status(200));
+        assert!(told.len() == 1 && told[0].starts_with(&begins) && told[0].contains("no column region"), "{told:?}");
+        assert_eq!(warnings(&get(&app, &ada, &format!("/{named}")).await), told);
+        // One for every table is for those that were there before it, too.
+        let every = created(&app, &ada, &about("*")).await;
+        let told = warnings(discover().await.assert_status(200));
+        let begins = format!("policy {every} does not fit people of data source {source}, which it denies: ");
+        assert!(told.iter().any(|one| one.starts_with(&begins)), "{told:?}");
+        // What holds for nobody denies nothing.
+        for number in [named, every] {
+            patch(&app, &ada, &format!("/{number}"), &json!({ "is_active": false })).await.assert_status(200);
+        }
+        let none = discover().await;
+        assert_eq!(none.assert_status(200).field("data").get("warnings"), None, "{}", none.text);
     }
 }

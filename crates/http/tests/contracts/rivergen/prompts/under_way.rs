@@ -63,6 +63,7 @@ on_both_engines! {
             assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("source_unavailable")), "{path}: {data}");
             assert_eq!((&data["result_preview"], &data["rows_returned"]), (&json!([]), &Value::Null), "{path}: {data}");
             let told = data["error_message"].as_str().unwrap();
+            assert!(told.starts_with("The data source sales does not answer"), "{path}: {told}");
             assert!(!told.contains("127.0.0.1") && !told.contains("emp"), "{path}: {told}");
         }
         // What was shown before is shown again: it is not read anew. The whole result is.

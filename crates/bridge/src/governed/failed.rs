@@ -1,0 +1,89 @@
+//! What is told of a query that failed: which data source does not answer, and to the operator why, and which policy limits it.
+
+use std::sync::PoisonError;
+
+use tidegate_catalog::sources::SourceRefusal;
+use tidegate_engine::{Code, QueryError, SOURCE_AWAY};
+use tidegate_policy::Limits;
+use tidegate_prompts::ports::{QueryCode, QueryFailure};
+
+use super::PersonRelations;
+use crate::queries::failure;
+
+/// Data sources of a query that are named where one of them does not answer.
+const MOST_NAMED: usize = 3;
+
+impl PersonRelations {
+    /// A data source of the query that does not answer: what it is called there, and the code that its test would have. The rest may
+    /// name servers, and is for the operator.
+    pub(super) fn away(&self, number: i64, refusal: Option<&SourceRefusal>) -> QueryError {
+        let called = self.sources.iter().find(|(_, source)| source.number == number);
+        let slug = called.map_or("", |(slug, _)| slug.as_str());
+        let Some(SourceRefusal::Failed { code, message, detail }) = refusal else {
+            return QueryError::new(
+                Code::SourceUnavailable,
+                format!("The data source {slug} does not answer."),
+            );
+        };
+        let why = format!("{slug} ({number}): {code}: {message} {detail}").trim_end().to_owned();
+        let mut all = self.why_away.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.contains(&why) {
+            all.push(why);
+        }
+        drop(all);
+        QueryError::new(Code::SourceUnavailable, format!("The data source {slug} does not answer ({code})."))
+    }
+
+    /// A failure of the query in the words of Prompt Studio. One of a reading does not know whose it is: few sources are named.
+    pub(crate) fn failed(&self, error: QueryError) -> QueryFailure {
+        let is_unnamed = error.code == Code::SourceUnavailable && error.message == SOURCE_AWAY;
+        let names: Vec<&str> = self.sources.iter().map(|(slug, _)| slug.as_str()).collect();
+        let message = match names.as_slice() {
+            [one] => format!("The data source {one} does not answer."),
+            [_, ..] if names.len() <= MOST_NAMED => {
+                format!("One of the data sources {} does not answer.", names.join(", "))
+            }
+            _ => SOURCE_AWAY.to_owned(),
+        };
+        failure(if is_unnamed { QueryError { message, ..error } } else { error })
+    }
+
+    /// The same with what the operator may know besides, who asks in the person's place. `asked` is what the server allows a query.
+    pub(crate) fn explained(&self, failed: QueryFailure, asked: &tidegate_engine::Limits) -> QueryFailure {
+        let limits = self.limits();
+        let more: Vec<String> = match failed.code {
+            QueryCode::SourceUnavailable => {
+                self.why_away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
+            QueryCode::LimitRows => {
+                let policies = limits.max_rows.filter(|rows| rows.value <= asked.rows);
+                vec![match policies {
+                    Some(rows) => {
+                        format!("For this member policy {} allows {} at most.", rows.policy.id, rows.value)
+                    }
+                    None => "That is data.queries.rows; no policy allows this member less.".to_owned(),
+                }]
+            }
+            QueryCode::LimitTime => {
+                let seconds = limits.max_execution_time_seconds;
+                let policies = seconds.filter(|seconds| seconds.value <= asked.time.as_secs());
+                let told = policies.map(|seconds| {
+                    format!(
+                        "For this member policy {} allows {} s at most.",
+                        seconds.policy.id, seconds.value
+                    )
+                });
+                told.into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        let message = more.iter().fold(failed.message, |text, more| format!("{text} {more}"));
+        QueryFailure { message, ..failed }
+    }
+
+    /// The limits of the policies on all that the query has opened.
+    fn limits(&self) -> Limits {
+        let opened = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().fold(Limits::default(), |all, one| all.smallest(one.resolved.limits))
+    }
+}
