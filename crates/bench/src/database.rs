@@ -184,6 +184,16 @@ pub(crate) fn points_per_second(
     })
 }
 
+/// How large the database of `setup` is.
+pub(crate) fn bytes(setup: &Setup) -> Result<u64> {
+    let Some(url) = &setup.postgres else { return Ok(std::fs::metadata(setup.file())?.len()) };
+    let size = "select pg_database_size(current_database())";
+    block_on(async {
+        let bytes: i64 = sqlx::query_scalar(size).fetch_one(&mut PgConnection::connect(url).await?).await?;
+        Ok(u64::try_from(bytes)?)
+    })
+}
+
 /// How many messages wait to be sent.
 pub(crate) fn pending_messages(setup: &Setup) -> Result<i64> {
     let pending = "select count(*) from outbox_messages where state = 'pending'";

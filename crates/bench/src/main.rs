@@ -72,7 +72,7 @@ struct Options {
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
     /// phones-sqlite, phones-postgres, factors-sqlite,
     /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, governed, planning,
-    /// points-sqlite, points-postgres, rows, joins, questions, crowd, analytics-sqlite, analytics-postgres, peers, scale
+    /// points-sqlite, points-postgres, rows, joins, questions, crowd, analytics-sqlite, analytics-postgres, peers, scale-sqlite, scale-postgres
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many

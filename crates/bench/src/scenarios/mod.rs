@@ -73,7 +73,7 @@ impl Bench {
     /// Runs those whose name contains `only`; answers their rows, and which of them failed: the others' figures are not lost by that.
     pub(crate) fn run(&self, only: &str) -> (Vec<Row>, Vec<&'static str>) {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&'static str, Scenario); 26] = [
+        let scenarios: [(&'static str, Scenario); 27] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -99,7 +99,8 @@ impl Bench {
             ("crowd", crowd::measure),
             ("analytics-sqlite", |bench| analytics::measure(bench, SQLITE)),
             ("analytics-postgres", |bench| analytics::measure(bench, POSTGRES)),
-            ("scale", scale::measure),
+            ("scale-sqlite", |bench| scale::measure(bench, SQLITE)),
+            ("scale-postgres", |bench| scale::measure(bench, POSTGRES)),
         ];
         let (mut rows, mut failed) = (Vec::new(), Vec::new());
         for (name, scenario) in scenarios.into_iter().filter(|(name, _)| name.contains(only)) {

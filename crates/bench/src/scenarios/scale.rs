@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Bench, FEW, LOW_COST, SQLITE, per_second, sign_in, signing_in};
+use super::{Bench, FEW, LOW_COST, per_second, sign_in, signing_in};
 use crate::clients::{Contract, InTurn, Random, Refreshing};
 use crate::load::{Load, Measured, Timing};
 use crate::machine::median;
 use crate::report::{Budget, Row};
 use crate::server::Server;
-use crate::{Result, progress};
+use crate::{Result, database, progress};
 
 const CONNECTIONS: u64 = 32;
 /// Measured in turns, small and large, so that what else the machine does hits both alike.
@@ -62,16 +62,16 @@ impl Work {
     }
 }
 
-pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
+pub(super) fn measure(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let many = bench.accounts;
     if many <= FEW {
         progress(&format!("skipped: --accounts {many} is not more than {FEW}"));
         return Ok(Vec::new());
     }
-    let few_server = bench.seeded("few", SQLITE, LOW_COST, FEW)?.start()?;
+    let few_server = bench.seeded("few", store, LOW_COST, FEW)?.start()?;
     progress(&format!("writing {many} accounts"));
-    let many_setup = bench.seeded("many", SQLITE, LOW_COST, many)?;
-    let size = std::fs::metadata(many_setup.file())?.len() as f64 / 1e9;
+    let many_setup = bench.seeded("many", store, LOW_COST, many)?;
+    let size = database::bytes(&many_setup)? as f64 / 1e9;
     let many_server = many_setup.start()?;
     let mut rows = Vec::new();
     for work in Work::ALL {
@@ -88,7 +88,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         let (small, large) = (median(small), median(large));
         let row = Row::new(
             format!("{} with {many} accounts, p99 of that with {FEW}", work.name()),
-            SQLITE,
+            store,
             large / small,
             "x",
         )
@@ -102,7 +102,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     }
     let (memory, most) = many_server.memory()?;
     rows.push(
-        Row::new(format!("memory with {many} accounts, after load"), SQLITE, memory, "MB")
+        Row::new(format!("memory with {many} accounts, after load"), store, memory, "MB")
             .budget(Budget::AtMost(50.0))
             .note(format!("at most {most:.0} MB; the database has {size:.1} GB")),
     );
