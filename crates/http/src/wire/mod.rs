@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod cors;
 pub(crate) mod encoded_file;
+pub(crate) mod expiry;
 pub(crate) mod fields;
 pub(crate) mod headers;
 pub(crate) mod multipart;
