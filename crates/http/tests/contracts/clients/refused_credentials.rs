@@ -79,7 +79,18 @@ on_both_engines! {
         let unknown = reworded(&app, token, |claims| claims.sid = Uuid::from_u128(1).into()).await;
         assert_refused(&app, &log, &unknown, "session: unknown").await;
         assert_refused(&app, &log, &ada.refresh_token, "refresh token: sent as an access token").await;
-        assert_refused(&app, &log, "x", "malformed: ").await;
+        assert_refused(&app, &log, "x", "malformed: neither an opaque token nor a JWT").await;
+        for (mistaken, refused) in [
+            (token[..200].to_owned(), "malformed: a JWT that was cut off: it has 2 of 3 parts"),
+            (token[5..].to_owned(), "malformed: 3 parts, as a JWT has, and the first is no header"),
+            (token[..token.len() - 5].to_owned(), "signature: wrong"),
+            (format!("\"{token}\""), "malformed: a quotation mark is around it"),
+            (format!("Bearer {token}"), "malformed: the word Bearer is in it"),
+            (format!("{} {}", &token[..90], &token[90..]), "malformed: there is white space in it"),
+            ("undefined".to_owned(), "malformed: a word for nothing: the client had no token"),
+        ] {
+            assert_refused(&app, &log, &mistaken, refused).await;
+        }
         app.post("/api/v1/auth/logout").bearer(token).send().await.assert_status(204);
         assert_refused(&app, &log, token, "session: ended").await;
     }
