@@ -178,7 +178,7 @@ impl From<Rejection> for Error {
         let error = match rejection {
             Rejection::Invalid(violations) => violations.into(),
             Rejection::MalformedBody(text) => Self::wrong_data("WRONG_DATA_TYPE", &text),
-            Rejection::UnsupportedMediaType
+            Rejection::UnsupportedMediaType(_)
             | Rejection::UnsupportedEncoding
             | Rejection::RequestTimeout
             | Rejection::PayloadTooLarge { .. } => {

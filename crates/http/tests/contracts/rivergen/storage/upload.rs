@@ -103,6 +103,8 @@ on_both_engines! {
         }
         let json = uploading(&app, &ada).json(&json!({ "file": "x" })).send().await;
         json.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
+        let told = "Send the file as multipart/form-data, in the field file: curl -F file=@FILE.";
+        assert_eq!(json.field("error.message"), told);
         let cut = uploading(&app, &ada).body("multipart/form-data; boundary=b", &b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\nid,na"[..]);
         cut.send().await.assert_error(400, "BAD_REQUEST");
         assert_eq!((files_on_disk(&app).len(), staged_on_disk(&app), used(&app, &ada).await), (0, 0, 0));
