@@ -93,6 +93,9 @@ pub enum CredentialFault {
     /// Where a request comes from that asks for what only operators are shown.
     #[error("operators: {0}")]
     Operators(&'static str),
+    /// A body that did not come whole.
+    #[error("body: {0}")]
+    Body(String),
 }
 
 impl CredentialFault {
