@@ -289,6 +289,7 @@ impl HttpBody for MeteredBody {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tidegate_kernel::noted::noting;
 
     use super::*;
@@ -299,8 +300,8 @@ mod tests {
         Reservation::new(budget, ip.parse().unwrap(), None)
     }
 
-    #[tokio::test]
-    async fn the_log_has_how_much_came_of_how_much() {
+    #[test]
+    fn the_log_has_how_much_came_of_how_much() {
         let budget = UploadBudget::of(10 * PIECE);
         let client = "192.0.2.1".parse().unwrap();
         for (declared, said) in [
@@ -309,7 +310,7 @@ mod tests {
         ] {
             let body = Reservation::new(&budget, client, declared);
             body.0.came.store(100, Ordering::Relaxed);
-            let ((), noted) = noting(async { body.note_too_late() }).await;
+            let ((), noted) = noting(async { body.note_too_late() }).now_or_never().unwrap();
             assert_eq!(noted.refused.unwrap().to_string(), said);
         }
     }
