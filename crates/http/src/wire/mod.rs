@@ -29,6 +29,7 @@ pub(crate) mod social_cookie;
 pub(crate) mod state;
 pub(crate) mod telemetry;
 pub(crate) mod typed;
+pub(crate) mod unmatched;
 pub(crate) mod unread;
 pub(crate) mod unread_forwarding;
 pub(crate) mod upload;

@@ -8,3 +8,4 @@ mod refused_credentials;
 mod repeats;
 mod safe_methods;
 mod typed;
+mod wrong_paths;
