@@ -90,6 +90,17 @@ pub enum CredentialFault {
     /// The token that goes with a mailed code, or with a sign-in that waits.
     #[error("temporary token: {0}")]
     Temporary(&'static str),
+    /// A code that was mailed or texted.
+    #[error("one-time code: {0}")]
+    OneTimeCode(&'static str),
+    /// What a mail brought besides: an activation code, or the token of a link.
+    #[error("{term}: {why}")]
+    Mailed {
+        /// Which of them.
+        term: &'static str,
+        /// Why it is none.
+        why: &'static str,
+    },
     /// Where a request comes from that asks for what only operators are shown.
     #[error("operators: {0}")]
     Operators(&'static str),
@@ -115,7 +126,7 @@ pub async fn noting<F: Future>(request: F) -> (F::Output, Noted) {
 }
 
 /// Notes that the request met the limit of that key.
-pub(crate) fn limit(key: impl FnOnce() -> String) {
+pub fn limit(key: impl FnOnce() -> String) {
     // Workers and commands note nothing.
     let _ = NOTED.try_with(|noted| noted.borrow_mut().limit = Some(key()));
 }

@@ -101,10 +101,10 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
         500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
-        // Which limit an operator has to raise, or a developer.
+        // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
-            let limit = noted.limit.unwrap_or_default();
-            tracing::info!(id, %method, route, %ip, status, code, limit, micros, "answered");
+            let (limit, refused) = (noted.limit, noted.refused.map(|fault| fault.to_string()));
+            tracing::info!(id, %method, route, %ip, status, code, limit, refused, micros, "answered");
         }
         // What is wrong with the credential, which the client is not told. The field is left out where nothing is.
         400.. => {

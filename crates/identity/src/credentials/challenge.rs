@@ -34,7 +34,7 @@ pub(crate) const RESTORE_PREFIX: &str = "tgu_";
 /// What the hashes of codes are keyed for.
 const CODE: &str = "one-time code";
 
-/// What the log says of a temporary token that was used.
+/// What the log says of a code or token that was used.
 const USED_TOKEN: &str = "used before, or withdrawn by a newer one";
 
 /// The result of checking a code.
@@ -68,7 +68,30 @@ pub(crate) fn note_token(found: Option<&Challenge>, now: Timestamp) {
     });
 }
 
-/// Refuses such a token.
+/// Notes why the code or the token of a link, that a mail brought, leads nowhere `now`: the client is not told.
+pub(crate) fn note_mailed(term: &'static str, found: Option<&Challenge>, now: Timestamp) {
+    let no_use = |why| CredentialFault::Mailed { term, why };
+    noted::refused(match found.map(|challenge| (challenge.status(now), challenge.expires_at)) {
+        None => no_use("unknown, withdrawn by a newer one, or expired long ago"),
+        Some((ChallengeStatus::Consumed, _)) => no_use(USED_TOKEN),
+        Some((ChallengeStatus::Blocked, _)) => no_use("too many wrong codes came for it"),
+        Some((ChallengeStatus::Expired, at)) => CredentialFault::expired(term, at, now),
+        Some((ChallengeStatus::Open, _)) => no_use("sent with another address or time than it was made for"),
+    });
+}
+
+/// Notes why a code is not taken: not all contracts tell the client.
+fn note_answer(challenge: &Challenge, answer: &Answer, now: Timestamp) {
+    noted::refused(match answer {
+        Answer::Right | Answer::Again => return,
+        Answer::Wrong => CredentialFault::OneTimeCode("wrong"),
+        Answer::Used => CredentialFault::OneTimeCode(USED_TOKEN),
+        Answer::Expired => CredentialFault::expired("one-time code", challenge.expires_at, now),
+        Answer::Exhausted(_) => CredentialFault::OneTimeCode("too many wrong ones"),
+    });
+}
+
+/// Refuses a temporary token.
 pub(crate) fn no_token<E>(found: Option<&Challenge>, now: Timestamp, error: E) -> Refused<E> {
     note_token(found, now);
     Refused::Rule(error)
@@ -222,6 +245,17 @@ impl<G> Work<'_, G> {
         &mut self,
         challenge: &Challenge,
         code: &Secret,
+        guess: Guess,
+    ) -> Result<Answer, Fault> {
+        let answer = self.compared(challenge, code, guess).await?;
+        note_answer(challenge, &answer, self.now);
+        Ok(answer)
+    }
+
+    async fn compared(
+        &mut self,
+        challenge: &Challenge,
+        code: &Secret,
         mut guess: Guess,
     ) -> Result<Answer, Fault> {
         let most = guess.most;
@@ -364,6 +398,7 @@ const NOTHING: &Continuation = &Continuation::NOTHING;
 
 /// A challenge without tries left, as the limit it is.
 fn blocked(challenge: &Challenge) -> limit::LimitStatus {
+    noted::limit(|| Counted::FailedCodeOfChallenge(challenge.id).limit_key(challenge.contract.as_str()));
     limit::LimitStatus {
         limit: MAX_ATTEMPTS.unsigned_abs(),
         remaining: 0,

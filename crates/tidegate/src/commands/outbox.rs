@@ -189,7 +189,9 @@ fn not_usable(to: &str, message: &Message, state: CodeState) -> Failure {
         "hosted_sign_up_code" => "sign up again with the same address",
         "sms_code" => "ask for a code to that phone again",
         "second_factor_code" => "sign in again",
-        "invitation_code" => "send the invitation again",
+        "invitation_code" => {
+            "send it again: PUT /v1/accounts/resend-verification-code/ with {\"email\": ADDRESS}"
+        }
         _ => "repeat the request that sent it",
     };
     let what = format!("there is no code to use for {to}: the newest, sent at {sent}, {what}");

@@ -193,6 +193,39 @@ on_both_engines! {
         assert_logged(&log, 401, "temporary token: used before, or withdrawn by a newer one");
     }
 
+    async fn the_log_says_what_is_wrong_with_a_code_or_a_reset_token(app: TestApp) {
+        let log = Log::listen();
+        let newcomer = app.sign_up_rivergen(ADA).await;
+        let wrong = if app.latest_code(ADA).await == "000000" { "111111" } else { "000000" };
+        let verify = async || {
+            let claim = json!({ "temporary_token": newcomer.temporary_token, "otp_code": wrong });
+            app.post("/api/v1/auth/verify-otp").json(&claim).send().await
+        };
+        for _ in 0..5 {
+            verify().await.assert_error(400, "INVALID_OTP");
+            assert_logged(&log, 400, "one-time code: wrong\"");
+        }
+        verify().await.assert_error(429, "TOO_MANY_ATTEMPTS");
+        assert_logged(&log, 429, "one-time code: too many wrong ones\"");
+        let line = log.last_answer();
+        assert!(line.contains(" limit=\"none: five wrong codes, which is not configurable\""), "{line}");
+
+        let bob = "bob@example.com";
+        app.sign_up_rivergen_verified(bob).await;
+        app.post("/api/v1/auth/forgot-password").json(&json!({ "email": bob })).send().await.assert_status(200);
+        let token = app.latest_link_token(bob).await;
+        let reset = async |token: &str| {
+            let claim = json!({ "token": token, "new_password": "Another2horse!" });
+            app.post("/api/v1/auth/reset-password").json(&claim).send().await.assert_error(400, "INVALID_TOKEN");
+        };
+        reset("tgp_nobodys").await;
+        assert_logged(&log, 400, "reset token: unknown");
+        app.advance(Duration::from_secs(3_700));
+        reset(&token).await;
+        assert_logged(&log, 400, "reset token: expired 100 s ago\"");
+        assert!(!log.last_answer().contains(&token));
+    }
+
     async fn the_log_says_why_a_program_or_a_person_is_not_signed_in(app: TestApp) {
         let log = Log::listen();
         let root = app.provision("root@example.com").await;
