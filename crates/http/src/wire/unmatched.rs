@@ -5,8 +5,8 @@
 
 /// Longest part that is kept, in bytes. Tokens have more.
 const LONGEST_PART: usize = 32;
-/// Most digits of one: codes of mails have six.
-const MOST_DIGITS: usize = 5;
+/// Codes have at least so many signs, and digits among them or capital letters alone.
+const SHORTEST_CODE: usize = 6;
 /// After so many bytes nothing more is kept.
 const LONGEST: usize = 100;
 
@@ -26,9 +26,10 @@ pub(crate) fn shown(path: &str) -> String {
 
 fn is_word(part: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    part.len() <= LONGEST_PART
-        && part.bytes().all(is_plain)
-        && part.bytes().filter(u8::is_ascii_digit).count() <= MOST_DIGITS
+    let may_be_code = part.len() >= SHORTEST_CODE
+        && (part.bytes().any(|byte| byte.is_ascii_digit())
+            || !part.bytes().any(|byte| byte.is_ascii_lowercase()));
+    part.len() <= LONGEST_PART && part.bytes().all(is_plain) && !may_be_code
 }
 
 #[cfg(test)]
@@ -44,6 +45,8 @@ mod tests {
             ("//metrics", "//metrics"),
             ("/api/v1/access-tokens/12", "/api/v1/access-tokens/12"),
             ("/verify/123456", "/verify/*"),
+            ("/verify/ab12cd34", "/verify/*"),
+            ("/device/BCDF-GHJK", "/device/*"),
             ("/users/+254712345678/x", "/users/*/x"),
             ("/users/ada@example.com", "/users/*"),
             ("/users/ada%40example.com", "/users/*"),
