@@ -1,5 +1,5 @@
 //! What the log says of a request beside its answer, whichever error it became on its way: the configuration key of the limit that it met, and
-//! what is wrong with its credential. Clients are told neither.
+//! what is wrong with its credential or its body. Clients are told neither.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,7 @@ pub struct Noted {
 }
 
 /// Why a credential does not count: a term of the standards or of the contracts, and what is wrong with it. Each is one short line, and has
-/// nothing in it that a client chose, except for what a key of ours has signed. `docs/operations.md` lists them.
+/// nothing in it that a client chose, except for what a key of ours has signed and for sizes. `docs/operations.md` lists them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialFault {
     /// There is no usable header `Authorization`.
