@@ -71,13 +71,26 @@ pub(crate) fn note_token(found: Option<&Challenge>, now: Timestamp) {
 /// Notes why the code or the token of a link, that a mail brought, leads nowhere `now`: the client is not told.
 pub(crate) fn note_mailed(term: &'static str, found: Option<&Challenge>, now: Timestamp) {
     let no_use = |why| CredentialFault::Mailed { term, why };
-    noted::refused(match found.map(|challenge| (challenge.status(now), challenge.expires_at)) {
-        None => no_use("unknown, withdrawn by a newer one, or expired long ago"),
-        Some((ChallengeStatus::Consumed, _)) => no_use(USED_TOKEN),
-        Some((ChallengeStatus::Blocked, _)) => no_use("too many wrong codes came for it"),
-        Some((ChallengeStatus::Expired, at)) => CredentialFault::expired(term, at, now),
-        Some((ChallengeStatus::Open, _)) => no_use("sent with another address or time than it was made for"),
+    let Some(challenge) = found else {
+        // It may be known as one of another kind, which says more.
+        noted::refused_otherwise(no_use("unknown, withdrawn by a newer one, or expired long ago"));
+        return;
+    };
+    noted::refused(match challenge.status(now) {
+        ChallengeStatus::Consumed => no_use(USED_TOKEN),
+        ChallengeStatus::Blocked => no_use("too many wrong codes came for it"),
+        ChallengeStatus::Expired => CredentialFault::expired(term, challenge.expires_at, now),
+        ChallengeStatus::Open => no_use("sent with another address or time than it was made for"),
     });
+}
+
+/// What the link of a mail is for, if it can be followed `now`; noted is why it cannot.
+pub(crate) fn if_open(found: Option<Challenge>, now: Timestamp) -> Option<Challenge> {
+    let is_open = |found: &Challenge| found.status(now) == ChallengeStatus::Open;
+    if !found.as_ref().is_some_and(is_open) {
+        note_mailed("link", found.as_ref(), now);
+    }
+    found.filter(is_open)
 }
 
 /// Notes why a code is not taken: not all contracts tell the client.

@@ -223,6 +223,14 @@ on_both_engines! {
         app.advance(Duration::from_secs(3_700));
         reset(&token).await;
         assert_logged(&log, 400, "reset token: expired 100 s ago\"");
+        for (page, refused) in [
+            (format!("/reset-password?token={token}"), "link: expired 100 s ago\""),
+            ("/verify-email?token=nobodys".to_owned(), "link: unknown"),
+            ("/restore-email?token=nobodys".to_owned(), "link: unknown"),
+        ] {
+            app.get(&page).send().await.assert_status(400);
+            assert_logged(&log, 400, refused);
+        }
         assert!(!log.last_answer().contains(&token));
     }
 
