@@ -190,7 +190,7 @@ fn not_usable(to: &str, message: &Message, state: CodeState) -> Failure {
         "sms_code" => "ask for a code to that phone again",
         "second_factor_code" => "sign in again",
         "invitation_code" => {
-            "send it again: PUT /v1/accounts/resend-verification-code/ with {\"email\": ADDRESS}"
+            "send it again: PUT /v1/accounts/resend-verification-code/ with the address as `email`"
         }
         _ => "repeat the request that sent it",
     };
