@@ -1,5 +1,6 @@
 //! Access tokens: signing and verification (RFC 9068, RFC 8725).
 
+mod form;
 pub mod openid;
 #[cfg(test)]
 mod tests;
@@ -57,9 +58,9 @@ pub enum TokenFault {
     /// Nothing of it is read.
     #[error("malformed: longer than {MAX_TOKEN} bytes")]
     TooLong,
-    /// No compact JWS, or one with `alg` `none`.
-    #[error("malformed: neither an opaque token nor a JWT with a signature that is supported")]
-    Malformed,
+    /// No compact JWS, or one with `alg` `none`: in what way.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
     /// The header does not name its key.
     #[error("kid: missing")]
     NoKey,
@@ -188,7 +189,7 @@ impl KeyRing {
         if token.len() > MAX_TOKEN {
             return Err(TokenFault::TooLong);
         }
-        let header = decode_header(token).map_err(|_| TokenFault::Malformed)?;
+        let header = decode_header(token).map_err(|_| TokenFault::Malformed(form::mistake_in(token)))?;
         let key = self.key_for(&header).map_err(|fault| match fault {
             TokenFault::UnknownKey if !says_issuer(token, issuer) => TokenFault::OthersKey,
             fault => fault,

@@ -4,7 +4,7 @@ use tidegate_domain::limit::{Exceeded, Limit};
 
 use crate::fault::Fault;
 use crate::throttle::Counted;
-use crate::{KernelTables, Work};
+use crate::{KernelTables, Work, noted};
 
 /// What attempts in a row have come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ impl Work<'_> {
         for bucket in self.kernel.bucket_names(self.call, counted) {
             match self.unit.limits().next(&bucket, lock, self.now).await? {
                 Some(status) if status.exceeded => {
+                    noted::limit(|| counted.limit_key(self.call.profile.contract.as_str()));
                     return Ok(InARow::LockedOut(status.exceeded_at(self.now)));
                 }
                 Some(_) => in_a_row = InARow::SomeFailures,

@@ -1,5 +1,5 @@
 //! What the log says of a request beside its answer, whichever error it became on its way: the configuration key of the limit that it met, and
-//! what is wrong with its credential. Clients are told neither.
+//! what is wrong with its credential or its body. Clients are told neither.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,7 @@ pub struct Noted {
 }
 
 /// Why a credential does not count: a term of the standards or of the contracts, and what is wrong with it. Each is one short line, and has
-/// nothing in it that a client chose, except for what a key of ours has signed. `docs/operations.md` lists them.
+/// nothing in it that a client chose, except for what a key of ours has signed and for sizes. `docs/operations.md` lists them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialFault {
     /// There is no usable header `Authorization`.
@@ -90,9 +90,23 @@ pub enum CredentialFault {
     /// The token that goes with a mailed code, or with a sign-in that waits.
     #[error("temporary token: {0}")]
     Temporary(&'static str),
+    /// A code that was mailed or texted.
+    #[error("one-time code: {0}")]
+    OneTimeCode(&'static str),
+    /// What a mail brought besides: an activation code, or the token of a link.
+    #[error("{term}: {why}")]
+    Mailed {
+        /// Which of them.
+        term: &'static str,
+        /// Why it is none.
+        why: &'static str,
+    },
     /// Where a request comes from that asks for what only operators are shown.
     #[error("operators: {0}")]
     Operators(&'static str),
+    /// A body that did not come whole.
+    #[error("body: {0}")]
+    Body(String),
 }
 
 impl CredentialFault {
@@ -112,7 +126,7 @@ pub async fn noting<F: Future>(request: F) -> (F::Output, Noted) {
 }
 
 /// Notes that the request met the limit of that key.
-pub(crate) fn limit(key: impl FnOnce() -> String) {
+pub fn limit(key: impl FnOnce() -> String) {
     // Workers and commands note nothing.
     let _ = NOTED.try_with(|noted| noted.borrow_mut().limit = Some(key()));
 }

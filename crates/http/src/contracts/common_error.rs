@@ -37,8 +37,8 @@ pub(super) fn common_answer(
         Rejection::Forbidden(reason) => {
             return (StatusCode::FORBIDDEN, "FORBIDDEN", forbidden_text(contract, &reason).into());
         }
-        Rejection::UnsupportedMediaType => unsupported("send the body as application/json"),
-        Rejection::UnsupportedEncoding => unsupported("send the body without Content-Encoding"),
+        Rejection::UnsupportedMediaType(taken) => return unsupported(taken.advice()),
+        Rejection::UnsupportedEncoding => return unsupported("send the body without Content-Encoding"),
         Rejection::RequestTimeout => {
             (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time")
         }
@@ -85,8 +85,8 @@ pub(super) fn forbidden_text(contract: &Contract, reason: &Forbidden) -> String 
     }
 }
 
-const fn unsupported(message: &'static str) -> (StatusCode, &'static str, &'static str) {
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+fn unsupported(message: impl Into<Cow<'static, str>>) -> (StatusCode, &'static str, Cow<'static, str>) {
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message.into())
 }
 
 const fn unauthorized(message: &'static str) -> (StatusCode, &'static str, &'static str) {

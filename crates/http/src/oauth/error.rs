@@ -150,8 +150,8 @@ fn refused_proof(unproven: Unproven) -> (StatusCode, &'static str, Cow<'static, 
     (StatusCode::UNAUTHORIZED, unproven.error, unproven.description.into())
 }
 
-fn unsupported(text: &'static str) -> (StatusCode, &'static str, Cow<'static, str>) {
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", text.into())
+fn unsupported(text: Cow<'static, str>) -> (StatusCode, &'static str, Cow<'static, str>) {
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", text)
 }
 
 impl From<Rejection> for Error {
@@ -162,10 +162,8 @@ impl From<Rejection> for Error {
             Rejection::Invalid(violations) => {
                 (StatusCode::BAD_REQUEST, "invalid_request", violations.summary().into())
             }
-            Rejection::UnsupportedMediaType => {
-                unsupported("send the body as application/x-www-form-urlencoded")
-            }
-            Rejection::UnsupportedEncoding => unsupported("send the body without Content-Encoding"),
+            Rejection::UnsupportedMediaType(taken) => unsupported(taken.advice()),
+            Rejection::UnsupportedEncoding => unsupported("send the body without Content-Encoding".into()),
             Rejection::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "invalid_request", "the body did not arrive in time".into())
             }

@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::error::Error;
 use crate::wire::body::{read, small};
-use crate::wire::rejection::Rejection;
+use crate::wire::rejection::{BodyType, Rejection};
 use crate::wire::state::App;
 
 /// Most fields of a form: the endpoints know a dozen.
@@ -60,7 +60,7 @@ impl FromRequest<App> for Form {
             _ => false,
         };
         if !is_form {
-            return Err(Rejection::UnsupportedMediaType.into());
+            return Err(Rejection::UnsupportedMediaType(BodyType::Form).into());
         }
         let bytes = read(request.into_body(), small(app)).await?;
         let fields = decoded(&bytes)?;

@@ -20,6 +20,7 @@ use super::path::LOGOUT;
 use crate::pages::{BrowserSession, Page, Rank, SIGNED_OUT, Visitor, answer_signed_out, failure, form, link};
 use crate::wire::headers::page_headers;
 use crate::wire::state::App;
+use crate::wire::telemetry::ErrorCode;
 
 /// The field of the question's form that has the request.
 const ASKED: &str = "asked";
@@ -47,7 +48,7 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Response
 async fn answered(app: &App, visitor: &Visitor, request: Request<Body>) -> Response {
     let fields = match Form::from_request(request, app).await {
         Ok(form) => form.pairs(),
-        Err(error) => return refused(app, visitor, error.description()),
+        Err(error) => return refused(app, visitor, "invalid_request", error.description()),
     };
     let find = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let (Some(csrf), Some(query)) = (find("csrf"), find(ASKED)) else {
@@ -74,7 +75,7 @@ fn bound(query: &str) -> String {
 async fn go_on(app: &App, visitor: &Visitor, query: &str, csrf: Option<String>) -> Response {
     let request = match read(app, &visitor.call, query).await {
         Ok(request) => request,
-        Err(Refused::Rule(error)) => return refused(app, visitor, &reason(app, &error)),
+        Err(Refused::Rule(error)) => return refused(app, visitor, error.code(), &reason(app, &error)),
         Err(Refused::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
     };
     let Some(session) = &visitor.session else {
@@ -139,8 +140,8 @@ fn offered(app: &App, visitor: &Visitor, request: &LogoutRequest, to: &str) -> R
     page.answer(app, visitor, StatusCode::OK)
 }
 
-/// A request that is not answered. The reason is for the application's developer, in English.
-fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
+/// A request that is not answered. The reason is for the application's developer, in English; the code is for the log of this server.
+fn refused(app: &App, visitor: &Visitor, code: &str, reason: &str) -> Response {
     let look = visitor.look_asked_for(app, None);
     let mut page = Page::titled(&look, "page.authorize.refused.title");
     page.texts.push(look.words.text("page.logout.refused.text").to_owned());
@@ -148,7 +149,9 @@ fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
     if visitor.session.is_some() {
         page.links.push(link(&look.words, "page.signout.button", "/sign-out".to_owned()));
     }
-    page.answer(app, visitor, StatusCode::BAD_REQUEST)
+    let mut response = page.answer(app, visitor, StatusCode::BAD_REQUEST);
+    response.extensions_mut().insert(ErrorCode(code.to_owned()));
+    response
 }
 
 /// The reason for the developer. In development it says what is registered, too, as at the sign-in.

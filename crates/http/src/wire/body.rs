@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use crate::wire::contract::ContractMarker;
-use crate::wire::rejection::Rejection;
+use crate::wire::rejection::{BodyType, Rejection};
 use crate::wire::state::App;
 
 /// A JSON object of up to 64 KiB read into `T`.
@@ -97,7 +97,7 @@ async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, 
 /// A body that says it is JSON, of at most `limit` bytes.
 pub(crate) async fn json_bytes(request: Request, limit: usize) -> Result<Bytes, Rejection> {
     if !is_json(request.headers()) {
-        return Err(Rejection::UnsupportedMediaType);
+        return Err(Rejection::UnsupportedMediaType(BodyType::Json));
     }
     read(request.into_body(), limit).await
 }

@@ -95,6 +95,7 @@ pub(crate) async fn handled(app: &App, request: Request, next: Next) -> Result<R
             Err(_elapsed) if deadline.instant() > until => {}
             // The client's doing, and no error of ours.
             Err(_elapsed) if body.as_ref().is_some_and(Reservation::waits_for_client) => {
+                body.iter().for_each(Reservation::note_too_late);
                 return Err(Rejection::RequestTimeout);
             }
             Err(_elapsed) => {

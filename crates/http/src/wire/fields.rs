@@ -110,7 +110,11 @@ const LONGEST_TOLD: usize = 64;
 
 impl UnknownField {
     fn new(name: &str, known: &[String]) -> Self {
-        let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        Self::meaning(name, nearest(name, known.iter().map(String::as_str)).map(str::to_owned))
+    }
+
+    /// One of that name, by which `nearest` may be meant.
+    pub(crate) fn meaning(name: &str, nearest: Option<String>) -> Self {
         let name = name.chars().filter(|c| !c.is_control()).take(LONGEST_TOLD).collect();
         Self { name, nearest }
     }

@@ -12,11 +12,13 @@ use axum::http::{HeaderMap, header};
 use futures_util::Stream;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
-use crate::wire::rejection::Rejection;
+use crate::wire::rejection::{BodyType, Rejection};
 
-/// How large a form may be.
+/// What a form has, and how large it may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FormLimits {
+    /// The field with the file.
+    pub(crate) file: &'static str,
     /// Largest body, in bytes.
     pub(crate) body: usize,
     /// Largest part, in bytes.
@@ -55,7 +57,7 @@ impl Form {
     /// [`Rejection::UnsupportedMediaType`] for another content type, [`Rejection::MalformedBody`] without a
     /// usable boundary, [`Rejection::PayloadTooLarge`] when the declared length already is.
     pub(crate) fn of(request: Request, limits: FormLimits) -> Result<Self, Rejection> {
-        let boundary = boundary(request.headers())?;
+        let boundary = boundary(request.headers(), limits.file)?;
         let body = request.into_body();
         if HttpBody::size_hint(&body).lower() > bytes(limits.body) {
             return Err(Rejection::PayloadTooLarge { limit: limits.body });
@@ -194,13 +196,14 @@ impl Stream for Chunks {
 }
 
 /// What separates the parts.
-fn boundary(headers: &HeaderMap) -> Result<String, Rejection> {
+fn boundary(headers: &HeaderMap, field: &'static str) -> Result<String, Rejection> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = |content_type: &&str| {
         let essence = content_type.split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case("multipart/form-data")
     };
-    let content_type = content_type.filter(is_form).ok_or(Rejection::UnsupportedMediaType)?;
+    let refusal = Rejection::UnsupportedMediaType(BodyType::FileForm { field });
+    let content_type = content_type.filter(is_form).ok_or(refusal)?;
     match multer::parse_boundary(content_type) {
         Ok(boundary) if (1..=MAX_BOUNDARY).contains(&boundary.len()) => Ok(boundary),
         _ => Err(malformed("the content type must name the form's boundary")),

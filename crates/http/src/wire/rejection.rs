@@ -1,5 +1,7 @@
 //! What can go wrong before or around a use case, in no contract's words yet.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tidegate_domain::limit::{Exceeded, LimitStatus};
 use tidegate_domain::quota::QuotaExceeded;
@@ -16,6 +18,34 @@ pub(crate) const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-r
 /// When it begins anew.
 pub(crate) const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
+/// What the body of a request has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyType {
+    /// `application/json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data`.
+    FileForm {
+        /// The field with the file.
+        field: &'static str,
+    },
+}
+
+impl BodyType {
+    /// How it is sent. It begins with a small letter and has no full stop.
+    pub(crate) fn advice(self) -> Cow<'static, str> {
+        match self {
+            Self::Json => "send the body as application/json".into(),
+            Self::Form => "send the body as application/x-www-form-urlencoded".into(),
+            Self::FileForm { field } => {
+                format!("send the file as multipart/form-data, in the field {field}: curl -F {field}=@FILE")
+                    .into()
+            }
+        }
+    }
+}
+
 /// Why a request was not answered by its use case.
 #[derive(Clone, Debug)]
 pub(crate) enum Rejection {
@@ -23,8 +53,8 @@ pub(crate) enum Rejection {
     MalformedBody(String),
     /// Fields are missing, ill-typed or out of bounds.
     Invalid(Violations),
-    /// The content type is not the one the endpoint takes.
-    UnsupportedMediaType,
+    /// The content type is not the one the endpoint takes, which is this.
+    UnsupportedMediaType(BodyType),
     /// The body is compressed, or transformed in another way that is not undone here.
     UnsupportedEncoding,
     /// The client did not send its body in time.

@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use crate::wire::client::{client_ip, peer};
 use crate::wire::state::App;
+use crate::wire::unmatched;
 
 /// The header that tells the client what its request is called.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -76,6 +77,8 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     let method = request.method().clone();
     // The pattern, never the address: paths and queries hold tokens and codes.
     let route = request.extensions().get::<MatchedPath>().cloned();
+    // What a client asked for that found nothing, as far as it is no secret.
+    let path = route.is_none().then(|| unmatched::shown(request.uri().path()));
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let ip = client_ip(request.headers(), request.extensions(), app.http());
     app.unread_forwarding().note(peer(request.extensions()), request.headers(), app.http());
@@ -98,15 +101,15 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
         500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
-        // Which limit an operator has to raise, or a developer.
+        // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
-            let limit = noted.limit.unwrap_or_default();
-            tracing::info!(id, %method, route, %ip, status, code, limit, micros, "answered");
+            let (limit, refused) = (noted.limit, noted.refused.map(|fault| fault.to_string()));
+            tracing::info!(id, %method, route, %ip, status, code, limit, refused, micros, "answered");
         }
         // What is wrong with the credential, which the client is not told. The field is left out where nothing is.
         400.. => {
             let refused = noted.refused.map(|fault| fault.to_string());
-            tracing::info!(id, %method, route, %ip, status, code, refused, micros, "answered");
+            tracing::info!(id, %method, route, path, %ip, status, code, refused, micros, "answered");
         }
         _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
     }

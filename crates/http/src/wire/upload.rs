@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use http_body::{Frame, SizeHint};
+use tidegate_kernel::noted::{CredentialFault, refused};
 use tokio::time::Instant;
 
 use crate::wire::boundary::Deadline;
@@ -107,6 +108,10 @@ struct Reserved {
     may_be_slow: AtomicBool,
     /// Most that is held of it at a time, in bytes: more than any body has, unless its handler passes it on.
     window: AtomicUsize,
+    /// How large its sender says it is, in bytes.
+    declared: Option<u64>,
+    /// How much of it has come, in bytes.
+    came: AtomicU64,
 }
 
 impl Drop for Reserved {
@@ -116,7 +121,7 @@ impl Drop for Reserved {
 }
 
 impl Reservation {
-    fn new(budget: &UploadBudget, client: IpAddr) -> Self {
+    fn new(budget: &UploadBudget, client: IpAddr, declared: Option<u64>) -> Self {
         Self(Arc::new(Reserved {
             budget: budget.clone(),
             client,
@@ -125,6 +130,8 @@ impl Reservation {
             is_awaited: AtomicBool::new(false),
             may_be_slow: AtomicBool::new(false),
             window: AtomicUsize::new(usize::MAX),
+            declared,
+            came: AtomicU64::new(0),
         }))
     }
 
@@ -138,6 +145,20 @@ impl Reservation {
     /// Whether the request is not answered because the client has yet to send some of its body.
     pub(crate) fn waits_for_client(&self) -> bool {
         self.0.is_awaited.load(Ordering::Relaxed)
+    }
+
+    /// Notes for the log that the client did not send the rest in time.
+    pub(crate) fn note_too_late(&self) {
+        self.note_missing("stopped", "the rest did not come in time");
+    }
+
+    fn note_missing(&self, how: &str, why: &str) {
+        let came = self.0.came.load(Ordering::Relaxed);
+        let part = match self.0.declared {
+            Some(whole) => format!("{came} of {whole} bytes"),
+            None => format!("{came} bytes"),
+        };
+        refused(CredentialFault::Body(format!("{how} after {part}: {why}")));
     }
 
     /// Takes what a body of `bytes` needs, unless the budget is used up.
@@ -166,7 +187,8 @@ pub(crate) fn metered(app: &App, request: Request, deadline: &Deadline) -> (Requ
         return (request, None);
     }
     let client = client_ip(request.headers(), request.extensions(), app.http());
-    let reservation = Reservation::new(app.upload_budget(), client);
+    let declared = HttpBody::size_hint(request.body()).exact();
+    let reservation = Reservation::new(app.upload_budget(), client, declared);
     let (patience, reserved, deadline) = (app.http().deadline, reservation.clone(), deadline.clone());
     let mut request = request.map(|inner| {
         Body::new(MeteredBody { inner, reserved, deadline, patience, begun: Instant::now(), bytes: 0 })
@@ -208,6 +230,7 @@ impl MeteredBody {
     /// Whether the budget suffices for what has come.
     fn took(&mut self, bytes: &Bytes) -> bool {
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.reserved.0.came.store(self.bytes, Ordering::Relaxed);
         let earned = Duration::from_secs(self.bytes / SLOWEST);
         self.put_off(self.begun + earned + self.patience);
         self.reserved.grow_to(self.bytes)
@@ -245,6 +268,9 @@ impl HttpBody for MeteredBody {
                     return Poll::Ready(Some(Err(axum::Error::new(BudgetExceeded))));
                 }
             }
+            Poll::Ready(Some(Err(_))) => {
+                this.reserved.note_missing("ended", "the client or a proxy closed the connection");
+            }
             // From now on the clock runs for the handler.
             Poll::Ready(None) => this.put_off(Instant::now() + this.patience),
             _ => {}
@@ -263,12 +289,30 @@ impl HttpBody for MeteredBody {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use tidegate_kernel::noted::noting;
+
     use super::*;
 
     const MIB: u64 = 1 << 20;
 
     fn body(budget: &UploadBudget, ip: &str) -> Reservation {
-        Reservation::new(budget, ip.parse().unwrap())
+        Reservation::new(budget, ip.parse().unwrap(), None)
+    }
+
+    #[test]
+    fn the_log_has_how_much_came_of_how_much() {
+        let budget = UploadBudget::of(10 * PIECE);
+        let client = "192.0.2.1".parse().unwrap();
+        for (declared, said) in [
+            (Some(900), "body: stopped after 100 of 900 bytes: the rest did not come in time"),
+            (None, "body: stopped after 100 bytes: the rest did not come in time"),
+        ] {
+            let body = Reservation::new(&budget, client, declared);
+            body.0.came.store(100, Ordering::Relaxed);
+            let ((), noted) = noting(async { body.note_too_late() }).now_or_never().unwrap();
+            assert_eq!(noted.refused.unwrap().to_string(), said);
+        }
     }
 
     #[test]

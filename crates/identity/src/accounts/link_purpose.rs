@@ -8,6 +8,7 @@ use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::Fault;
 
 use crate::accounts::claims_repository::OrganizationLabel;
+use crate::credentials::challenge::note_mailed;
 use crate::{Identity, IdentityTables};
 
 /// Why following a link failed.
@@ -69,7 +70,11 @@ impl Identity {
 
     async fn link_purpose(&self, purpose: Purpose, token: &PlainToken) -> Result<Option<LinkPurpose>, Fault> {
         let mut unit = self.kernel.store.read().await?;
-        let Some(challenge) = unit.challenges().find_by_link(purpose, token.hash().as_bytes()).await? else {
+        let found = unit.challenges().find_by_link(purpose, token.hash().as_bytes()).await?;
+        if !found.as_ref().is_some_and(|found| self.is_followed(found)) {
+            note_mailed("link", found.as_ref(), self.kernel.now());
+        }
+        let Some(challenge) = found else {
             return Ok(None);
         };
         let Some(account) = challenge.account.filter(|_| self.is_followed(&challenge)) else {

@@ -34,7 +34,7 @@ pub(crate) const RESTORE_PREFIX: &str = "tgu_";
 /// What the hashes of codes are keyed for.
 const CODE: &str = "one-time code";
 
-/// What the log says of a temporary token that was used.
+/// What the log says of a code or token that was used.
 const USED_TOKEN: &str = "used before, or withdrawn by a newer one";
 
 /// The result of checking a code.
@@ -68,7 +68,43 @@ pub(crate) fn note_token(found: Option<&Challenge>, now: Timestamp) {
     });
 }
 
-/// Refuses such a token.
+/// Notes why the code or the token of a link, that a mail brought, leads nowhere `now`: the client is not told.
+pub(crate) fn note_mailed(term: &'static str, found: Option<&Challenge>, now: Timestamp) {
+    let no_use = |why| CredentialFault::Mailed { term, why };
+    let Some(challenge) = found else {
+        // It may be known as one of another kind, which says more.
+        noted::refused_otherwise(no_use("unknown, withdrawn by a newer one, or expired long ago"));
+        return;
+    };
+    noted::refused(match challenge.status(now) {
+        ChallengeStatus::Consumed => no_use(USED_TOKEN),
+        ChallengeStatus::Blocked => no_use("too many wrong codes came for it"),
+        ChallengeStatus::Expired => CredentialFault::expired(term, challenge.expires_at, now),
+        ChallengeStatus::Open => no_use("sent with another address or time than it was made for"),
+    });
+}
+
+/// What the link of a mail is for, if it can be followed `now`; noted is why it cannot.
+pub(crate) fn if_open(found: Option<Challenge>, now: Timestamp) -> Option<Challenge> {
+    let is_open = |found: &Challenge| found.status(now) == ChallengeStatus::Open;
+    if !found.as_ref().is_some_and(is_open) {
+        note_mailed("link", found.as_ref(), now);
+    }
+    found.filter(is_open)
+}
+
+/// Notes why a code is not taken: not all contracts tell the client.
+fn note_answer(challenge: &Challenge, answer: &Answer, now: Timestamp) {
+    noted::refused(match answer {
+        Answer::Right | Answer::Again => return,
+        Answer::Wrong => CredentialFault::OneTimeCode("wrong"),
+        Answer::Used => CredentialFault::OneTimeCode(USED_TOKEN),
+        Answer::Expired => CredentialFault::expired("one-time code", challenge.expires_at, now),
+        Answer::Exhausted(_) => CredentialFault::OneTimeCode("too many wrong ones"),
+    });
+}
+
+/// Refuses a temporary token.
 pub(crate) fn no_token<E>(found: Option<&Challenge>, now: Timestamp, error: E) -> Refused<E> {
     note_token(found, now);
     Refused::Rule(error)
@@ -219,6 +255,17 @@ impl<G> Work<'_, G> {
     /// Answers a challenge with a code. Of any number of concurrent right codes exactly one is taken: the try is
     /// counted and the challenge consumed by one statement, under the account's lock.
     pub(crate) async fn answer(
+        &mut self,
+        challenge: &Challenge,
+        code: &Secret,
+        guess: Guess,
+    ) -> Result<Answer, Fault> {
+        let answer = self.compared(challenge, code, guess).await?;
+        note_answer(challenge, &answer, self.now);
+        Ok(answer)
+    }
+
+    async fn compared(
         &mut self,
         challenge: &Challenge,
         code: &Secret,
@@ -378,6 +425,7 @@ const NOTHING: &Continuation = &Continuation::NOTHING;
 
 /// A challenge without tries left, as the limit it is.
 fn blocked(challenge: &Challenge) -> limit::LimitStatus {
+    noted::limit(|| Counted::FailedCodeOfChallenge(challenge.id).limit_key(challenge.contract.as_str()));
     limit::LimitStatus {
         limit: MAX_ATTEMPTS.unsigned_abs(),
         remaining: 0,

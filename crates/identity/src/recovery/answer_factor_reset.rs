@@ -3,10 +3,11 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
+use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Call, Refused};
 
+use crate::credentials::challenge::if_open;
 use crate::{Identity, IdentityTables};
 
 /// What the owner says to a reset.
@@ -89,6 +90,6 @@ impl Identity {
     ) -> Result<Option<Challenge>, Fault> {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(answer.purpose(), token.hash().as_bytes()).await?;
-        Ok(found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
+        Ok(if_open(found, self.kernel.now()))
     }
 }

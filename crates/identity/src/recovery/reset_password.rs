@@ -5,7 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{ChallengeStatus, Purpose};
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::EndReason;
@@ -15,6 +15,7 @@ use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Call, KernelTables, Refused};
 
 use crate::accounts::proof::ProvenBy;
+use crate::credentials::challenge::note_mailed;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -63,15 +64,7 @@ impl Identity {
     /// [`ResetPasswordError`].
     pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
         let ResetPassword { token, email, expires_at, new_password, remove_phones, remove_passkeys } = claim;
-        let hash = token.hash();
-        let mut unit = self.kernel.store.read().await?;
-        let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
-        drop(unit);
-        let found = found.filter(|found| {
-            let is_theirs = email.is_none_or(|email| found.address == email.as_str());
-            let is_in_time = expires_at.is_none_or(|expiry| expiry > self.kernel.now());
-            is_theirs && is_in_time && found.status(self.kernel.now()) == ChallengeStatus::Open
-        });
+        let found = self.open_reset(&token, email.as_ref(), expires_at).await?;
         let action = self.kernel.one_time(
             call,
             "reset password",
@@ -117,6 +110,29 @@ impl Identity {
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
         work.kernel().keep_answer(&action, &()).await?;
         Ok(work.commit().await?)
+    }
+
+    /// What a reset token was mailed for, if it may be used as it is sent.
+    async fn open_reset(
+        &self,
+        token: &PlainToken,
+        email: Option<&EmailAddress>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Option<Challenge>, Fault> {
+        let hash = token.hash();
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
+        drop(unit);
+        let now = self.kernel.now();
+        let is_good = |found: &Challenge| {
+            let is_theirs = email.is_none_or(|email| found.address == email.as_str());
+            let is_in_time = expires_at.is_none_or(|expiry| expiry > now);
+            is_theirs && is_in_time && found.status(now) == ChallengeStatus::Open
+        };
+        if !found.as_ref().is_some_and(is_good) {
+            note_mailed("reset token", found.as_ref(), now);
+        }
+        Ok(found.filter(is_good))
     }
 }
 

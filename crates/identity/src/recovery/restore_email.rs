@@ -6,12 +6,13 @@ use tidegate_delivery::Template;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::AccountEmail;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
+use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::id::ChallengeId;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Call, Refused};
 
+use crate::credentials::challenge::if_open;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -93,7 +94,7 @@ impl Identity {
     async fn find_restore(&self, token: &PlainToken) -> Result<Option<Challenge>, Fault> {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::RestoreEmail, token.hash().as_bytes()).await?;
-        Ok(found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
+        Ok(if_open(found, self.kernel.now()))
     }
 }
 

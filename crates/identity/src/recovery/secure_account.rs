@@ -12,6 +12,7 @@ use tidegate_domain::{ContractId, ContractProfile, EmailAddress};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 
+use crate::credentials::challenge::if_open;
 use crate::{Identity, IdentityTables};
 
 /// What followed.
@@ -117,6 +118,6 @@ impl Identity {
     async fn find_security_link(&self, token: &PlainToken) -> Result<Option<Challenge>, Fault> {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::SecureAccount, token.hash().as_bytes()).await?;
-        Ok(found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
+        Ok(if_open(found, self.kernel.now()))
     }
 }

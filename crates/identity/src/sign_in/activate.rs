@@ -4,13 +4,17 @@ use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::Purpose;
+use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 
 use crate::accounts::proof::ProvenBy;
+use crate::credentials::challenge::note_mailed;
 use crate::{Identity, IdentityTables};
+
+/// What the log calls it.
+const CODE: &str = "activation code";
 
 /// Why the address was not verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,13 +60,17 @@ impl Identity {
             return refuse(ActivateError::UnknownEmail(email.clone()));
         };
         let account = known.account.id;
-        let meant = found.filter(|found| {
+        let now = self.kernel.now();
+        let is_meant = |found: &Challenge| {
             found.account == Some(account)
                 && found.address == email.as_str()
                 && found.contract == call.profile.contract
-                && found.expires_at > self.kernel.now()
-        });
-        let Some(challenge) = meant else {
+                && found.expires_at > now
+        };
+        if !found.as_ref().is_some_and(is_meant) {
+            note_mailed(CODE, found.as_ref(), now);
+        }
+        let Some(challenge) = found.filter(is_meant) else {
             return refuse(ActivateError::WrongCode);
         };
         if known.verified_at.is_some() {
@@ -71,6 +79,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         if !work.unit.challenges().claim(challenge.id, work.now).await? {
+            note_mailed(CODE, Some(&challenge), now);
             return refuse(ActivateError::WrongCode);
         }
         let Some(proven) = work.prove_challenge(&challenge, ProvenBy::mail(&challenge)).await? else {

@@ -1,13 +1,14 @@
 //! Verifies an address with the link of its sign-up, and signs in.
 
 use tidegate_crypto::PlainToken;
-use tidegate_domain::challenge::{Challenge, Purpose};
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::{ContractId, EmailAddress};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::proof::ProvenBy;
+use crate::credentials::challenge::note_mailed;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -92,7 +93,12 @@ impl Identity {
     /// The contract that sent a link. Refuses what is no link before it costs a turn at the writer.
     async fn find_link(&self, token: &PlainToken) -> Outcome<ContractId, ConfirmLinkError> {
         let mut unit = self.kernel.store.read().await?;
-        match unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await? {
+        let found = unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
+        let now = self.kernel.now();
+        if !found.as_ref().is_some_and(|link| link.status(now) == ChallengeStatus::Open) {
+            note_mailed("link", found.as_ref(), now);
+        }
+        match found {
             Some(link) => Ok(link.contract),
             None => refuse(ConfirmLinkError::InvalidToken),
         }

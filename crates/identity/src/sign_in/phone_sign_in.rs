@@ -10,6 +10,7 @@ use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{PhoneNumber, Secret};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, Refused};
@@ -77,6 +78,9 @@ impl Identity {
         // What no code was sent for is refused before it costs a turn at the writer.
         let mut unit = self.kernel.store.read().await?;
         let Some(challenge) = unit.challenges().latest_to(purpose, address).await? else {
+            noted::refused(CredentialFault::OneTimeCode(
+                "none was sent to that phone, or it expired long ago",
+            ));
             return refuse(CodeRejected);
         };
         let guess = self.reserve_guess(call, unit, &challenge).await?;

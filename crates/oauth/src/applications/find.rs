@@ -2,6 +2,7 @@
 
 use tidegate_domain::Permission;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::{Actor, Call};
 use uuid::Uuid;
 
@@ -17,6 +18,16 @@ pub struct ApplicationList {
     pub applications: Vec<Application>,
     /// How many there are in all.
     pub total: i64,
+}
+
+/// Why an application that was looked for by that `client_id` may not be used, for the log.
+pub(crate) fn fault_of(client_id: &str, found: Option<&Application>) -> CredentialFault {
+    CredentialFault::Client(match found {
+        Some(application) if application.is_suspended => "suspended by the operator",
+        Some(_) => "revoked",
+        None if Uuid::try_parse(client_id).is_ok() || client_id.contains("://") => "unknown",
+        None => "unknown, and not written as a client_id; is it the word of an example?",
+    })
 }
 
 impl Oauth {
@@ -49,7 +60,12 @@ impl Oauth {
         if let Some(known) = self.remembered_client(client_id) {
             return Ok(Some(known));
         }
-        Ok(self.application_called(call, client_id).await?.filter(Application::is_active))
+        let found = self.application_called(call, client_id).await?;
+        if !found.as_ref().is_some_and(Application::is_active) {
+            noted::refused_otherwise(fault_of(client_id, found.as_ref()));
+            return Ok(None);
+        }
+        Ok(found)
     }
 
     /// The application of that `client_id` as it is, whether or not it may be used.

@@ -1,5 +1,7 @@
 //! Why an authorization request is refused: shown to the person, or sent back to the application.
 
+use tidegate_kernel::noted::{self, CredentialFault};
+
 use super::answer::{Answer, ResponseMode};
 use super::scopes::ScopeRefused;
 use crate::applications::Unregistered;
@@ -70,6 +72,9 @@ pub enum ShownError {
     /// Unknown, revoked or suspended: which of them is not told.
     #[error("the client_id is unknown, or the application is revoked or suspended")]
     InvalidClient,
+    /// No application is named.
+    #[error("client_id is missing")]
+    NoClient,
     /// Missing, or not registered.
     #[error(
         "redirect_uri must be one of the redirect URIs that the application is registered with, character by character; only the port of a \
@@ -90,10 +95,19 @@ pub enum ShownError {
 }
 
 impl ShownError {
+    /// Of a request whose application cannot be told by what it sent.
+    pub(crate) fn without_client(client_id: Option<&str>) -> Self {
+        if client_id.is_some() {
+            return Self::InvalidClient;
+        }
+        noted::refused(CredentialFault::Client("client_id is missing"));
+        Self::NoClient
+    }
+
     /// Its code (RiverGen contract, "GET /oauth/authorize").
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::InvalidClient => "invalid_client",
+            Self::InvalidClient | Self::NoClient => "invalid_client",
             Self::InvalidRedirectUri(_) | Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidRequestObject(_) => "invalid_request_object",

@@ -112,8 +112,9 @@ impl Oauth {
         parameters: Parameters,
     ) -> Outcome<(String, String), RequestRefused> {
         let shown = |error: ShownError| Refused::Rule(RequestRefused::Shown(error));
-        let application = self.active_application(call, parameters.client_id.as_deref()).await?;
-        let application = application.ok_or_else(|| shown(ShownError::InvalidClient))?;
+        let client_id = parameters.client_id.as_deref();
+        let application = self.active_application(call, client_id).await?;
+        let application = application.ok_or_else(|| shown(ShownError::without_client(client_id)))?;
         let request = match (&parameters.request, &parameters.request_uri) {
             (Some(request), None) => request,
             _ => return Err(shown(ShownError::InvalidRequestUri)),

@@ -132,8 +132,9 @@ impl Oauth {
         call: &Call,
         parameters: Parameters,
     ) -> Outcome<AuthorizationRequest, RequestRefused> {
-        let application = self.active_application(call, parameters.client_id.as_deref()).await?;
-        let application = application.ok_or_else(|| shown(ShownError::InvalidClient))?;
+        let client_id = parameters.client_id.as_deref();
+        let application = self.active_application(call, client_id).await?;
+        let application = application.ok_or_else(|| shown(ShownError::without_client(client_id)))?;
         let resolved = match self.resolved(&application, parameters).await {
             Ok(resolved) => resolved,
             Err(Refused::Rule(error)) => return Err(shown(error)),
@@ -364,7 +365,11 @@ fn prompt(text: Option<&str>) -> Result<Prompt, AuthorizationError> {
             "consent" => prompt.consent = true,
             "select_account" => prompt.select_account = true,
             "create" => prompt.create = true,
-            _ => return Err(AuthorizationError::InvalidRequest("prompt has a value that is not known")),
+            _ => {
+                let text =
+                    "prompt must be of none, login, consent, select_account and create, separated by spaces";
+                return Err(AuthorizationError::InvalidRequest(text));
+            }
         }
     }
     if prompt.none && count > 1 {

@@ -56,6 +56,18 @@ pub enum LogoutRefused {
     RedirectUri(Unregistered),
 }
 
+impl LogoutRefused {
+    /// Its code, for the log of this server.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownClient => "invalid_client",
+            Self::Unreadable(_) | Self::Hint | Self::OtherClient | Self::NoClient | Self::RedirectUri(_) => {
+                "invalid_request"
+            }
+        }
+    }
+}
+
 /// A logout request that may be answered.
 #[derive(Clone, Debug)]
 pub struct LogoutRequest {

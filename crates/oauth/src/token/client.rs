@@ -12,6 +12,7 @@ use tidegate_kernel::throttle::Counted;
 
 use super::error::TokenError;
 use crate::applications::Application;
+use crate::applications::find::fault_of;
 use crate::{Oauth, OauthTables};
 
 /// How exactly it is known when an application was last used.
@@ -57,11 +58,8 @@ impl Oauth {
         }
         let found = self.application_called(call, &presented.id).await?;
         let proven = match &found {
-            None => Err(CredentialFault::Client("unknown")),
-            Some(application) if !application.is_active() => {
-                Err(CredentialFault::Client("revoked, or suspended by the operator"))
-            }
-            Some(application) => self.prove(application, presented).await?,
+            Some(application) if application.is_active() => self.prove(application, presented).await?,
+            found => Err(fault_of(&presented.id, found.as_ref())),
         };
         match (found, proven) {
             (Some(application), Ok(())) => self.admitted(call, application).await,

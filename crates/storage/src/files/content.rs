@@ -106,15 +106,15 @@ const PICTURES: [(&str, &str, Looks); 2] = [("gif", "image/gif", Gif), ("webp", 
 /// Why a file is refused for what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// Its bytes are not what its name says.
-    #[error("the file is not what its name says: its content is of another kind")]
-    Mismatch,
+    /// Its bytes are not what its name says, but this.
+    #[error("the file is not what its name says: it is {0}")]
+    Mismatch(&'static str),
     /// It begins like one, and ends otherwise.
     #[error("the file is cut off: its end is missing")]
     Truncated,
-    /// Not a picture.
-    #[error("a profile image must be a PNG, JPEG, GIF or WebP picture")]
-    NoPicture,
+    /// Not a picture, but this.
+    #[error("a profile image must be a PNG, JPEG, GIF or WebP picture: it is {0}")]
+    NoPicture(&'static str),
 }
 
 /// The content type of a file of that name with these first and last bytes.
@@ -132,7 +132,7 @@ pub fn judge(
         Some((content_type, admitted)) if admitted.contains(&looks) => content_type,
         // Text that happens to begin as another kind does: a header `ORC,GNOME`.
         Some((content_type, admitted)) if admitted.contains(&Text) && is_text(head) => content_type,
-        Some(_) => return Err(ContentError::Mismatch),
+        Some(_) => return Err(ContentError::Mismatch(shown(looks, head))),
         None => UNKNOWN,
     };
     // Parquet begins and ends alike; without its end there is no footer, and nothing to read.
@@ -140,7 +140,7 @@ pub fn judge(
         return Err(ContentError::Truncated);
     }
     if category == FileCategory::ProfileImage && !matches!(looks, Png | Jpeg | Gif | WebP) {
-        return Err(ContentError::NoPicture);
+        return Err(ContentError::NoPicture(shown(looks, head)));
     }
     Ok(content_type)
 }
@@ -169,6 +169,42 @@ fn look(head: &[u8]) -> Looks {
         return *looks;
     }
     if is_text(head) { Text } else { Other }
+}
+
+/// What a file is, for the one who sent it as another.
+fn shown(looks: Looks, head: &[u8]) -> &'static str {
+    match looks {
+        Empty => "empty",
+        Text if is_html(head) => "an HTML page",
+        Text => "text",
+        Zip => "a ZIP archive, as XLSX, DOCX and ODS files are",
+        Compound => "an older Office file (XLS, DOC), or one that is encrypted",
+        Gzip => "a gzip file",
+        Zstd => "a Zstandard file",
+        Bzip2 => "a bzip2 file",
+        Xz => "an xz file",
+        Parquet => "a Parquet file",
+        Arrow => "an Arrow file",
+        Avro => "an Avro file",
+        Orc => "an ORC file",
+        Sqlite => "a SQLite database",
+        Pdf => "a PDF document",
+        Png => "a PNG image",
+        Jpeg => "a JPEG image",
+        Gif => "a GIF image",
+        WebP => "a WebP image",
+        Other if head.starts_with(b"\x7fELF") || head.starts_with(b"MZ") => "a program",
+        Other => "of no kind that is known here",
+    }
+}
+
+/// Whether text is what servers send to browsers: a sign-in page, say, that was saved in place of a file.
+fn is_html(head: &[u8]) -> bool {
+    let begins = |tag: &[u8]| {
+        let start = head.trim_ascii_start();
+        start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
+    begins(b"<!doctype html") || begins(b"<html")
 }
 
 /// Whether bytes are text: UTF-8 or one of the older encodings of a byte per letter, or UTF-16 that says so. Control characters other
@@ -231,21 +267,23 @@ mod tests {
 
     #[test]
     fn names_that_lie_are_refused() {
-        for (name, content) in [
-            ("a.csv", &b"\x7fELF\x02\x01\x01"[..]),
-            ("a.csv", b"MZ\x90\0\x03"),
-            ("a.csv", b"\x89PNG\r\n\x1a\n..."),
-            ("a.csv", b"PK\x03\x04..."),
-            ("a.png", b"<html>"),
-            ("a.parquet", b"id,name\n"),
-            ("a.xlsx", b""),
-            ("a.xls", b"<table>"),
+        for (name, content, is) in [
+            ("a.csv", &b"\x7fELF\x02\x01\x01"[..], "a program"),
+            ("a.csv", b"MZ\x90\0\x03", "a program"),
+            ("a.csv", b"\x89PNG\r\n\x1a\n...", "a PNG image"),
+            ("a.csv", b"PK\x03\x04...", "a ZIP archive, as XLSX, DOCX and ODS files are"),
+            ("a.csv", b"\0\x01\x02", "of no kind that is known here"),
+            ("a.png", b"<html>", "an HTML page"),
+            ("a.parquet", b"\r\n<!DOCTYPE html>\n", "an HTML page"),
+            ("a.parquet", b"id,name\n", "text"),
+            ("a.xlsx", b"", "empty"),
+            ("a.xls", b"<table>", "text"),
         ] {
-            assert_eq!(judged(name, content), Err(ContentError::Mismatch), "{name}");
+            assert_eq!(judged(name, content), Err(ContentError::Mismatch(is)), "{name}");
         }
         assert_eq!(judged("a.parquet", b"PAR1 cut off"), Err(ContentError::Truncated));
         let picture = judge("a.csv", FileCategory::ProfileImage, b"id\n", b"id\n");
-        assert_eq!(picture, Err(ContentError::NoPicture));
+        assert_eq!(picture, Err(ContentError::NoPicture("text")));
     }
 
     proptest! {

@@ -22,6 +22,7 @@ use super::responses::{
     AccountList, Created, CreatedKey, Empty, IndividualAccount, ServiceAccount, Verified,
 };
 use super::{Answer, Bearer, Caller};
+use crate::wire::expiry::Dated;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -136,10 +137,10 @@ fn items<T: Serialize>(items: impl ExactSizeIterator<Item = T>, goes_on: bool) -
 pub(super) async fn create_individual(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<CreateIndividualBody>,
+    DocumentFields(body): DocumentFields<Dated<CreateIndividualBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
-    let claim = body.read(&call.profile.password)?;
+    let claim = body.checked()?.read(&call.profile.password)?;
     let id = app.identity().create_individual(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
@@ -194,10 +195,10 @@ pub(super) async fn delete_individual(
 pub(super) async fn create_service(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<CreateServiceBody>,
+    DocumentFields(body): DocumentFields<Dated<CreateServiceBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePrograms)?;
-    let claim = body.read(&call.profile)?;
+    let claim = body.checked()?.read(&call.profile)?;
     let id = app.identity().create_program(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
@@ -270,10 +271,11 @@ pub(super) async fn delete_own_account(
 pub(super) async fn create_service_key(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<CreateServiceKeyBody>,
+    DocumentFields(body): DocumentFields<Dated<CreateServiceKeyBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageProgramKeys)?;
-    let (key, text) = app.identity().create_service_key(&call, &actor, body.read()?).await?;
+    let claim = body.checked()?.read()?;
+    let (key, text) = app.identity().create_service_key(&call, &actor, claim).await?;
     Ok(Json(CreatedKey::new(key, &text)).into_response())
 }
 

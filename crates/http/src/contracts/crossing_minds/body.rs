@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Error;
 use crate::wire::body::{is_json, parse, read, small};
-use crate::wire::rejection::Rejection;
+use crate::wire::rejection::{BodyType, Rejection};
 use crate::wire::state::App;
 
 /// The fields of a body of up to 64 KiB, whatever the method; an empty body and `null` have none.
@@ -38,10 +38,10 @@ async fn fields<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T
     let headers = request.headers();
     let (typed, json) = (headers.contains_key(header::CONTENT_TYPE), is_json(headers));
     if typed && !json {
-        return Err(Rejection::UnsupportedMediaType);
+        return Err(Rejection::UnsupportedMediaType(BodyType::Json));
     }
     if !typed && !request.body().is_end_stream() {
-        return Err(Rejection::UnsupportedMediaType);
+        return Err(Rejection::UnsupportedMediaType(BodyType::Json));
     }
     let bytes = read(request.into_body(), limit).await?;
     let bytes = bytes.trim_ascii();

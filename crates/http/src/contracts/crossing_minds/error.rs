@@ -135,9 +135,13 @@ impl Error {
         Self::not_found("account", key, "ACCOUNT_NOT_FOUND")
     }
 
-    /// 401 AuthError about a code from a mail.
-    pub(super) fn wrong_code() -> Self {
-        Self::auth("ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match")
+    /// 401 AuthError about a code from a mail: wrong, used or expired, which is not told. `again` is the request that sends another one.
+    fn wrong_code(again: &str) -> Self {
+        let mut error = Self::auth("ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match");
+        // The text is the contract's; the hint is an extension of it.
+        let hint = format!("it is wrong, used or expired; {again} sends another one");
+        error.data.insert("hint".to_owned(), hint.into());
+        error
     }
 
     /// 404 NotFoundError about a program's key.
@@ -178,7 +182,7 @@ impl From<Rejection> for Error {
         let error = match rejection {
             Rejection::Invalid(violations) => violations.into(),
             Rejection::MalformedBody(text) => Self::wrong_data("WRONG_DATA_TYPE", &text),
-            Rejection::UnsupportedMediaType
+            Rejection::UnsupportedMediaType(_)
             | Rejection::UnsupportedEncoding
             | Rejection::RequestTimeout
             | Rejection::PayloadTooLarge { .. } => {
@@ -337,7 +341,7 @@ impl From<ActivateError> for Error {
     fn from(error: ActivateError) -> Self {
         match error {
             ActivateError::UnknownEmail(email) => Self::account_not_found(&email.to_string()),
-            ActivateError::WrongCode => Self::wrong_code(),
+            ActivateError::WrongCode => Self::wrong_code("PUT /v1/accounts/resend-verification-code/"),
         }
     }
 }
@@ -356,7 +360,9 @@ impl From<ResendActivationError> for Error {
 impl From<ResetPasswordError> for Error {
     fn from(error: ResetPasswordError) -> Self {
         match error {
-            ResetPasswordError::InvalidToken | ResetPasswordError::AccountNotFound => Self::wrong_code(),
+            ResetPasswordError::InvalidToken | ResetPasswordError::AccountNotFound => {
+                Self::wrong_code("POST /v1/accounts/individual/send-reset-password-email/")
+            }
             ResetPasswordError::WeakPassword(weak) => Violations::of("new_password", weak.to_string()).into(),
         }
     }

@@ -121,7 +121,7 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     app.brokerage().may_submit_documents(&actor).await?;
     allow_slow_upload(&request);
     let documents = match kyc::documents(request).await {
-        Err(Rejection::UnsupportedMediaType) => {
+        Err(Rejection::UnsupportedMediaType(_)) => {
             return Err(Error::field("document", "Send the documents as multipart/form-data"));
         }
         documents => documents.map_err(Error::from)?,

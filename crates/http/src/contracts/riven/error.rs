@@ -138,12 +138,7 @@ impl From<Rejection> for Error {
         let error = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
             Rejection::MalformedBody(text) => Self::field("body", &text),
-            // Other bodies than JSON are taken here, and limits hold for single files too.
-            Rejection::UnsupportedMediaType => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "Send the body as the content type this endpoint takes.",
-            ),
+            // Limits hold for single files too.
             Rejection::PayloadTooLarge { limit } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "PAYLOAD_TOO_LARGE",

@@ -213,7 +213,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("TOO_MANY_REQUESTS", "Wait for the seconds of `Retry-After`."),
     ("TOTP_ALREADY_ENABLED", "Choose another name for the app, or remove the one that has it."),
     ("UNAUTHORIZED", "Send an access token; refresh it once if it is refused, then sign in again."),
-    ("UNSUPPORTED_MEDIA_TYPE", "Send `Content-Type: application/json`, without `Content-Encoding`."),
+    ("UNSUPPORTED_MEDIA_TYPE", "Send the `Content-Type` that the message names, without `Content-Encoding`."),
     ("USER_NOT_FOUND", "The account was deleted: forget its tokens."),
     ("VALIDATION_ERROR", "Correct the field that `details` names. The same request fails again."),
     ("WRONG_DATA_TYPE", "Correct the fields that `error_data.query` names. The same request fails again."),

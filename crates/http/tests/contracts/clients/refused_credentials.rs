@@ -79,7 +79,18 @@ on_both_engines! {
         let unknown = reworded(&app, token, |claims| claims.sid = Uuid::from_u128(1).into()).await;
         assert_refused(&app, &log, &unknown, "session: unknown").await;
         assert_refused(&app, &log, &ada.refresh_token, "refresh token: sent as an access token").await;
-        assert_refused(&app, &log, "x", "malformed: ").await;
+        assert_refused(&app, &log, "x", "malformed: neither an opaque token nor a JWT").await;
+        for (mistaken, refused) in [
+            (token[..200].to_owned(), "malformed: a JWT that was cut off: it has 2 of 3 parts"),
+            (token[5..].to_owned(), "malformed: 3 parts, as a JWT has, and the first is no header"),
+            (token[..token.len() - 5].to_owned(), "signature: wrong"),
+            (format!("\"{token}\""), "malformed: a quotation mark is around it"),
+            (format!("Bearer {token}"), "malformed: the word Bearer is in it"),
+            (format!("{} {}", &token[..90], &token[90..]), "malformed: there is white space in it"),
+            ("undefined".to_owned(), "malformed: a word for nothing: the client had no token"),
+        ] {
+            assert_refused(&app, &log, &mistaken, refused).await;
+        }
         app.post("/api/v1/auth/logout").bearer(token).send().await.assert_status(204);
         assert_refused(&app, &log, token, "session: ended").await;
     }
@@ -180,6 +191,47 @@ on_both_engines! {
         app.advance(Duration::from_secs(120));
         app.post("/api/v1/auth/verify-otp").json(&claim).send().await.assert_error(401, "INVALID_TOKEN");
         assert_logged(&log, 401, "temporary token: used before, or withdrawn by a newer one");
+    }
+
+    async fn the_log_says_what_is_wrong_with_a_code_or_a_reset_token(app: TestApp) {
+        let log = Log::listen();
+        let newcomer = app.sign_up_rivergen(ADA).await;
+        let wrong = if app.latest_code(ADA).await == "000000" { "111111" } else { "000000" };
+        let verify = async || {
+            let claim = json!({ "temporary_token": newcomer.temporary_token, "otp_code": wrong });
+            app.post("/api/v1/auth/verify-otp").json(&claim).send().await
+        };
+        for _ in 0..5 {
+            verify().await.assert_error(400, "INVALID_OTP");
+            assert_logged(&log, 400, "one-time code: wrong\"");
+        }
+        verify().await.assert_error(429, "TOO_MANY_ATTEMPTS");
+        assert_logged(&log, 429, "one-time code: too many wrong ones\"");
+        let line = log.last_answer();
+        assert!(line.contains(" limit=\"none: five wrong codes, which is not configurable\""), "{line}");
+
+        let bob = "bob@example.com";
+        app.sign_up_rivergen_verified(bob).await;
+        app.post("/api/v1/auth/forgot-password").json(&json!({ "email": bob })).send().await.assert_status(200);
+        let token = app.latest_link_token(bob).await;
+        let reset = async |token: &str| {
+            let claim = json!({ "token": token, "new_password": "Another2horse!" });
+            app.post("/api/v1/auth/reset-password").json(&claim).send().await.assert_error(400, "INVALID_TOKEN");
+        };
+        reset("tgp_nobodys").await;
+        assert_logged(&log, 400, "reset token: unknown");
+        app.advance(Duration::from_secs(3_700));
+        reset(&token).await;
+        assert_logged(&log, 400, "reset token: expired 100 s ago\"");
+        for (page, refused) in [
+            (format!("/reset-password?token={token}"), "link: expired 100 s ago\""),
+            ("/verify-email?token=nobodys".to_owned(), "link: unknown"),
+            ("/restore-email?token=nobodys".to_owned(), "link: unknown"),
+        ] {
+            app.get(&page).send().await.assert_status(400);
+            assert_logged(&log, 400, refused);
+        }
+        assert!(!log.last_answer().contains(&token));
     }
 
     async fn the_log_says_why_a_program_or_a_person_is_not_signed_in(app: TestApp) {

@@ -165,7 +165,15 @@ pub(super) fn assert_auth_error(answer: &Answer, name: &str, error: &str) {
 /// 401 AuthError about a code from a mail.
 #[track_caller]
 pub(super) fn assert_wrong_code(answer: &Answer) {
-    assert_auth_error(answer, "ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match");
+    let (name, error) = ("ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match");
+    let hint = answer.text_at("error_data.hint");
+    assert!(
+        hint.starts_with("it is wrong, used or expired; P") && hint.ends_with("/ sends another one"),
+        "{hint}"
+    );
+    let message = format!("Cannot perform authentication: {error}");
+    let data = json!({ "error": error, "name": name, "hint": hint });
+    assert_refused(answer, 401, (21, "AuthError"), &message, &data);
 }
 
 /// 403 ForbiddenError.

@@ -283,9 +283,18 @@ on_both_engines! {
     }
 
     async fn an_expired_code_can_be_replaced(app: TestApp) {
-        made(&app).await;
-        wait(&app, 2 * DAY);
+        let log = Log::listen();
+        let (_, code) = made(&app).await;
+        wait(&app, DAY + 90);
+        let expired = verify(&app, ADA, &code).await;
+        assert_wrong_code(&expired);
+        assert!(expired.text.contains("PUT /v1/accounts/resend-verification-code/ sends another one"));
+        let line = log.last_answer();
+        assert!(line.contains(" refused=\"activation code: expired 90 s ago\""), "{line}");
         resend(&app, ADA).send().await.assert_status(200);
+        assert_wrong_code(&verify(&app, ADA, &code).await);
+        let line = log.last_answer();
+        assert!(line.contains(" refused=\"activation code: unknown, withdrawn by a newer one"), "{line}");
         verify(&app, ADA, &app.latest_code(ADA).await).await.assert_status(200);
     }
 

@@ -12,6 +12,7 @@ use super::wire::{ADA, applications_of, as_person, assert_flat, described_with, 
 use crate::pages::heading;
 use crate::pages::sign_in::assert_guarded;
 use crate::pages::sign_in::window::{SESSION, Window, field, filled, hidden};
+use crate::watch::Log;
 
 const LOGOUT: &str = "/oauth/logout";
 const BOB: &str = "bob@example.com";
@@ -201,6 +202,14 @@ on_both_engines! {
             }
             assert!(page.text.contains("href=\"/sign-out\""), "they may sign out all the same: {}", page.text);
             assert!(!page.text.contains("registered: "), "{}", page.text);
+        }
+        let log = Log::listen();
+        for (fields, told) in [
+            (&[("client_id", nobody)][..], "status=400 code=\"invalid_client\" refused=\"client: unknown\""),
+            (&[("post_logout_redirect_uri", BYE)], "status=400 code=\"invalid_request\" "),
+        ] {
+            window.open(&link(fields)).await.assert_status(400);
+            assert!(log.last_answer().contains(told), "{}", log.last_answer());
         }
         assert!(window.is_signed_in().await);
         assert_eq!(me(&app, &tokens.access_token).await, 200);

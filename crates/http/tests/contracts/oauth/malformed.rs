@@ -13,6 +13,7 @@ on_both_engines! {
         for path in ENDPOINTS {
             let json = app.post(path).json(&json!({ "grant_type": "client_credentials" })).send().await;
             assert_flat(&json, 415, "invalid_request");
+            assert!(json.text.contains("application/x-www-form-urlencoded"), "{path}: {}", json.text);
             assert_flat(&app.post(path).send().await, 415, "invalid_request");
             let twice = app.post(path).form("a=b").header("content-type", "application/x-www-form-urlencoded");
             assert_flat(&twice.send().await, 415, "invalid_request");

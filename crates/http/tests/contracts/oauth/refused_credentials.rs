@@ -7,7 +7,7 @@ use tidegate_testkit::{Answer, TestApp, on_both_engines};
 
 use super::devices::{DEVICE_CODE, ask, poll, television};
 use super::dpop::Holder;
-use super::signing::{JWT_BEARER, OTHER, OWN, assertion, with_key};
+use super::signing::{JWT_BEARER, OTHER, OWN, assertion, operator, with_key};
 use super::wire::{
     ADA, App, CALLBACK, VERIFIER, approve, assert_flat, authorize, basic, code, described, described_with,
     exchange, form, parameters_with, refresh, register, register_public, sent_back, token_request,
@@ -166,6 +166,30 @@ on_both_engines! {
         let asked = ask(&app, &client, &[("scope", "openid")]).await;
         asked.assert_status(200);
         assert_no_grant(&poll(&app, &other, &asked).await, &log, same, "device_code: made for another application");
+    }
+
+    async fn the_log_says_why_no_person_is_asked_for_an_application(app: TestApp) {
+        let log = Log::listen();
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let refused = async |client_id: &str, said: &str, told: &str| {
+            let parameters = parameters_with(&client, &[("client_id", client_id)]);
+            let answer = authorize(&app, &ada.access_token, &parameters).await;
+            assert_flat(&answer, 400, "invalid_client");
+            assert!(answer.text_at("error_description").starts_with(said), "{}", answer.text);
+            assert_logged(&log, told);
+        };
+        let same = "the client_id is unknown, or the application is revoked or suspended";
+        refused("", "client_id is missing", "client: client_id is missing").await;
+        refused("CLIENT_ID", same, "client: unknown, and not written as a client_id").await;
+        refused("00000000-0000-4000-8000-000000000000", same, "client: unknown\"").await;
+        let id = uuid::Uuid::try_parse(&client.client_id).unwrap().into();
+        app.oauth().suspend_application(&operator(&app), id).await.unwrap();
+        refused(&client.client_id, same, "client: suspended by the operator").await;
+        app.oauth().resume_application(&operator(&app), id).await.unwrap();
+        let back = authorize(&app, &ada.access_token, &parameters_with(&client, &[("prompt", "wrong")])).await;
+        let told = "prompt must be of none, login, consent, select_account and create, separated by spaces";
+        assert_eq!(sent_back(&back)["error_description"], told);
     }
 
     async fn the_log_has_the_code_of_an_error_that_is_sent_back(app: TestApp) {

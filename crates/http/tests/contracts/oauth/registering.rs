@@ -180,7 +180,9 @@ on_both_engines! {
             assert_eq!(answer.status, 400, "{name} {value}: {}", answer.text);
             assert_flat(&answer, 400, error);
         }
-        assert_flat(&app.post(REGISTER).form("a=b").send().await, 415, "invalid_request");
+        let form = app.post(REGISTER).form("a=b").send().await;
+        assert_flat(&form, 415, "invalid_request");
+        assert!(form.text.contains("send the body as application/json"), "{}", form.text);
         assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 0);
         // What is not known is ignored, and keys lose what is not public.
         let mut jwk = OWN.jwk();

@@ -10,4 +10,5 @@ pub(super) const MAX_PART: usize = 10 * 1024 * 1024;
 pub(super) const MAX_PARTS: usize = 40;
 
 /// All of them.
-pub(super) const LIMITS: FormLimits = FormLimits { body: MAX_BODY, part: MAX_PART, parts: MAX_PARTS };
+pub(super) const LIMITS: FormLimits =
+    FormLimits { file: "document", body: MAX_BODY, part: MAX_PART, parts: MAX_PARTS };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
 use tidegate_domain::Permission;
 use utoipa::IntoParams;
@@ -15,6 +15,7 @@ use super::super::responses::{Envelope, envelope};
 use super::error::{SourcePath, number};
 use super::requests::TestDataSourceBody;
 use super::responses::{FileUrlData, HealthData, MetricsData, TestedData};
+use crate::wire::expiry::check_query;
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -122,9 +123,11 @@ pub(super) async fn file_url(
     bearer: Bearer,
     State(app): State<App>,
     data_source_id: SourcePath,
+    uri: Uri,
     query: Result<Query<FileUrlQuery>, QueryRejection>,
 ) -> Answer {
     let number = number(data_source_id)?;
+    check_query(&uri, "expires_seconds")?;
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
     let seconds = match query.expires_seconds.as_deref().unwrap_or("3600").parse() {
         Ok(seconds @ 1..=604_800_u32) => seconds,

@@ -12,6 +12,7 @@ use super::requests::{ChangeApplicationBody, CreateApplicationBody, PageQuery};
 use super::responses::{
     ApplicationsData, ChangedApplicationData, CreatedApplicationData, OneApplicationData, SecretData,
 };
+use crate::wire::expiry::Dated;
 use crate::wire::fields::Violations;
 use crate::wire::state::App;
 
@@ -43,11 +44,11 @@ pub(super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
     org_id: OrganizationPath,
-    body: JsonBody<CreateApplicationBody>,
+    body: JsonBody<Dated<CreateApplicationBody>>,
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let organization = organization(org_id)?;
-    let new = body.0.read()?;
+    let new = body.0.checked()?.read()?;
     let registered = app.oauth().create_application(&call, &actor, organization, &new).await;
     let registered = registered.map_err(not_registered)?;
     let message = "Application created. Keep its secret: it is not shown again.";
@@ -112,11 +113,11 @@ pub(super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     path: ApplicationPath,
-    body: JsonBody<ChangeApplicationBody>,
+    body: JsonBody<Dated<ChangeApplicationBody>>,
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
-    let change = body.0.read()?;
+    let change = body.0.checked()?.read()?;
     let changed = app.oauth().change_application(&call, &actor, organization, number, change).await?;
     let message = "Application updated.";
     Ok(envelope(StatusCode::OK, ChangedApplicationData::new(&changed, message), message))

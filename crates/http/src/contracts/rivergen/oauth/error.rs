@@ -46,7 +46,7 @@ impl From<IntroductionError> for Error {
 impl From<ShownError> for Error {
     fn from(error: ShownError) -> Self {
         let code = match error {
-            ShownError::InvalidClient => "invalid_client",
+            ShownError::InvalidClient | ShownError::NoClient => "invalid_client",
             ShownError::InvalidRedirectUri(_) => "invalid_redirect_uri",
             ShownError::InvalidRequest(_) => "invalid_request",
             ShownError::InvalidRequestUri | ShownError::InvalidRequestObject(_) => error.code(),

@@ -10,7 +10,7 @@ use tidegate_identity::social::finish::ProviderAnswer;
 use super::super::Error;
 use crate::wire::body::{read, small};
 use crate::wire::fields::Violations;
-use crate::wire::rejection::Rejection;
+use crate::wire::rejection::{BodyType, Rejection};
 use crate::wire::social_cookie;
 use crate::wire::state::App;
 
@@ -27,7 +27,7 @@ impl FromRequest<App> for PostedAnswer {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         if !is_form(request.headers()) {
-            return Err(Rejection::UnsupportedMediaType.into());
+            return Err(Rejection::UnsupportedMediaType(BodyType::Form).into());
         }
         let (parts, body) = request.into_parts();
         let bytes = read(body, small(app)).await?;

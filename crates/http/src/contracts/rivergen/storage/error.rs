@@ -21,9 +21,11 @@ impl From<UploadError> for PlatformError {
 impl From<ContentError> for PlatformError {
     fn from(error: ContentError) -> Self {
         let said = match error {
-            ContentError::Mismatch => "must be what its name says: its content is of another kind",
-            ContentError::Truncated => "must be whole: its end is missing",
-            ContentError::NoPicture => "must be a PNG, JPEG, GIF or WebP picture for this category",
+            ContentError::Mismatch(is) => format!("must be what its name says: it is {is}"),
+            ContentError::Truncated => "must be whole: its end is missing".to_owned(),
+            ContentError::NoPicture(is) => {
+                format!("must be a PNG, JPEG, GIF or WebP picture for this category: it is {is}")
+            }
         };
         Violations::of("file", said).into()
     }

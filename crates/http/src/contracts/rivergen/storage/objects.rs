@@ -3,7 +3,7 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{OriginalUri, Path, Query, Request, State};
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tidegate_domain::Permission;
 
@@ -13,6 +13,7 @@ use super::super::responses::{Envelope, envelope};
 use super::files::unreadable;
 use super::requests::LifeQuery;
 use super::responses::{ObjectMetadata, RemovedObjectData, SignedUrlData};
+use crate::wire::expiry::check_query;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -85,9 +86,11 @@ pub(super) async fn presigned_url(
     bearer: Bearer,
     State(app): State<App>,
     tail: Result<Path<String>, PathRejection>,
+    uri: Uri,
     query: Result<Query<LifeQuery>, QueryRejection>,
 ) -> Answer {
     let (actor, _) = bearer.permitted(Permission::ReadOwnFiles)?;
+    check_query(&uri, "expires_seconds")?;
     let life = query.map_err(unreadable)?.0.read()?;
     let url = app.storage().sign_url(&actor, &name_of(tail, PRESIGNED_URL), life).await?;
     let data = SignedUrlData { url, expires_in_seconds: life.as_secs() };

@@ -72,8 +72,12 @@ async fn receive(
     pass_on_upload(&request, WINDOW);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let largest = storage.limits().file_bytes;
-    let limits =
-        FormLimits { body: bytes(largest.saturating_add(AROUND)), part: bytes(largest), parts: PARTS };
+    let limits = FormLimits {
+        file: "file",
+        body: bytes(largest.saturating_add(AROUND)),
+        part: bytes(largest),
+        parts: PARTS,
+    };
     let mut form = Form::of(request, limits)?;
     let mut received = Received::default();
     while let Some(part) = form.next().await? {

@@ -12,6 +12,7 @@ use super::super::{Answer, Bearer, JsonBody};
 use super::error::not_made;
 use super::requests::{ChangeTokenBody, CreateTokenBody, TokensQuery};
 use super::responses::{TokenData, TokenMadeData, TokensData};
+use crate::wire::expiry::Dated;
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -29,10 +30,10 @@ use crate::wire::state::App;
 pub(in super::super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<CreateTokenBody>,
+    body: JsonBody<Dated<CreateTokenBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnTokens)?;
-    let made = app.identity().create_access_token(&call, &actor, body.0.read()?).await;
+    let made = app.identity().create_access_token(&call, &actor, body.0.checked()?.read()?).await;
     let made = made.map_err(|refused| match refused {
         Refused::Rule(no_access) => Error::new(StatusCode::BAD_REQUEST, "token_creation_failed", no_access),
         other => not_made(other),
@@ -76,11 +77,12 @@ pub(in super::super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     token_id: Result<Path<i64>, PathRejection>,
-    body: JsonBody<ChangeTokenBody>,
+    body: JsonBody<Dated<ChangeTokenBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnTokens)?;
     let Path(number) = token_id.map_err(|_| Violations::of("token_id", "must be an integer"))?;
-    let token = app.identity().change_access_token(&call, &actor, number, body.0.read()?).await?;
+    let change = body.0.checked()?.read()?;
+    let token = app.identity().change_access_token(&call, &actor, number, change).await?;
     Ok(envelope(StatusCode::OK, TokenData::from(&token), "Token changed."))
 }
 

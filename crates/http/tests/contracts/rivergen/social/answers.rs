@@ -43,6 +43,7 @@ on_both_engines! {
         }
         let json = social.app.post(&path).json(&json!({ "code": "a", "state": "b" })).send().await;
         json.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
+        assert_eq!(json.field("error.message"), "Send the body as application/x-www-form-urlencoded.");
         let long = format!("code={}&state=x", "a".repeat(70_000));
         social.app.post(&path).form(&long).send().await.assert_error(413, "PAYLOAD_TOO_LARGE");
     }

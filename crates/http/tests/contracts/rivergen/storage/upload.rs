@@ -82,6 +82,11 @@ on_both_engines! {
         upload(&app, &ada, file("a.csv", CSV).text("file_category", "general")).await.assert_status(201);
         let no_picture = upload(&app, &ada, file("a.csv", CSV).text("file_category", "profile_image")).await;
         no_picture.assert_error(422, "VALIDATION_ERROR");
+        let told = "file must be a PNG, JPEG, GIF or WebP picture for this category: it is text.";
+        assert_eq!(no_picture.field("error.message"), told);
+        let no_table = upload(&app, &ada, file("s8.csv", png)).await;
+        no_table.assert_error(422, "VALIDATION_ERROR");
+        assert_eq!(no_table.field("error.message"), "file must be what its name says: it is a PNG image.");
         for wrong in ["", "images", "DATA_SOURCE"] {
             let answer = upload(&app, &ada, file("a.csv", CSV).text("file_category", wrong)).await;
             answer.assert_error(422, "VALIDATION_ERROR");
@@ -103,6 +108,8 @@ on_both_engines! {
         }
         let json = uploading(&app, &ada).json(&json!({ "file": "x" })).send().await;
         json.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
+        let told = "Send the file as multipart/form-data, in the field file: curl -F file=@FILE.";
+        assert_eq!(json.field("error.message"), told);
         let cut = uploading(&app, &ada).body("multipart/form-data; boundary=b", &b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\nid,na"[..]);
         cut.send().await.assert_error(400, "BAD_REQUEST");
         assert_eq!((files_on_disk(&app).len(), staged_on_disk(&app), used(&app, &ada).await), (0, 0, 0));
