@@ -113,11 +113,11 @@ pub(super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     path: ApplicationPath,
-    body: JsonBody<Dated<ChangeApplicationBody>>,
+    body: JsonBody<ChangeApplicationBody>,
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
-    let change = body.0.checked()?.read()?;
+    let change = body.0.read()?;
     let changed = app.oauth().change_application(&call, &actor, organization, number, change).await?;
     let message = "Application updated.";
     Ok(envelope(StatusCode::OK, ChangedApplicationData::new(&changed, message), message))

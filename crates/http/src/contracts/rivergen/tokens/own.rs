@@ -77,11 +77,11 @@ pub(in super::super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     token_id: Result<Path<i64>, PathRejection>,
-    body: JsonBody<Dated<ChangeTokenBody>>,
+    body: JsonBody<ChangeTokenBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnTokens)?;
     let Path(number) = token_id.map_err(|_| Violations::of("token_id", "must be an integer"))?;
-    let change = body.0.checked()?.read()?;
+    let change = body.0.read()?;
     let token = app.identity().change_access_token(&call, &actor, number, change).await?;
     Ok(envelope(StatusCode::OK, TokenData::from(&token), "Token changed."))
 }
