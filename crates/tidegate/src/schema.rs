@@ -6,7 +6,7 @@ use tidegate_database::{Result, Store, WholeSchema};
 use crate::failure::Failure;
 
 /// What all migrations make of an empty database.
-pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 29, text: include_str!("schema.sql") };
+pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 30, text: include_str!("schema.sql") };
 
 /// Where what was applied to a database is noted.
 const APPLIED: &str = "_sqlx_migrations";

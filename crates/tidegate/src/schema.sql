@@ -435,7 +435,6 @@ CREATE TABLE oauth_applications (
     unique (organization_id, name)
 );
 CREATE INDEX sessions_of_approver on sessions (approved_by) where approved_by is not null;
-CREATE INDEX sessions_of_application on sessions (application_id) where application_id is not null;
 CREATE TABLE oauth_codes (
     id blob not null primary key,
     code_hash blob not null unique,
@@ -1073,3 +1072,4 @@ CREATE TABLE installation_facts (
     value text not null,
     changed_at bigint not null
 );
+CREATE INDEX sessions_of_application on sessions (application_id, account_id, revoked_at, number) where application_id is not null;

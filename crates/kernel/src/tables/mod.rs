@@ -81,6 +81,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "installation facts",
         text: include_str!("../../migrations/0029_installation_facts.sql"),
     },
+    Migration {
+        version: 30,
+        name: "sessions of applications",
+        text: include_str!("../../migrations/0030_sessions_of_applications.sql"),
+    },
 ];
 
 /// The kernel's repositories of a unit of work.

@@ -20,7 +20,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 28;
+const KNOWN: usize = 29;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -51,6 +51,7 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (26, "prompt sums", include_str!("../../../prompts/migrations/0026_prompt_sums.sql")),
     (27, "id token keys", include_str!("../../../kernel/migrations/0027_id_token_keys.sql")),
     (28, "prompt sum checks", include_str!("../../../prompts/migrations/0028_prompt_sum_checks.sql")),
+    (29, "installation facts", include_str!("../../../kernel/migrations/0029_installation_facts.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
