@@ -163,27 +163,20 @@ impl PersonRelations {
         }
     }
 
-    /// What stands for all that decides what the person is shown: the policies, and of which files the rows are.
-    pub(crate) fn fingerprint(&self) -> Option<String> {
-        let mut files =
-            self.sources.iter().filter_map(|(_, source)| source.connection.file_path.as_ref()).peekable();
-        let policies = self.governance.fingerprint()?;
-        if files.peek().is_none() {
-            return Some(policies);
-        }
-        let mut hasher = DefaultHasher::new();
-        files.for_each(|file| file.hash(&mut hasher));
-        Some(format!("{policies} {:016x}", hasher.finish()))
-    }
-
-    /// Whether the files of all data sources are still there.
-    pub(crate) async fn have_files(&self) -> Result<bool, Fault> {
+    /// What stands for all that decides what the person is shown: the policies, of which files the rows are, and which of them are there.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub(crate) async fn fingerprint(&self) -> Result<Option<String>, Fault> {
+        let Some(policies) = self.governance.fingerprint() else { return Ok(None) };
+        let (mut hasher, mut has_files) = (DefaultHasher::new(), false);
         for (_, source) in &self.sources {
-            if !self.catalog.has_its_file(source).await? {
-                return Ok(false);
+            if let Some(file) = &source.connection.file_path {
+                (file, self.catalog.has_its_file(source).await?).hash(&mut hasher);
+                has_files = true;
             }
         }
-        Ok(true)
+        Ok(Some(if has_files { format!("{policies} {:016x}", hasher.finish()) } else { policies }))
     }
 
     /// What is to be said of data sources of the query whose tables are not known yet, and why the first of them that failed did; none
@@ -233,7 +226,9 @@ impl PersonRelations {
                 Err(Refused::Rule(_)) => return Ok(false),
                 Err(Refused::Fault(error)) => return Err(fault(&error)),
             };
-            if !self.catalog.has_its_file(&source).await.map_err(|error| fault(&error))? {
+            // Of a data source that the query did not open there are no rows.
+            let is_open = self.open.get(&source.number).is_some_and(OnceCell::initialized);
+            if is_open && !self.catalog.has_its_file(&source).await.map_err(|error| fault(&error))? {
                 return Ok(false);
             }
         }

@@ -184,7 +184,8 @@ impl GovernedQueries {
             Some(Purpose::Answer { began, .. }) => relations.counted(*began),
             _ => relations,
         });
-        let (undiscovered, seen_under) = (relations.undiscovered(), relations.fingerprint());
+        let undiscovered = relations.undiscovered();
+        let seen_under = relations.fingerprint().await.map_err(|error| fault(&error))?;
         let decisions = purpose.and_then(|purpose| self.decisions(&relations, purpose));
         let is_operators = matches!(purpose, Some(Purpose::Operator));
         let told = decisions.clone().filter(|_| is_operators).map(|keeper| Arc::new(Told::new(keeper)));
@@ -264,8 +265,6 @@ impl Queries for GovernedQueries {
         sources: &[i64],
     ) -> Result<Option<String>, QueryFailure> {
         let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, &[]).await?;
-        // What was kept of a file's rows ends with it.
-        let have_files = relations.have_files().await.map_err(|error| fault(&error))?;
-        Ok(relations.fingerprint().filter(|_| have_files))
+        relations.fingerprint().await.map_err(|error| fault(&error))
     }
 }

@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidegate_connect::{FileSource, SourceType};
 use tidegate_database::Unit;
-use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Grant, Work};
 
@@ -149,7 +149,11 @@ pub async fn file_removed(
     let numbers = unit.data_sources().lose_file(grant.organization(), path, NO_FILE, now).await?;
     let mut sources = Vec::new();
     for number in numbers {
-        let seen = unit.data_sources().seen(Viewer::of(grant), number).await?;
+        let seen = if grant.allows(Permission::ReadDataSources) {
+            unit.data_sources().seen(Viewer::of(grant), number).await?
+        } else {
+            None
+        };
         sources.push((number, seen.map(|source| source.name)));
     }
     Ok(sources)

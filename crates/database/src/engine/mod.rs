@@ -24,7 +24,10 @@ pub use migrate::{Migration, WholeSchema};
 pub(crate) use sqlite::WriterGuard;
 
 const TABLES_ON_SQLITE: &str = "select name from sqlite_master where type = 'table'";
-const TABLES_ON_POSTGRES: &str = "select tablename::text from pg_tables where schemaname = current_schema()";
+/// In the schema that statements find ours in, which need not be the first of the search path.
+const TABLES_ON_POSTGRES: &str = "select tablename::text from pg_tables where schemaname = coalesce(
+    (select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass('_sqlx_migrations')),
+    current_schema())";
 
 /// How to open a store.
 #[derive(Clone, Debug)]

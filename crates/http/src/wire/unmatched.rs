@@ -5,7 +5,7 @@
 
 /// Longest part that is kept, in bytes. Tokens have more.
 const LONGEST_PART: usize = 32;
-/// Codes have at least so many signs, and digits among them or capital letters alone.
+/// Codes have at least so many signs, and digits among them, capital letters alone, or no vowel.
 const SHORTEST_CODE: usize = 6;
 /// After so many bytes nothing more is kept.
 const LONGEST: usize = 100;
@@ -26,9 +26,11 @@ pub(crate) fn shown(path: &str) -> String {
 
 fn is_word(part: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let has = |is: fn(u8) -> bool| part.bytes().any(is);
     let may_be_code = part.len() >= SHORTEST_CODE
-        && (part.bytes().any(|byte| byte.is_ascii_digit())
-            || !part.bytes().any(|byte| byte.is_ascii_lowercase()));
+        && (has(|byte| byte.is_ascii_digit())
+            || !has(|byte| byte.is_ascii_lowercase())
+            || !has(|byte| b"aeiouyAEIOUY".contains(&byte)));
     part.len() <= LONGEST_PART && part.bytes().all(is_plain) && !may_be_code
 }
 
@@ -47,6 +49,7 @@ mod tests {
             ("/verify/123456", "/verify/*"),
             ("/verify/ab12cd34", "/verify/*"),
             ("/device/BCDF-GHJK", "/device/*"),
+            ("/device/bcdf-ghjk", "/device/*"),
             ("/users/+254712345678/x", "/users/*/x"),
             ("/users/ada@example.com", "/users/*"),
             ("/users/ada%40example.com", "/users/*"),

@@ -149,7 +149,7 @@ impl Reservation {
 
     /// Notes for the log that the client did not send the rest in time.
     pub(crate) fn note_too_late(&self) {
-        self.note_missing("stopped", "the rest did not come in time");
+        self.note_missing("stopped", "the rest was not there by the deadline");
     }
 
     fn note_missing(&self, how: &str, why: &str) {
@@ -305,8 +305,8 @@ mod tests {
         let budget = UploadBudget::of(10 * PIECE);
         let client = "192.0.2.1".parse().unwrap();
         for (declared, said) in [
-            (Some(900), "body: stopped after 100 of 900 bytes: the rest did not come in time"),
-            (None, "body: stopped after 100 bytes: the rest did not come in time"),
+            (Some(900), "body: stopped after 100 of 900 bytes: the rest was not there by the deadline"),
+            (None, "body: stopped after 100 bytes: the rest was not there by the deadline"),
         ] {
             let body = Reservation::new(&budget, client, declared);
             body.0.came.store(100, Ordering::Relaxed);

@@ -136,10 +136,11 @@ impl Identity {
         if let Some(challenge) = challenge {
             work.send_counted_email_challenge(&claim.email, &challenge).await?;
         }
-        work.commit().await?;
+        // Before: the commit goes on where the client goes away, and the mail with it.
         if let Some(mail) = &mut mail {
             mail.keep();
         }
+        work.commit().await?;
         Ok(signed_up)
     }
 

@@ -42,13 +42,13 @@ impl Policies {
         let named = policy.rules.iter().filter_map(|rule| rule.kind.place().1);
         let named: BTreeSet<&str> = named.filter(|table| *table != "*").collect();
         let mut unit = self.kernel.store.read().await?;
-        let mut told = Vec::new();
+        // Several names may mean one table.
+        let mut told = BTreeSet::new();
         for table in named {
             let known = relations_called(&mut unit, self.sources.as_ref(), organization, table).await?;
             told.extend(known.iter().flat_map(|known| misfits(policy, known)));
         }
-        told.truncate(MOST_TOLD);
-        Ok(told)
+        Ok(told.into_iter().take(MOST_TOLD).collect())
     }
 }
 
@@ -66,13 +66,17 @@ fn misfits(policy: &Policy, known: &KnownRelation) -> Vec<String> {
     let relation = declared(known);
     let concerned = policy.rules.iter().filter(|rule| rule.kind.concerns(&relation));
     let told = concerned.filter_map(|rule| {
+        if matches!(&rule.kind, RuleKind::Allow(access) | RuleKind::Deny(access) if !access.concerns_reading)
+        {
+            return None;
+        }
         // Of what is about every table, only a condition needs its columns in each.
         let is_named = rule.kind.place().1.is_some_and(|table| table != "*");
         if !is_named && !matches!(rule.kind, RuleKind::Filter(_)) {
             return None;
         }
         let error = rule.kind.check(&relation).err()?;
-        let does = if matches!(rule.kind, RuleKind::Allow(_)) { "does not allow" } else { "denies" };
+        let does = if matches!(rule.kind, RuleKind::Allow(_)) { "does not wholly allow" } else { "denies" };
         Some(format!(
             "policy {} does not fit {} of data source {}, which it {does}: {}",
             policy.id, relation.table, relation.source, error.message

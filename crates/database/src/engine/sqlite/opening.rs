@@ -120,7 +120,8 @@ fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
                 format!("{what}, {shown}, is on a file system that is mounted read-only"),
                 format!(
                     "mount it writable, or give another path. To save what is in it, copy the whole directory to a disk that can be written \
-                     (`cp -a {} COPY`), and run this with the copy: --data-dir COPY",
+                     (`cp -a {} COPY`), and run this with the copy: --data-dir COPY; where `database` is set, also --database \
+                     sqlite:COPY/FILE",
                     directory.display()
                 ),
             )

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tidegate_testkit::{eventually, on_both_engines};
 
 use super::{people, port, psql, tokens};
-use crate::member::{ADA, post};
+use crate::member::{ADA, post, upload};
 use crate::sockets::Socket;
 use crate::support::{Installation, Server};
 
@@ -228,6 +228,26 @@ on_both_engines! {
         raw.answer();
         raw.send(&[parse("select id from emp"), bind("q"), execute("q", 0), sync()]);
         assert_eq!(raw.told().1.as_deref(), Some("58000"));
+        server.stop();
+    }
+
+    async fn a_portal_that_waits_goes_on_where_a_file_was_removed_that_it_does_not_read(here: Installation) {
+        let server = serve(&here);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let other = upload(&server, &session, "other.csv", b"a\n1\n").await;
+        let source = json!({ "name": "Other", "type": "csv", "file_path": other });
+        post(&server, &session, "data-sources", &source).await;
+        let mut raw = Raw::sign_in(port, &token).unwrap();
+        raw.send(&[query("begin")]);
+        raw.answer();
+        raw.send(&[parse("select id from emp order by id"), bind("p"), execute("p", 1), sync()]);
+        assert_eq!(raw.told().0, "12DsZ");
+        let removed = server.http.delete(format!("{}/api/v1/storage/objects/{other}", server.base)).bearer_auth(&session);
+        assert_eq!(removed.send().await.unwrap().status(), 200);
+        raw.send(&[execute("p", 1), sync()]);
+        assert!(raw.told().0.starts_with('D'));
         server.stop();
     }
 
