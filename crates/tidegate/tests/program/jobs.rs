@@ -58,7 +58,8 @@ on_both_engines! {
     }
 
     // The jobs were put off by a clock that was right; the one that looks at them now is a day behind.
-    async fn a_clock_that_is_behind_is_told_once_and_blamed_on_no_other_node(here: Installation) {
+    async fn a_clock_that_is_behind_is_told_once_and_blamed_on_no_other_node(engine: Engine) {
+        let here = Installation::with_database(engine).await;
         let server = here.serve(&["--dev"]);
         eventually("the schedules are there", async || {
             (here.json(&["jobs", "list"]).as_array().map(Vec::len) == Some(8)).then_some(())
