@@ -80,7 +80,8 @@ on_both_engines! {
 }
 
 on_both_engines! {
-    async fn an_invitation_that_has_expired_is_sent_again_as_the_command_says(here: Installation) {
+    async fn an_invitation_that_has_expired_is_sent_again_as_the_command_says(engine: Engine) {
+        let here = Installation::with_database(engine).await;
         let server = here.serve(&["--dev"]);
         let made = here.json(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
         let login = json!({ "email": "root@acme.example", "password": made["password"] });
