@@ -139,6 +139,7 @@ mod tests {
         let there = "organizations/1/files/1/b.csv".to_owned();
         fs::create_dir_all(here.path().join("some").join(&there).parent().unwrap()).unwrap();
         fs::write(here.path().join("some").join(&there), "id\n").unwrap();
+        fs::write(here.path().join("some/.tidegate-files"), "").unwrap();
         let finding = store(&at("some"), &[lost[0].clone(), there]).await;
         let told = "the store has lost 1 of the 2 files that were looked for";
         assert!(finding.verdict == Warning && finding.detail.contains(told), "{finding:?}");
