@@ -4,6 +4,7 @@ const form = document.querySelector("form[data-passkey]");
 const said = form.querySelector("[data-failed]");
 const isFirst = document.querySelector("#login") !== null;
 let waiting = null;
+let underWay = Promise.resolve();
 
 async function challenge() {
   const body = new URLSearchParams({ csrf: form.dataset.options, flow: form.elements.flow.value });
@@ -12,11 +13,16 @@ async function challenge() {
   return PublicKeyCredential.parseRequestOptionsFromJSON(await answer.json());
 }
 
-// Asks the authenticator and sends what it says. One request at a time: a second one ends the first.
+// Asks the authenticator and sends what it says. One request at a time: a second one ends the first, and waits until it has ended.
 async function signIn(mediation) {
   waiting?.abort();
   waiting = new AbortController();
-  const { signal } = waiting;
+  underWay = ask(mediation, waiting.signal, underWay);
+  return underWay;
+}
+
+async function ask(mediation, signal, before) {
+  await before.catch(() => {});
   const publicKey = await challenge();
   if (signal.aborted) return;
   const credential = await navigator.credentials.get({ publicKey, mediation, signal });
