@@ -16,19 +16,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 
 use super::{forms, types};
 use crate::error::{Code, QueryError};
-use crate::functions::Functions;
-
-/// Functions that look at the type of what they are given when there are rows.
-const OF_TIMES: &[&str] = &[
-    "to_date",
-    "to_time",
-    "to_timestamp",
-    "to_timestamp_micros",
-    "to_timestamp_millis",
-    "to_timestamp_nanos",
-    "to_timestamp_seconds",
-    "to_unixtime",
-];
+use crate::functions::{Functions, OF_TIMES};
 
 /// A sentence about the first part of a plan that cannot be computed. The plan's types are settled, and nothing is optimized.
 pub(crate) fn failing(plan: &LogicalPlan, functions: &Functions) -> Option<String> {
@@ -85,6 +73,7 @@ fn sentence(expr: &Expr) -> Option<String> {
 /// A list, a structure, a map or a boolean of which a time is wanted.
 fn no_time(expr: &Expr, node: &LogicalPlan, functions: &Functions) -> Option<String> {
     let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return None };
+    // They look at the type of what they are given when there are rows.
     let name = OF_TIMES.iter().find(|name| **name == func.name())?;
     let kind = args.first()?.get_type(&merge_schema(&node.inputs())).ok()?;
     let has_none = kind.is_nested() || kind == DataType::Boolean;

@@ -12,6 +12,7 @@ use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, WindowUDF};
 
+pub(crate) use names::OF_TIMES;
 #[cfg(test)]
 pub(crate) use names::{AGGREGATES, REFUSED, SCALARS, WINDOWS};
 

@@ -1,5 +1,17 @@
 //! The lists.
 
+/// Functions that make a time of a text or a number.
+pub(crate) const OF_TIMES: &[&str] = &[
+    "to_date",
+    "to_time",
+    "to_timestamp",
+    "to_timestamp_micros",
+    "to_timestamp_millis",
+    "to_timestamp_nanos",
+    "to_timestamp_seconds",
+    "to_unixtime",
+];
+
 /// Functions of one row.
 pub(crate) const SCALARS: &[&str] = &[
     // Of any value.

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::{Code, QueryError, nearest, quoted};
 use crate::explain;
-use crate::functions::Functions;
+use crate::functions::{Functions, OF_TIMES};
 
 /// Refuses numbers of rows that are texts, negative or no whole numbers.
 pub(super) fn count(query: &Query) -> Option<QueryError> {
@@ -60,19 +60,8 @@ pub(super) fn too_few(function: &Function, functions: &Functions) -> Option<Quer
     Some(QueryError::new(Code::TypeMismatch, format!("{called} needs {values}{written}.")))
 }
 
-/// Functions whose patterns are strftime's.
-const PATTERNED: &[&str] = &[
-    "date_format",
-    "to_char",
-    "to_date",
-    "to_time",
-    "to_timestamp",
-    "to_timestamp_micros",
-    "to_timestamp_millis",
-    "to_timestamp_nanos",
-    "to_timestamp_seconds",
-    "to_unixtime",
-];
+/// Functions whose patterns are strftime's, besides [`OF_TIMES`].
+const PATTERNED: &[&str] = &["date_format", "to_char"];
 
 /// Patterns of PostgreSQL, and the same here. The longer of two that begin alike comes first.
 const OF_POSTGRESQL: &[(&str, &str)] =
@@ -82,7 +71,7 @@ const OF_POSTGRESQL: &[(&str, &str)] =
 pub(super) fn pattern(function: &Function) -> Option<QueryError> {
     let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
     let name = name.value.to_lowercase();
-    if !PATTERNED.contains(&name.as_str()) {
+    if !PATTERNED.iter().chain(OF_TIMES).any(|patterned| *patterned == name) {
         return None;
     }
     let FunctionArguments::List(list) = &function.args else { return None };

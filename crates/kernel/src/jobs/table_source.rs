@@ -82,7 +82,7 @@ impl TableSource {
             let put_off = Some(row.run_at()).filter(|at| row.scheduled && *at > run_at);
             let held = Some(row.leased_until()).filter(|until| *until > lease_end);
             if put_off.is_some() || held.is_some() {
-                // No later than then it was written.
+                // It was not written later than that.
                 let written = put_off.map(|at| at.minus(wait)).max(held.map(|until| until.minus(lease)));
                 seen = seen.max(written.unwrap_or(now));
                 late.push((row, run_at, lease_end));
