@@ -25,22 +25,11 @@ impl Browser {
     /// When there is none: such a test fails, it is never skipped.
     pub fn start() -> Self {
         let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
-        let mut driver = Command::new(&program)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; run scripts/setup, or set CHROMEDRIVER"));
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines.find_map(|line| {
-            line.ok()?
-                .strip_prefix("ChromeDriver was started successfully on port ")?
-                .trim_end_matches('.')
-                .parse()
-                .ok()
-        });
-        let mut browser =
-            Self { driver, port: port.expect("the port of chromedriver"), session: String::new() };
+        // It takes a free port for IPv4 and asks for the same one for IPv6, which another program may have: then it ends.
+        let (driver, port) = (0..10)
+            .find_map(|_| Self::start_driver(&program))
+            .expect("chromedriver tells its port in one of ten attempts");
+        let mut browser = Self { driver, port, session: String::new() };
         let mut options = json!({ "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
             "--disable-dev-shm-usage", "--remote-debugging-pipe",
@@ -55,6 +44,25 @@ impl Browser {
             browser.call("POST", "/session", &json!({ "capabilities": { "alwaysMatch": capabilities } }));
         browser.session = session["sessionId"].as_str().unwrap().to_owned();
         browser
+    }
+
+    /// Starts the driver and answers its port; none when it ended without having one.
+    fn start_driver(program: &str) -> Option<(Child, u16)> {
+        let mut driver = Command::new(program)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}; run scripts/setup, or set CHROMEDRIVER"));
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
+            port.trim_end_matches('.').parse().ok()
+        });
+        if port.is_none() {
+            driver.wait().unwrap();
+        }
+        port.map(|port| (driver, port))
     }
 
     /// Sends one command and answers its value.
