@@ -69,6 +69,57 @@ async fn a_database_file_that_is_gone_is_noticed_before_anything_is_written_into
     assert!(!database.exists(), "nothing is made in its place");
 }
 
+/// What the page about operations has an operator run whose data directory is removed under a server.
+fn commands_for_a_removed_database() -> String {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).unwrap();
+    let (_, rest) = page.split_once("<!-- file: rescue.sh -->\n```sh\n").expect("the commands");
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_removed_under_a_server_is_told_once_and_can_be_saved_until_it_stops() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(register(&server, "ada@example.com").await, 201);
+    here.output(&["backup", "b1"]);
+    assert_eq!(register(&server, "bob@example.com").await, 201);
+    let data = here.path().join("tidegate-data");
+    fs::remove_dir_all(&data).unwrap();
+    let told = (503, json!({"status": "unavailable", "reason": LOST}));
+    for _ in 0..3 {
+        assert_eq!(server.get("/readyz").await, told);
+    }
+    assert_eq!(register(&server, "eve@example.com").await, 503);
+    let log = server.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("restore your last backup")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    for part in [
+        r#""level":"ERROR""#,
+        "the directory ",
+        "tidegate-data was removed or renamed while the database was open",
+        "A removed database",
+        "stop the server and restore your last backup with `",
+    ] {
+        assert!(lines[0].contains(part), "{part}: {}", lines[0]);
+    }
+
+    // What the page says: all that was acknowledged is still open.
+    here.write("rescue.sh", &commands_for_a_removed_database());
+    let pid = server.pid().to_string();
+    let said = Said::of(here.command_of("sh").args(["rescue.sh", pid.as_str(), "rescued"]));
+    assert_eq!(said.code, 0, "{said:?}");
+    server.stop();
+    assert!(!data.exists(), "nothing is made in its place");
+    fs::copy(here.path().join("b1.key"), here.path().join("rescued/master.key")).unwrap();
+    let accounts = here.json(&["user", "list", "--data-dir", "rescued"]);
+    assert_eq!(accounts.as_array().unwrap().len(), 2, "{accounts}");
+    here.serve(&["--dev", "--data-dir", "rescued"]).stop();
+
+    // Or the backup, into the directory that was removed.
+    here.output(&["restore", "b1"]);
+    here.serve(&["--dev"]).stop();
+}
+
 #[tokio::test]
 async fn a_lost_file_is_told_by_the_log_although_nobody_asks() {
     let here = Installation::new();

@@ -285,6 +285,11 @@ impl Server {
         kib("VmHWM:") - kib("RssFile:")
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.process);

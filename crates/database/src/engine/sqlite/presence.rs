@@ -67,11 +67,22 @@ fn identity(path: &Path) -> std::io::Result<Option<(u64, u64)>> {
 
 fn lost(path: &Path, became: &str) -> StoreError {
     let shown = path.display();
+    let is_there = |directory: &Path| directory.as_os_str().is_empty() || directory.exists();
+    let (what, left) = match path.parent().filter(|directory| !is_there(directory)) {
+        Some(directory) => {
+            (format!("the directory {} was removed or renamed", directory.display()), String::new())
+        }
+        None => (
+            format!("{shown} {became}"),
+            format!(", move away what is left of {shown} and of the files beside it,"),
+        ),
+    };
     StoreError::Lost {
-        what: format!("{shown} {became} while the database was open"),
+        what: format!("{what} while the database was open"),
         advice: format!(
-            "If it was renamed, rename it back. Otherwise stop the server, move away what is left of {shown} and of the files beside it, \
-             and restore your last backup with `tidegate restore BACKUP`"
+            "If it was renamed, rename it back. If it was removed, what was in it can be copied from the server until that is stopped: see \
+             docs/operations.md, \"A removed database\". Else stop the server{left} and restore your last backup with `tidegate restore \
+             BACKUP`"
         ),
     }
 }
@@ -101,5 +112,19 @@ mod tests {
             fs::rename(at("away"), at(name)).unwrap();
             files.check().unwrap();
         }
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_is_told_as_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("a.db"), "").unwrap();
+        let files = OpenFiles::of(&data.join("a.db"));
+        files.check().unwrap();
+        fs::remove_dir_all(&data).unwrap();
+        let StoreError::Lost { what, advice } = files.check().unwrap_err() else { panic!("not lost") };
+        assert!(what.ends_with("data was removed or renamed while the database was open"), "{what}");
+        assert!(what.starts_with("the directory ") && !advice.contains("what is left of"), "{advice}");
     }
 }
