@@ -16,7 +16,8 @@ pub mod unit;
 
 pub use denial::{Denial, user};
 pub use engine::{
-    Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic, WholeSchema,
+    Change, ChangeListener, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store, StoreOptions, Topic,
+    WholeSchema,
 };
 pub use error::{Refusal, StoreError};
 pub use keyed::Keyed;

@@ -13,6 +13,7 @@ use rustix::process::{Pid, test_kill_process};
 use tidegate_database::{DatabaseUrl, Denial, Store};
 
 use crate::config::Config;
+use crate::copied::named;
 use crate::failure::{Failure, without_numbers};
 use crate::program::shell_word;
 use crate::schema::{Unnoted, unnoted_tables};
@@ -39,6 +40,7 @@ const STOP_THE_OTHER: &str = "stop that process first; a second installation nee
 /// # Errors
 /// Names the directory that was looked in, and how to name another.
 pub(crate) fn refuse_missing_file(config: &Config) -> Result<(), Failure> {
+    refuse_unfinished_restore(config)?;
     match config.database_file() {
         // What cannot be seen is told when it is opened. An empty file is what a failed copy leaves: opened, it would be written to.
         Some(path) if absence(&path).is_some() => Err(missing(config)),
@@ -51,6 +53,7 @@ pub(crate) fn refuse_missing_file(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// Names the directory that was looked in, and how to name another file.
 pub(crate) fn refuse_missing_source(config: &Config) -> Result<(), Failure> {
+    refuse_unfinished_restore(config)?;
     if config.database_file().is_none_or(|path| absence(&path).is_none()) {
         return Ok(());
     }
@@ -96,15 +99,28 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn unfinished_restore(config: &Config, database: &Path) -> Failure {
+/// Refuses a SQLite file that `tidegate restore` has not put in its place yet: what there is of it is a draft.
+fn refuse_unfinished_restore(config: &Config) -> Result<(), Failure> {
+    let Some(database) = config.database_file() else { return Ok(()) };
+    let draft = restore_draft(&database);
+    if absence(&database).is_none() || !draft.exists() {
+        return Ok(());
+    }
     let directory = absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
-    let draft = restore_draft(database);
     let draft = absolute(&draft).unwrap_or(draft);
-    Failure::advised(
+    let place = match config.database {
+        Some(_) => format!(" --database {}", shell_word(&named(&config.database_url()))),
+        None => String::new(),
+    };
+    Err(Failure::advised(
         "database_lost",
         format!("a restore did not finish: there is {}, and no database yet", draft.display()),
-        format!("run `tidegate restore FILE --data-dir {}` again", directory.display()),
-    )
+        format!(
+            "if it still runs, wait for its end; else run `tidegate restore FILE --data-dir {}{place}` again, with the same backup: it begins \
+             anew, and uploaded files that it copied stay",
+            shell_word(&directory.display().to_string())
+        ),
+    ))
 }
 
 /// What an installation left in the data directory besides its database.
@@ -135,9 +151,9 @@ impl Traces {
     /// # Errors
     /// Says what is there and what is not.
     pub(crate) fn refuse_lost_file(&self, config: &Config) -> Result<(), Failure> {
+        refuse_unfinished_restore(config)?;
         let Some(file) = config.database_file() else { return Ok(()) };
         match absence(&file) {
-            Some(_) if restore_draft(&file).exists() => Err(unfinished_restore(config, &file)),
             Some(state) if !self.0.is_empty() => Err(self.lost(config, state)),
             _ => Ok(()),
         }

@@ -4,6 +4,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod copied;
 mod data_dir;
 mod failure;
 mod installation;

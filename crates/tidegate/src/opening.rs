@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tidegate_database::{Migration, Store, StoreOptions};
 
+use crate::cli::Lifted;
 use crate::config::Config;
+use crate::copied::refuse_copied;
 use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
 use crate::installation::{ServingLock, place, refuse_foreign, refuse_missing_file, refuse_unfinished_copy};
@@ -98,15 +100,28 @@ pub(crate) async fn open_copy_target(config: &Config) -> Result<Store, Failure> 
     open_waiting(config, MissingStore::Create, Duration::ZERO).await
 }
 
-/// The same for a server. A new installation may also begin where a copy was cut off.
-pub(crate) async fn open_to_serve(config: &Config, new: bool) -> Result<Store, Failure> {
+/// The same for a server. A new installation may also begin where a copy was cut off, and one that was copied elsewhere go on.
+pub(crate) async fn open_to_serve(config: &Config, lifted: Lifted) -> Result<Store, Failure> {
     let store = open_waiting(config, MissingStore::Create, PATIENCE).await?;
-    let looked = if new {
-        store.forget_copy().await.map_err(Failure::from)
-    } else {
-        refuse_unfinished_copy(config, &store).await
-    };
+    let looked = look_at_copies(config, &store, lifted).await;
     unless_refused(store, looked).await
+}
+
+async fn look_at_copies(config: &Config, store: &Store, lifted: Lifted) -> Result<(), Failure> {
+    if lifted.new {
+        store.forget_copy().await?;
+    } else {
+        refuse_unfinished_copy(config, store).await?;
+    }
+    if !lifted.despite_copy {
+        return refuse_copied(config, store).await;
+    }
+    if store.forget_finished_copy().await? {
+        tracing::warn!(
+            "this database was copied to another one, and goes on: what is written from now on is not there"
+        );
+    }
+    Ok(())
 }
 
 /// The store, closed where it is refused.

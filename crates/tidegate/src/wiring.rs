@@ -16,8 +16,10 @@ use tidegate_policies::Policies;
 use tidegate_prompts::Prompts;
 use tidegate_storage::{Objects, Storage};
 
+use crate::cli::Lifted;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::copied::tell_of_copy;
 use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
 use crate::installation::{Traces, is_served_in_development, refuse_missing};
@@ -42,8 +44,8 @@ pub(crate) enum Purpose {
     Serve {
         /// At this address.
         url: String,
-        /// Whether a new installation may take the place of one that is lost.
-        new: bool,
+        /// What is served all the same.
+        lifted: Lifted,
     },
     /// For a command that was told to begin an installation.
     Begin,
@@ -140,16 +142,19 @@ impl Opened {
 /// What is missing or wrong, and what to do about it.
 pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, Failure> {
     let traces = Traces::find(config);
-    let may_replace = !matches!(purpose, Purpose::Serve { new: false, .. });
+    let may_replace = !matches!(purpose, Purpose::Serve { lifted: Lifted { new: false, .. }, .. });
     if !may_replace {
         traces.refuse_lost_file(config)?;
     }
     let store = match purpose {
-        Purpose::Serve { new, .. } => open_to_serve(config, *new).await?,
+        Purpose::Serve { lifted, .. } => open_to_serve(config, *lifted).await?,
         Purpose::Begin => open_store(config, MissingStore::Create).await?,
         Purpose::Existing => open_store(config, MissingStore::Refuse).await?,
     };
     let started = async {
+        if !matches!(purpose, Purpose::Serve { .. }) {
+            tell_of_copy(config, &store).await?;
+        }
         match purpose {
             Purpose::Serve { .. } | Purpose::Begin => {
                 if !may_replace {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::damage::Damage;
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
-pub use copy::CopiedTable;
+pub use copy::{CopiedTable, FinishedCopy};
 pub use migrate::{Migration, WholeSchema};
 pub(crate) use sqlite::WriterGuard;
 

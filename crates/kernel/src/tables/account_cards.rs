@@ -1,6 +1,6 @@
 //! Accounts as features see them that do not own them: to be read, and to be locked.
 
-use tidegate_database::{Result, Unit, fetch_all, fetch_optional, lock_row};
+use tidegate_database::{Result, Unit, fetch_all, fetch_one, fetch_optional, lock_row};
 use tidegate_domain::account::AccountEmail;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, LanguageTag, PhoneNumber, Timestamp};
@@ -103,6 +103,15 @@ impl AccountCards<'_> {
     pub async fn any(&mut self) -> Result<bool> {
         let first = fetch_optional!(self.0, (i64,), "select number from accounts limit 1")?;
         Ok(first.is_some())
+    }
+
+    /// How many accounts there are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count(&mut self) -> Result<i64> {
+        let (count,) = fetch_one!(self.0, (i64,), "select count(*) from accounts")?;
+        Ok(count)
     }
 
     /// The account's addresses, the primary one first.

@@ -362,6 +362,18 @@ impl Files<'_> {
         Ok(rows.into_iter().map(|(key,)| key).collect())
     }
 
+    /// How many are stored, and how many bytes they have together.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stored_in_all(&mut self) -> Result<(i64, i64)> {
+        fetch_one!(
+            self.0,
+            (i64, i64),
+            "select count(*), cast(coalesce(sum(size_bytes), 0) as bigint) from storage_files where state = 'stored'",
+        )
+    }
+
     /// All of an account that are stored, up to a number of them.
     pub(crate) async fn of_account(&mut self, account: AccountId, limit: i64) -> Result<Vec<TrackedFile>> {
         let rows = fetch_all!(

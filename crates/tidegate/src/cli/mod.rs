@@ -4,6 +4,7 @@ mod client;
 mod client_metadata;
 mod printed;
 mod query;
+mod serve;
 mod source;
 mod storage;
 mod suggest;
@@ -25,6 +26,7 @@ pub(crate) use client::{
 };
 pub(crate) use printed::Openapi;
 pub(crate) use query::{Query, QueryFormat};
+pub(crate) use serve::{Lifted, Serve};
 pub(crate) use source::{NamedSource, NumberedSource, Source, SourceDelete, SourceList};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
@@ -147,24 +149,6 @@ pub(crate) struct Doctor {
     /// Show every setting, not only those that differ from their defaults
     #[arg(long)]
     pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Serve {
-    /// Address and port to listen on; port 0 takes a free port [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<String>,
-    /// Development mode: keep mails and text messages readable in `tidegate outbox`, allow cookies over plain HTTP, raise
-    /// limits by address and by login a hundredfold
-    #[arg(long)]
-    pub(crate) dev: bool,
-    /// With --dev: keep the limits
-    #[arg(long, requires = "dev")]
-    pub(crate) limits: bool,
-    /// Begin a new installation also where the data directory has a master key or a backup of an earlier one, but its database is
-    /// missing or empty
-    #[arg(long)]
-    pub(crate) new: bool,
 }
 
 #[derive(Debug, Subcommand)]

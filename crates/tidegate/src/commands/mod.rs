@@ -50,13 +50,13 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
         Command::Serve(flags) => {
             // Before the configuration is read: what follows may take less time, and has to wait for it.
             let metrics = serve::PreparedMetrics::begin();
-            let new = flags.new;
+            let lifted = flags.lifted;
             let flags = Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits };
             let loaded = prepare(&flags, logging::OF_SERVERS)?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
             runtime
-                .block_on(serve::serve(&loaded, &global, new, metrics))
+                .block_on(serve::serve(&loaded, &global, lifted, metrics))
                 .map_err(|failure| hinted(failure, &loaded))?;
             // A request that outlived the deadline for stopping is not waited for.
             runtime.shutdown_background();

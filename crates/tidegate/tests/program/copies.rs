@@ -1,9 +1,10 @@
-//! A copy that is cut off: what it leaves looks like a new installation, and is told from one.
+//! What a copy leaves. The target of one that is cut off looks like a new installation, and is told from one; the source of one that is
+//! finished is not served by mistake.
 
 use std::fs;
 use std::process::Stdio;
 
-use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines};
+use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines, on_one_engine};
 
 use crate::storage::name;
 use crate::support::Installation;
@@ -35,13 +36,40 @@ fn is_told(here: &Installation, database: &str) {
     );
 }
 
+/// The engine that is copied to.
+const fn other(engine: Engine) -> Engine {
+    match engine {
+        Engine::Sqlite => Engine::Postgres,
+        Engine::Postgres => Engine::Sqlite,
+    }
+}
+
+/// A start is refused because of a copy to that database.
+fn is_copied(here: &Installation, target: &TestDatabase) {
+    let to = target.url().to_string();
+    let error = here.json(&["serve", "--listen", "127.0.0.1:0"])["error"].clone();
+    assert_eq!(error["code"], "database_copied", "{error}");
+    let message = error["message"].as_str().unwrap();
+    for part in [
+        format!("was copied to {to} at 2").as_str(),
+        "what is written here since then is not there",
+        "serve --database ",
+        "serve --despite-copy`",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(!message.contains("tidegate:"), "the address has a password: {message}");
+    let doctor = here.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.out.contains("✗ copy"), "{}", doctor.out);
+    assert!(doctor.out.contains("serve --despite-copy"), "{}", doctor.out);
+    let listed = here.run(&["user", "list"]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    assert!(listed.err.starts_with("Warning: the database ") && listed.err.contains(&to), "{listed:?}");
+}
+
 on_both_engines! {
     async fn a_copy_that_is_cut_off_is_told_until_it_is_made_again(engine: Engine) {
-        let other = match engine {
-            Engine::Sqlite => Engine::Postgres,
-            Engine::Postgres => Engine::Sqlite,
-        };
-        let here = Installation::with_database(other).await;
+        let here = Installation::with_database(other(engine)).await;
         here.begin();
         let target = TestDatabase::empty(engine).await;
         let (from, to) = (name(here.database()), name(&target));
@@ -95,8 +123,63 @@ on_both_engines! {
         source.begin();
         let said = source.run(&["copy", "--to", &name(here.database())]);
         assert_eq!(said.code, 1, "{said:?}");
-        assert!(said.err.contains("nothing was copied") && said.err.contains("rows already"), "{said:?}");
+        let told = "holds an installation already, with 1 account; serve that one: `";
+        assert!(said.err.contains("nothing was copied: ") && said.err.contains(told), "{said:?}");
         assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
+        here.serve(&[]).stop();
+    }
+
+    async fn a_database_that_was_copied_is_not_served_by_mistake(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        here.begin();
+        let target = TestDatabase::empty(other(engine)).await;
+        let copied = here.json(&["copy", "--to", &name(&target)]);
+        assert_eq!(copied["source_marked"], true, "{copied}");
+        is_copied(&here, &target);
+        // The copy itself has no mark, and the same copy again says that it is there.
+        let said = here.run(&["copy", "--to", &name(&target)]);
+        assert_eq!(said.code, 1, "{said:?}");
+        for part in ["nothing was copied: ", "holds the copy of this database that was finished at 2", "already, with 1 account; "] {
+            assert!(said.err.contains(part), "{part}: {said:?}");
+        }
+        here.serve(&["--database", &name(&target)]).stop();
+
+        // To another database it is copied as before, and named for that one.
+        let second = TestDatabase::empty(other(engine)).await;
+        assert_eq!(here.json(&["copy", "--to", &name(&second)])["rows"], copied["rows"]);
+        is_copied(&here, &second);
+
+        let server = here.serve(&["--despite-copy"]);
+        assert!(server.log().contains("was copied to another one, and goes on"), "{}", server.log());
+        server.stop();
+        let server = here.serve(&[]);
+        assert!(!server.log().contains("copied"), "{}", server.log());
+        server.stop();
+        assert_eq!(here.run(&["user", "list"]).err, "");
+    }
+
+    async fn a_target_with_rows_and_no_account_has_a_few_of_its_tables_named(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        here.serve(&[]).stop();
+        let source = Installation::new();
+        source.begin();
+        let said = source.run(&["copy", "--to", &name(here.database())]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("nothing was copied: the target has rows already, in "), "{said:?}");
+        assert!(said.err.matches(", ").count() < 6, "{said:?}");
+    }
+}
+
+on_one_engine! { Engine::Postgres;
+    async fn a_source_that_cannot_be_written_is_copied_and_has_no_mark(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        here.begin();
+        here.database().only_reads(true).await;
+        let said = here.run(&["copy", "--to", "sqlite:copy.db"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.out.contains("Warning: the source could not be marked as copied ("), "{}", said.out);
+        here.serve(&["--database", "sqlite:copy.db"]).stop();
+        here.database().only_reads(false).await;
         here.serve(&[]).stop();
     }
 }

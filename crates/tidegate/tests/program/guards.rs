@@ -74,6 +74,35 @@ on_both_engines! {
 }
 
 #[test]
+fn every_command_tells_that_a_restore_was_cut_off() {
+    let here = Installation::new();
+    here.begin();
+    let data = here.path().join("tidegate-data");
+    // As a kill leaves it: the database gets its name last.
+    fs::rename(data.join("tidegate.db"), data.join("tidegate.db.restoring")).unwrap();
+    let others = [
+        &["migrate", "--check"][..],
+        &["backup", "b1"],
+        &["copy", "--to", "sqlite:other.db"],
+        &["copy", "--from", "sqlite:tidegate-data/tidegate.db", "--to", "sqlite:other.db"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ];
+    for arguments in COMMANDS.into_iter().chain(others) {
+        let said = here.run(arguments);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{arguments:?}: {said:?}");
+        for part in
+            ["a restore did not finish: there is ", "tidegate.db.restoring", "restore FILE --data-dir /"]
+        {
+            assert!(said.err.contains(part), "{part} {arguments:?}: {}", said.err);
+        }
+        assert!(!said.err.contains("there is no"), "{arguments:?}: {}", said.err);
+    }
+    let said = here.run(&["doctor"]);
+    assert!(said.code == 1 && said.out.contains("a restore did not finish"), "{}", said.out);
+    assert!(!data.join("tidegate.db").exists() && !here.path().join("other.db").exists());
+}
+
+#[test]
 fn the_directory_that_was_looked_in_is_named_and_what_else_may_be_the_reason() {
     let here = Installation::new();
     let said = here.run(&["user", "list"]);

@@ -11,6 +11,7 @@ use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 
 use self::columns::Table;
+pub use self::mark::FinishedCopy;
 use self::rows::{Batch, Cell};
 use super::{Backend, Store};
 use crate::{Result, StoreError, Unit};
@@ -65,6 +66,8 @@ impl Store {
         }
         target::restore(&mut unit, constraints).await?;
         mark::forget(&mut unit).await?;
+        // Rows that are new here were not copied anywhere.
+        mark::forget_finished(&mut unit).await?;
         unit.commit().await?;
         Ok(copied)
     }

@@ -28,6 +28,7 @@ use crate::clock::{SystemClock, stopwatch};
 use crate::commands::lost_files::looked_for;
 use crate::commands::serve::{base_url, below_a_path, is_secure, is_this_machine};
 use crate::config::{Config, Loaded};
+use crate::copied::look_for_copy;
 use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
 use crate::opening::{MissingStore, look_at_place, open_store};
@@ -53,8 +54,8 @@ const IF_ACCOUNTS_ARE_EXPECTED: &str = "if accounts were expected there, this is
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
-    let (database, Kept { keys, has_accounts, public_url: last_url, files, unsent }) =
-        database(config, &bar).await;
+    let (database, kept) = database(config, &bar).await;
+    let Kept { keys, has_accounts, public_url: last_url, files, unsent, copied } = kept;
     let mut findings = vec![
         sources(loaded),
         environment(loaded),
@@ -79,6 +80,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
+    findings.extend(copied.map(|copied| judge("copy", Err(copied), "")));
     findings.extend(unsent.map(|unsent| outbox::unsent(&unsent)));
     findings.extend(social::providers(config).await);
     bar.finish_and_clear();
@@ -132,6 +134,8 @@ struct Kept {
     files: Vec<String>,
     /// Messages that were tried and not sent.
     unsent: Option<Vec<(String, String, i64)>>,
+    /// Why a start is refused: it was copied elsewhere.
+    copied: Option<Failure>,
 }
 
 /// The database, and what of it others look at.
@@ -173,6 +177,7 @@ async fn look_into_database(
         if !store.is_begun().await? {
             return Ok((finding(Warning, EMPTY).advised(IF_ACCOUNTS_ARE_EXPECTED), Kept::default()));
         }
+        let copied = look_for_copy(config, &store).await?;
         match store.pending_migrations().await? {
             0 => {
                 let missing = missing_tables(&store).await?;
@@ -185,12 +190,12 @@ async fn look_into_database(
                 let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
                 let files = looked_for(&mut unit, config.storage.backend).await?;
                 let unsent = Some(unit.outbox().unsent(outbox::ASKED_FOR).await?);
-                let kept = Kept { keys, has_accounts, public_url, files, unsent };
+                let kept = Kept { keys, has_accounts, public_url, files, unsent, copied };
                 Ok((finding(Fine, &format!("answers, its schema is up to date{whole}")), kept))
             }
             pending => {
                 let state = format!("answers; {pending} migration(s) are applied by the next start{whole}");
-                Ok((finding(Warning, &state), Kept::default()))
+                Ok((finding(Warning, &state), Kept { copied, ..Kept::default() }))
             }
         }
     }

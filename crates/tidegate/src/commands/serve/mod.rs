@@ -28,7 +28,7 @@ pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
-use crate::cli::GlobalFlags;
+use crate::cli::{GlobalFlags, Lifted};
 use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
 use crate::opening::{lock, lock_existing};
@@ -47,7 +47,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 pub(super) async fn serve(
     loaded: &Loaded,
     global: &GlobalFlags,
-    new: bool,
+    lifted: Lifted,
     metrics: PreparedMetrics,
 ) -> Result<(), Failure> {
     let config = &loaded.config;
@@ -69,7 +69,7 @@ pub(super) async fn serve(
     if let Some(serving) = &mut serving {
         serving.note_address(address, config.dev);
     }
-    let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
+    let opened = open(config, &Purpose::Serve { url: base_url(address), lifted }).await?;
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let (surface, metrics) = surface(&opened, settings, metrics).await?;
     let signals = StopSignals::install()?;
