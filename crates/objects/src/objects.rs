@@ -243,29 +243,32 @@ impl Objects {
         self.local.open()?.copy_from(source)
     }
 
-    /// How many files of these keys the local directory has not, in which nothing is made or changed. None where a remote store keeps them.
-    /// Blocks.
-    pub fn count_lost(&self, keys: &[String]) -> Option<usize> {
+    /// Those of these keys whose files the local directory has not, in which nothing is made or changed. None where a remote store keeps
+    /// them. Blocks.
+    pub fn find_lost(&self, keys: &[String]) -> Option<Vec<String>> {
         let is_lost = |text: &&String| {
             let found =
                 ObjectKey::parse(text).map(|key| fs::symlink_metadata(self.local.place.join(key.as_str())));
             matches!(found, Ok(Err(error)) if error.kind() == ErrorKind::NotFound)
         };
-        self.is_local().then(|| keys.iter().filter(is_lost).count())
+        self.is_local().then(|| keys.iter().filter(is_lost).cloned().collect())
     }
 
-    /// How many files of these keys a store over the network has not, which is asked for each.
+    /// Those of these keys whose files a store over the network has not, which is asked for each.
     ///
     /// # Errors
     /// The first of the store: what it does not answer is not lost.
-    pub async fn ask_for_lost(&self, keys: &[String]) -> Result<usize, ObjectsError> {
+    pub async fn ask_for_lost(&self, keys: &[String]) -> Result<Vec<String>, ObjectsError> {
         let keys: Vec<ObjectKey> = keys.iter().filter_map(|text| ObjectKey::parse(text).ok()).collect();
-        let asked = stream::iter(keys).map(|key| {
-            let objects = self.clone();
-            async move { objects.find(&key).await.map(|found| found.is_none()) }
-        });
-        let count = |lost: usize, is_lost: bool| ready(Ok(lost + usize::from(is_lost)));
-        asked.buffer_unordered(ASKED_AT_ONCE).try_fold(0, count).await
+        let asked =
+            stream::iter(keys).map(|key| {
+                let objects = self.clone();
+                async move {
+                    objects.find(&key).await.map(|found| found.is_none().then(|| key.as_str().to_owned()))
+                }
+            });
+        let lost: Vec<Option<String>> = asked.buffered(ASKED_AT_ONCE).try_collect().await?;
+        Ok(lost.into_iter().flatten().collect())
     }
 
     /// The local directory: of the files, or of uploads under way.

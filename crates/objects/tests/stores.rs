@@ -112,7 +112,7 @@ async fn story(store: &Store) {
     assert!(store.objects.remove(&of(small)).await.unwrap());
     assert!(store.objects.find(&of(small)).await.unwrap().is_none());
     let asked = [small.to_owned(), large.to_owned()];
-    assert_eq!(store.objects.ask_for_lost(&asked).await.unwrap(), 1);
+    assert_eq!(store.objects.ask_for_lost(&asked).await.unwrap(), [small]);
     // As a query engine lists it.
     let directory = object_store::path::Path::from("organizations/1/files/2");
     let within = store.objects.object_store().unwrap().list_with_delimiter(Some(&directory)).await.unwrap();

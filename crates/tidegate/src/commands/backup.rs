@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tidegate_database::{DatabaseUrl, Store, StoreError};
-use tidegate_objects::Copied;
+use tidegate_objects::{Copied, Objects};
 
+use super::lost_files::lost_meanwhile;
 use crate::cli::Backup;
 use crate::config::Config;
+use crate::copied::tell_of_copy;
 use crate::failure::Failure;
 use crate::installation::{refuse_missing_file, with_suffix};
 use crate::opening::{MissingStore, open_store};
@@ -34,13 +36,20 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     // First: where there is no database, no key is missing either.
     refuse_missing_file(config)?;
     let key = if command.without_key { None } else { key_of_data_dir(config)? };
+    let objects = objects(config)?;
     let store = open_store(config, MissingStore::Refuse).await?;
-    let written = write(&store, file).await;
+    let written = async {
+        tell_of_copy(config, &store).await?;
+        // Told at the end: a backup without them is better than none.
+        let lost = lost_meanwhile(&store, &objects).await?;
+        Ok((write(&store, file).await?, lost))
+    };
+    let written: Result<(PathBuf, Option<(String, usize)>), Failure> = written.await;
     store.close().await;
-    let draft = written?;
+    let (draft, lost) = written?;
     // Files that are removed between the two are missing in it; ones that are new are in it without a row, and get one.
     let files_draft = with_suffix(&files, PART);
-    let copied = copy_files(config, &files_draft).inspect_err(|_| {
+    let copied = copy_files(&objects, &files_draft).inspect_err(|_| {
         drop(fs::remove_file(&draft));
         drop(fs::remove_dir_all(&files_draft));
     })?;
@@ -54,13 +63,20 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     }
     publish(&draft, file).map_err(not_named)?;
 
+    let lost = lost.map(|(told, count)| (tell_lost(&told, &objects), count));
+    Ok(answer(file, key.is_some(), copied, lost))
+}
+
+fn answer(file: &Path, has_key: bool, copied: Option<Copied>, lost: Option<(String, usize)>) -> Answer {
+    let (key_file, files) = (key_file_of(file), files_of(file));
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
-    let key_text = match &key {
-        Some(_) => format!(
+    let key_text = if has_key {
+        format!(
             "The master key is in {}: keep it apart from the database, because together they open everything.",
             key_file.display()
-        ),
-        None => "The master key is not in it: keep a copy of it elsewhere, because nothing can be restored without it.".to_owned(),
+        )
+    } else {
+        "The master key is not in it: keep a copy of it elsewhere, because nothing can be restored without it.".to_owned()
     };
     let files_text = match &copied {
         Some(copied) => {
@@ -69,7 +85,7 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
         None => String::new(),
     };
     let text = format!("Wrote {} ({bytes} bytes).{files_text} {key_text}", file.display());
-    let key_file = key.map(|_| key_file.display().to_string());
+    let key_file = has_key.then(|| key_file.display().to_string());
     let mut json = json!({ "file": file.display().to_string(), "bytes": bytes, "key_file": key_file });
     if let Some(copied) = copied {
         let of_files = json!({
@@ -77,7 +93,19 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
         });
         tidegate_domain::text::merge(&mut json, &of_files);
     }
-    Ok(Answer::new(text, json))
+    let Some((told, count)) = lost else { return Answer::new(text, json) };
+    tidegate_domain::text::merge(&mut json, &json!({ "lost_files": count }));
+    // As a restore of it ends.
+    Answer { good: false, ..Answer::new(format!("{text}\n{told}"), json) }
+}
+
+/// What a backup cannot have, and where it may still be.
+fn tell_lost(lost: &str, objects: &Objects) -> String {
+    format!(
+        "Warning: {lost}: they are not in {}, and not in this backup, which has everything else. Keep the earlier backups: copy what is in \
+         FILE.files of one that has them there, as it is.",
+        objects.directory().display()
+    )
 }
 
 /// Where the master key of a backup is.
@@ -107,7 +135,7 @@ fn refuse_present(file: &Path, beside: &[&Path]) -> Result<(), Failure> {
 }
 
 /// Copies the uploaded files; none where there are none, or a remote store keeps them.
-fn copy_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> {
+fn copy_files(objects: &Objects, files: &Path) -> Result<Option<Copied>, Failure> {
     // Of a backup that was cut off.
     match fs::remove_dir_all(files) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -117,7 +145,6 @@ fn copy_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> 
     }
     let not_copied =
         |error| failure(format!("the uploaded files cannot be copied to {}: {error}", files.display()));
-    let objects = objects(config)?;
     let bar = progress("copying the uploaded files");
     let copied = objects.copy_to(files).map_err(not_copied);
     bar.finish_and_clear();

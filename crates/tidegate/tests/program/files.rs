@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, eventually, on_both_engines, on_one_engine};
+use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines, on_one_engine};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::member::form;
+use crate::storage::name;
 use crate::support::{Installation, Said, Server};
 
 const MIB: usize = 1024 * 1024;
@@ -269,6 +270,55 @@ on_one_engine! { Engine::Sqlite;
         assert_eq!(found["status"], "ok", "{found}");
         assert!(!found.to_string().contains("lost"), "{found}");
         let server = serve_with(&here, &["--dev", "--data-dir", "elsewhere"]);
+        let url = signed(&server, &token, &object).await;
+        assert_eq!(server.http.get(url).send().await.unwrap().text().await.unwrap(), "id\n1\n");
+        server.stop();
+    }
+
+    async fn a_backup_of_files_that_are_lost_says_so_and_so_does_its_restore(here: Installation) {
+        let (_, object) = backed_up(&here).await;
+        let file = here.path().join("tidegate-data/files").join(&object);
+        std::fs::remove_file(&file).unwrap();
+        let lost = format!("Warning: the store has lost 1 of the 1 files that were looked for ({object}): they are ");
+        let said = here.run(&["backup", "b2"]);
+        assert_eq!(said.code, 1, "not all is in it: {said:?}");
+        for told in ["Wrote b2 (", lost.as_str(), "tidegate-data/files, and not in this backup", "FILE.files of one"] {
+            assert!(said.out.contains(told), "{told}: {said:?}");
+        }
+        assert_eq!(here.json(&["backup", "b3"])["lost_files"], 1);
+        let said = here.run(&["restore", "b2", "--data-dir", "elsewhere"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        for told in ["The database is at ", lost.as_str(), "elsewhere/files nor in b2.files"] {
+            assert!(said.out.contains(told), "{told}: {said:?}");
+        }
+        serve_with(&here, &["--data-dir", "elsewhere"]).stop();
+        // What the advice says, and the page about operations where no backup has the file.
+        std::fs::copy(here.path().join("b1.files").join(&object), &file).unwrap();
+        here.output(&["backup", "b4"]);
+        std::fs::write(&file, "").unwrap();
+        here.output(&["backup", "b5"]);
+    }
+
+    async fn a_copy_says_what_stays_in_the_data_directory(here: Installation) {
+        let (token, object) = backed_up(&here).await;
+        let data = here.path().canonicalize().unwrap().join("tidegate-data");
+        let target = TestDatabase::empty(Engine::Postgres).await;
+        let said = here.run(&["copy", "--to", &name(&target)]);
+        assert_eq!(said.code, 0, "{said:?}");
+        for told in [
+            format!(" --data-dir {}`.", data.display()),
+            format!("the master key ({}/master.key)", data.display()),
+            format!("1 uploaded file(s), 5 B ({}/files)", data.display()),
+            "The source is marked as copied".to_owned(),
+        ] {
+            assert!(said.out.contains(&told), "{told}: {}", said.out);
+        }
+        // Also where another directory is the configured one.
+        let from = format!("sqlite:{}/tidegate.db", data.display());
+        let copied = Installation::new().json(&["copy", "--from", &from, "--to", &name(&TestDatabase::empty(Engine::Postgres).await)]);
+        assert_eq!((&copied["files"], &copied["files_bytes"]), (&json!(1), &json!(5)), "{copied}");
+        assert_eq!(copied["data_directory"], data.display().to_string());
+        let server = serve_with(&here, &["--dev", "--database", &name(&target), "--data-dir", data.to_str().unwrap()]);
         let url = signed(&server, &token, &object).await;
         assert_eq!(server.http.get(url).send().await.unwrap().text().await.unwrap(), "id\n1\n");
         server.stop();
