@@ -72,6 +72,31 @@ on_both_engines! {
         server.stop();
     }
 
+    async fn a_flag_that_is_missing_is_named(here: Installation) {
+        here.begin();
+        let organization = organization(&here);
+        let create = ["client", "create", "--organization", organization.as_str(), "--name", "Reports"];
+        let refused = |more: &[&str]| {
+            let said = here.run(&[&create[..], more].concat());
+            assert_eq!(said.code, 1, "{said:?}");
+            said.err
+        };
+        // The grant was left out, and the scope is of no sign-in.
+        let program = refused(&["--scope", "data:read"]);
+        assert!(program.contains("needs at least one redirect URI; client_credentials"), "{program}");
+        assert!(program.contains("add --grant client_credentials for such a program"), "{program}");
+        for people in [&["--scope", "openid"][..], &["--scope", "data:read", "--grant", "authorization_code"]] {
+            let told = refused(people);
+            assert!(told.contains("name one with --redirect-uri") && !told.contains("--grant"), "{told}");
+        }
+        let own_scheme = refused(&["--scope", "openid", "--redirect-uri", "com.example.shop:/callback"]);
+        assert!(own_scheme.contains("add --auth-method none"), "{own_scheme}");
+        let public = refused(&["--scope", "data:read", "--public", "--grant", "client_credentials"]);
+        assert!(public.contains("leave out --grant client_credentials"), "{public}");
+        let made = here.json(&[&create[..], &["--scope", "data:read", "--grant", "client_credentials"]].concat());
+        assert_eq!(made["grant_types"], json!(["client_credentials"]));
+    }
+
     async fn an_operator_changes_how_an_application_proves_who_it_is(here: Installation) {
         let server = here.serve(&[]);
         let organization = organization(&here);
