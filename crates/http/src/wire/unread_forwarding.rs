@@ -72,8 +72,10 @@ fn unread(peer: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Option<
             (false, false) => single().map(|sent| Unread::Single { sent, read }),
         };
     }
-    let sent = [read, other].into_iter().find(sends).or_else(single);
-    sent.filter(|_| is_private(peer)).map(Unread::Untrusted)
+    if !is_private(peer) {
+        return None;
+    }
+    [read, other].into_iter().find(sends).or_else(single).map(Unread::Untrusted)
 }
 
 /// Whether it is an address of this machine or of a private network.
