@@ -9,7 +9,8 @@ use tidegate_engine::{Decision, Decisions, Pushed, RelationName};
 use tidegate_kernel::Member;
 use tidegate_policies::Policies;
 use tidegate_policies::evaluations::record::Evaluated;
-use tidegate_policy::Decision as Access;
+use tidegate_policies::governed::person::WHERE_ATTRIBUTES_COME_FROM;
+use tidegate_policy::{Decision as Access, Reason};
 use tidegate_prompts::ports::QueryFailure;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -175,7 +176,11 @@ fn denial(decision: &Decision) -> Option<String> {
     let by = denial.policy.map(|policy| format!("policy {} denies", policy.id));
     let by = by.unwrap_or_else(|| "no policy allows".to_owned());
     let about = denial.reason.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    Some(format!("For this member {by} {}: {}{about}.", decision.relation, denial.reason.as_str()))
+    let told = format!("For this member {by} {}: {}{about}.", decision.relation, denial.reason.as_str());
+    Some(match denial.reason {
+        Reason::MissingAttribute(_) => format!("{told} {WHERE_ATTRIBUTES_COME_FROM}"),
+        _ => told,
+    })
 }
 
 /// Keeps what is decided of several queries until the last of them is over, and then writes it down as of one.

@@ -85,7 +85,7 @@ impl ReservedDisk {
     pub(crate) fn grow_to(&mut self, bytes: u64) -> Result<(), SourceError> {
         let more = bytes.saturating_sub(self.bytes);
         if more > 0 && !self.budget.take(more) {
-            return Err(SourceError::query(
+            return Err(SourceError::local_disk(
                 "This server has no room for more copies of files and rows of the organization's data sources. Try again when fewer of \
                  them are read.",
             ));
@@ -153,7 +153,7 @@ pub(crate) fn refused(error: &io::Error) -> SourceError {
         %error,
         "temporary files cannot be written, so that data sources cannot be read: free space there, or name another directory in TMPDIR"
     );
-    SourceError::query(
+    SourceError::local_disk(
         "This server cannot write its temporary files: their directory is full, or cannot be used. Its operator can correct that.",
     )
     .with_detail(format!("{directory}: {error}"))
@@ -178,6 +178,7 @@ mod tests {
         let error = TemporaryFile::within(Path::new("/nowhere"), ReservedDisk::default()).unwrap_err();
         let told = own(&error).unwrap();
         assert!(told.message.contains("cannot write its temporary files"), "{told:?}");
+        assert_eq!(told.code, crate::ErrorCode::LocalDisk);
         assert!(told.detail.contains("No such file or directory"), "{told:?}");
 
         let file = File::options().write(true).open("/dev/full").unwrap();

@@ -19,6 +19,8 @@ pub enum ErrorCode {
     FileNotFound,
     /// No driver for this type, or none for what was asked of it.
     UnsupportedType,
+    /// This server has no room for a temporary file, or nowhere to write it: nothing of the source.
+    LocalDisk,
 }
 
 impl ErrorCode {
@@ -32,6 +34,7 @@ impl ErrorCode {
             Self::Query => "QUERY_ERROR",
             Self::FileNotFound => "FILE_NOT_FOUND",
             Self::UnsupportedType => "UNSUPPORTED_TYPE",
+            Self::LocalDisk => "LOCAL_DISK",
         }
     }
 }
@@ -76,6 +79,10 @@ impl SourceError {
 
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::UnsupportedType, message)
+    }
+
+    pub(crate) fn local_disk(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::LocalDisk, message)
     }
 
     pub(crate) fn timeout(what: &str, limit: std::time::Duration) -> Self {

@@ -41,6 +41,8 @@ const COURTESY: Duration = Duration::from_secs(2);
 const NO_TLS: &str = "corrupt message";
 /// What the SMTP library says of a connection that was closed in an answer, or before one.
 const CUT_OFF: &str = "incomplete response";
+/// What is said where nobody is signed in to a server that may want it.
+const NO_CREDENTIALS: &str = "no credentials are configured; set mail.smtp.username and mail.smtp.password";
 
 /// Why a mail was not delivered. The texts name settings to look at and never hold what the mail says or a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -285,19 +287,19 @@ impl Smtp {
         let refused = code.is_some_and(|code| code >= 500);
         let text = match (trouble.stage, code) {
             (_, Some(530)) => {
-                format!(
-                    "{server} requires encryption or authentication ({reply}): check tls, username and password"
-                )
+                let advice = self.advice_on_demands();
+                format!("{server} requires encryption or authentication ({reply}): {advice}")
             }
             (_, Some(534 | 535 | 538)) | (Stage::SignIn, _) if refused || cause.is_client() => {
                 format!("{server} does not accept the credentials ({reply}): check username and password")
             }
             (stage @ (Stage::Recipient | Stage::Content), Some(code)) if refused => {
-                let said = std::error::Error::source(cause).map(ToString::to_string).unwrap_or_default();
-                return refusal(status::concerns(stage, code, &said), &server, &reply);
+                let said = said(cause);
+                return self.refusal(status::concerns(stage, code, &said), &said, &server, &reply);
             }
             (Stage::Sender, _) if refused => {
-                format!("{server} refuses the sender {} ({reply}): check from", self.from.email)
+                let advice = self.advice_on_sender(&said(cause));
+                format!("{server} refuses the sender {} ({reply}): {advice}check from", self.from.email)
             }
             (Stage::Greeting, _) if refused => {
                 format!(
@@ -316,6 +318,9 @@ impl Smtp {
             }
             (Stage::Greeting | Stage::Encryption, None) => self.unmet(cause, &server, &reply),
             (_, None) => format!("the connection to {server} was lost ({reply})"),
+            (_, Some(_)) if self.credentials.is_none() && status::asks_to_sign_in(&said(cause)) => {
+                format!("{server} does not take this mail now ({reply}): {NO_CREDENTIALS}")
+            }
             (_, Some(_)) => format!("{server} is temporarily unavailable ({reply})"),
         };
         SendError::Transient(text)
@@ -344,18 +349,49 @@ impl Smtp {
             _ => "",
         }
     }
+
+    /// What to set where a server says that it wants more, and not what.
+    fn advice_on_demands(&self) -> String {
+        match (&self.credentials, &self.security) {
+            (Some(_), _) => "check tls, username and password".to_owned(),
+            (None, Security::None) => format!("{NO_CREDENTIALS}, and check tls"),
+            (None, Security::StartTls(_) | Security::Implicit(_)) => NO_CREDENTIALS.to_owned(),
+        }
+    }
+
+    /// What may be behind the refusal of a sender, before what else is to be checked: that nobody is signed in, or another account.
+    fn advice_on_sender(&self, said: &str) -> String {
+        match &self.credentials {
+            _ if !status::may_be_about_sign_in(said) => String::new(),
+            None => format!("{NO_CREDENTIALS} if it wants a sign-in; else "),
+            Some(_) => format!(
+                "it may not let the account of mail.smtp.username send from {}, or to this recipient; ",
+                self.from.email
+            ),
+        }
+    }
+
+    /// A refused mail: given up only if no correction could help it. `said` is the reply as it came.
+    fn refusal(&self, concerns: Concerns, said: &str, server: &str, reply: &str) -> SendError {
+        match concerns {
+            Concerns::Recipient => SendError::Permanent(format!("{server} refuses the recipient ({reply})")),
+            Concerns::Message => SendError::Permanent(format!("{server} refuses the message ({reply})")),
+            Concerns::Sender => {
+                let advice = self.advice_on_sender(said);
+                SendError::Transient(format!(
+                    "{server} refuses mail from this sender ({reply}): {advice}check from, what the account may send, SPF and DKIM"
+                ))
+            }
+            Concerns::Passing => {
+                SendError::Transient(format!("{server} cannot deliver at the moment ({reply})"))
+            }
+        }
+    }
 }
 
-/// A refused mail: given up only if no correction could help it.
-fn refusal(concerns: Concerns, server: &str, reply: &str) -> SendError {
-    match concerns {
-        Concerns::Recipient => SendError::Permanent(format!("{server} refuses the recipient ({reply})")),
-        Concerns::Message => SendError::Permanent(format!("{server} refuses the message ({reply})")),
-        Concerns::Sender => SendError::Transient(format!(
-            "{server} refuses mail from this sender ({reply}): check from, what the account may send, SPF and DKIM"
-        )),
-        Concerns::Passing => SendError::Transient(format!("{server} cannot deliver at the moment ({reply})")),
-    }
+/// The text of a server's reply, without its code.
+fn said(cause: &SmtpError) -> String {
+    std::error::Error::source(cause).map(ToString::to_string).unwrap_or_default()
 }
 
 /// The password in every form a server could quote it in: itself, and as SASL PLAIN and LOGIN send it.

@@ -244,10 +244,35 @@ async fn what_is_the_senders_to_correct_is_tried_again() {
         ("quota@example.com", "550 5.4.5 Daily user sending quota exceeded"),
     ] {
         let refused = transient(smtp.send(&mail_to(to)).await);
-        assert!(
-            refused.contains(&format!("refuses mail from this sender ({reply}): check from")),
-            "{refused}"
-        );
+        assert!(refused.contains(&format!("refuses mail from this sender ({reply}): ")), "{refused}");
+        assert!(refused.ends_with("check from, what the account may send, SPF and DKIM"), "{refused}");
+        assert_eq!(refused.contains("no credentials"), to.starts_with("relay"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_wants_a_sign_in_is_told_from_one_that_refuses_the_account() {
+    let open = MailServer::start(&[]);
+    let hint = "no credentials are configured; set mail.smtp.username and mail.smtp.password";
+    for to in ["relay@example.com", "auth@example.com"] {
+        let refused = transient(open.smtp().send(&mail_to(to)).await);
+        assert!(refused.contains(hint), "{refused}");
+    }
+    let later = transient(open.smtp().send(&mail_to("later@example.com")).await);
+    assert!(later.ends_with(&format!("(454 4.7.1 Relay access denied): {hint}")), "{later}");
+    let config = SmtpConfig { from: "stranger@example.net".to_owned(), ..open.config() };
+    let refused = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
+    assert!(refused.contains(hint) && refused.ends_with("check from"), "{refused}");
+
+    let authority = Authority::new();
+    let server = authority.server(&[]);
+    for (from, to) in
+        [("no-reply@id.example.com", "relay@example.com"), ("stranger@example.net", "ada@example.com")]
+    {
+        let config = SmtpConfig { from: from.to_owned(), ..authority.config(&server) };
+        let refused = transient(Smtp::new(&config).unwrap().send(&mail_to(to)).await);
+        let said = format!("it may not let the account of mail.smtp.username send from {from}");
+        assert!(refused.contains(&said) && !refused.contains("no credentials"), "{refused}");
     }
 }
 
@@ -426,6 +451,10 @@ async fn a_server_that_wants_a_sign_in_says_so_to_the_operator() {
     let config = SmtpConfig { username: None, password: None, ..authority.config(&server) };
     let refused = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
     assert!(refused.contains("requires encryption or authentication (530"), "{refused}");
+    assert!(
+        refused.ends_with("no credentials are configured; set mail.smtp.username and mail.smtp.password"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

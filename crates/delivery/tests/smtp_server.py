@@ -2,7 +2,7 @@
 
 Prints the port it got on the first line, then one JSON line per message it took. Ends when its standard input does, so
 that it cannot outlive the test. Recipients choose the answer by their local part: `busy` 451, `gone` 550, `relay`,
-`spf` and `quota` what is the sender's to correct, `mended` the same as `relay` twice and then 250, `spam` 554 after the content, quoting the link it found there. With `--impatient` it takes leave of a connection that asks whether
+`spf` and `quota` what is the sender's to correct, `auth` and `later` what a sign-in may help, `mended` the same as `relay` twice and then 250, `spam` 554 after the content, quoting the link it found there. With `--impatient` it takes leave of a connection that asks whether
 it is still there.
 """
 
@@ -28,6 +28,8 @@ REFUSALS = {
     "busy": "451 4.3.2 Busy, try again later",
     "gone": "550 5.1.1 No such user here",
     "relay": "554 5.7.1 Relay access denied",
+    "auth": "503 5.5.1 Error: authentication required",
+    "later": "454 4.7.1 Relay access denied",
     "spf": "550 5.7.23 SPF validation failed",
     "quota": "550 5.4.5 Daily user sending quota exceeded",
 }

@@ -106,6 +106,19 @@ impl ServerDisk {
             .with_max_spill_merge_fan_in(MERGED_AT_ONCE)
     }
 
+    /// What the operating system said, and where, is for the operator.
+    fn unusable(&self, error: &io::Error) -> QueryError {
+        let directory = self.directory.as_deref().unwrap_or(Path::new("")).display();
+        tracing::error!(
+            %directory,
+            %error,
+            "queries cannot use the disk: free space there, or name another directory in data.queries.spill_directory"
+        );
+        QueryError::too_big(
+            "The query needs the server's disk, which is full or cannot be used at the moment. Its operator can correct that.",
+        )
+    }
+
     /// A file without a name.
     fn file(&self) -> io::Result<File> {
         let directory = self.directory.as_ref().ok_or(ErrorKind::NotFound)?;
@@ -190,12 +203,6 @@ fn take(used: &AtomicU64, more: u64, limit: u64) -> bool {
     .is_ok()
 }
 
-/// What the operating system said is for the operator.
-fn unusable(error: &io::Error) -> QueryError {
-    tracing::error!(%error, "queries cannot use the disk");
-    QueryError::too_big("The query needs the server's disk, which cannot be used at the moment.")
-}
-
 /// Makes files of one query.
 struct Files(Arc<QueryDisk>);
 
@@ -213,7 +220,7 @@ impl TempFileFactory for Files {
             }
             Err(error) => {
                 disk.files.fetch_sub(1, Ordering::Relaxed);
-                Err(unusable(&error).into())
+                Err(disk.server.unusable(&error).into())
             }
         }
     }
@@ -261,7 +268,8 @@ impl SpillFile for Spilled {
             let reading = Arc::clone(&written);
             let chunk = tokio::task::spawn_blocking(move || reading.read(at)).await;
             let chunk = chunk.map_err(|_| DataFusionError::from(QueryError::cancelled()))?;
-            let chunk = chunk.map_err(|error| DataFusionError::from(unusable(&error)))?;
+            let unusable = |error| DataFusionError::from(written.disk.server.unusable(&error));
+            let chunk = chunk.map_err(unusable)?;
             let next = at + chunk.len() as u64;
             Ok::<_, DataFusionError>((!chunk.is_empty()).then_some((chunk, (written, next))))
         })))
@@ -280,7 +288,7 @@ impl Write for Writer {
         self.0.disk.take(more).map_err(|error| io::Error::other(Carried(error)))?;
         self.0.size.fetch_add(more, Ordering::Relaxed);
         let written = (&self.0.file).write_all(bytes);
-        written.map_err(|error| io::Error::other(Carried(unusable(&error))))?;
+        written.map_err(|error| io::Error::other(Carried(self.0.disk.server.unusable(&error))))?;
         Ok(bytes.len())
     }
 

@@ -43,9 +43,13 @@ fn main() -> ExitCode {
     let code = match commands::run(cli) {
         Ok(Some(answer)) => {
             answer.print(as_json);
+            output::tell_afterwords();
             ExitCode::from(if answer.good { 0 } else { 1 })
         }
-        Ok(None) => ExitCode::SUCCESS,
+        Ok(None) => {
+            output::tell_afterwords();
+            ExitCode::SUCCESS
+        }
         Err(failure) => fail(&failure, as_json),
     };
     logging::flush();

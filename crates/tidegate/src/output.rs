@@ -1,6 +1,7 @@
 //! What is printed, and where: answers on standard output, everything else on standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +9,9 @@ use serde_json::Value;
 
 use crate::logging;
 use crate::program::as_called;
+
+/// What a command has to say besides its answer.
+static AFTERWORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// What a command answers, for people and for programs.
 #[derive(Debug)]
@@ -68,6 +72,19 @@ pub(crate) fn tell(line: &str) {
     let line = as_called(line);
     if !logging::write_line(&line) {
         let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+}
+
+/// Keeps a line that is to be told after the answer.
+pub(crate) fn tell_afterwards(line: &str) {
+    AFTERWORDS.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+}
+
+/// Tells what was kept, now that the answer is printed.
+pub(crate) fn tell_afterwords() {
+    let lines = std::mem::take(&mut *AFTERWORDS.lock().unwrap_or_else(PoisonError::into_inner));
+    for line in lines {
+        tell(&line);
     }
 }
 

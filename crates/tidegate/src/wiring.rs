@@ -10,6 +10,7 @@ use tidegate_database::Store;
 use tidegate_delivery::SmsProviders;
 use tidegate_http::Features;
 use tidegate_identity::Identity;
+use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::{Kernel, KernelTables, Parts};
 use tidegate_oauth::Oauth;
 use tidegate_policies::Policies;
@@ -24,7 +25,7 @@ use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
 use crate::installation::{Traces, is_served_in_development, refuse_missing};
 use crate::opening::{MissingStore, begin, open_store, open_to_serve, refuse_outdated};
-use crate::output::tell;
+use crate::output::tell_afterwards;
 use crate::schema::{lost_tables, missing_tables};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
@@ -86,15 +87,16 @@ pub(crate) struct Opened {
 /// What is done at the end.
 struct Closing {
     store: Store,
-    /// Whether a person is told of notices that were not mailed.
-    tells_of_notices: bool,
+    /// Whether it ends a command, whose person is told what a server has in its log.
+    is_command: bool,
+    /// Whether a server for development runs beside the command. Nobody expects mails there, which it keeps.
+    is_beside_development: bool,
 }
 
 impl Closing {
     fn new(config: &Config, purpose: &Purpose, store: Store) -> Self {
-        // A server has a line in its log. Beside one for development nothing is missing: nobody expects mails there.
         let is_command = !matches!(purpose, Purpose::Serve { .. });
-        Self { store, tells_of_notices: is_command && !is_served_in_development(config) }
+        Self { store, is_command, is_beside_development: is_command && is_served_in_development(config) }
     }
 }
 
@@ -127,12 +129,21 @@ impl Opened {
         });
     }
 
+    /// What becomes of mails of people who use this installation: a server for development keeps them where no provider is configured.
+    pub(crate) fn mail_mode(&self) -> DeliveryMode {
+        match self.kernel.settings().mail {
+            DeliveryMode::Off if self.closing.is_beside_development => DeliveryMode::Keep,
+            mode => mode,
+        }
+    }
+
     /// Waits for what is under way in the database and lets go of it.
     pub(crate) async fn close(self) {
-        if self.closing.tells_of_notices && self.kernel.unsent_notices() > 0 {
-            tell("No mail tells the owner of this: no mail provider is configured ([mail.smtp]).");
+        let Closing { store, is_command, is_beside_development } = self.closing;
+        if is_command && !is_beside_development && self.kernel.unsent_notices() > 0 {
+            tell_afterwards("No mail tells the owner of this: no mail provider is configured ([mail.smtp]).");
         }
-        self.closing.store.close().await;
+        store.close().await;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use tidegate_catalog::sources::SourceRefusal;
+use tidegate_connect::ErrorCode;
 use tidegate_engine::{Code, QueryError, SOURCE_AWAY};
 use tidegate_policy::Limits;
 use tidegate_prompts::ports::{QueryCode, QueryFailure};
@@ -31,7 +32,14 @@ impl PersonRelations {
             all.push(why);
         }
         drop(all);
-        QueryError::new(Code::SourceUnavailable, format!("The data source {slug} does not answer ({code})."))
+        // What this server lacks comes first, and there is nothing to be mended at the source.
+        let told = match code {
+            ErrorCode::LocalDisk => {
+                format!("{message} The data source {slug} cannot be read until then ({code}).")
+            }
+            _ => format!("The data source {slug} does not answer ({code})."),
+        };
+        QueryError::new(Code::SourceUnavailable, told)
     }
 
     /// A failure of the query in the words of Prompt Studio. One of a reading does not know whose it is: few sources are named.

@@ -203,13 +203,15 @@ impl Catalog {
     }
 }
 
-/// Whether a test's result says how the source is. A query of the caller's own that is refused, has no end or is nothing for this type of
-/// source says how the query is: else a member could stop others' queries and have the source reported as failed.
+/// Whether a test's result says how the source is. A query of the caller's own that is refused, has no end, is nothing for this type of
+/// source or fetches more than there is room for says how the query is: else a member could stop others' queries and have the source
+/// reported as failed.
 fn tells_of_source(outcome: &Result<Tested, SourceError>, is_own_query: bool) -> bool {
     match outcome {
-        Err(error) if is_own_query => {
-            !matches!(error.code, ErrorCode::Query | ErrorCode::Timeout | ErrorCode::UnsupportedType)
-        }
+        Err(error) if is_own_query => !matches!(
+            error.code,
+            ErrorCode::Query | ErrorCode::Timeout | ErrorCode::UnsupportedType | ErrorCode::LocalDisk
+        ),
         _ => true,
     }
 }
@@ -234,7 +236,7 @@ mod tests {
     #[test]
     fn a_query_of_ones_own_says_nothing_of_the_source() {
         let failed = |code| Err(SourceError::new(code, "no"));
-        for code in [ErrorCode::Query, ErrorCode::Timeout, ErrorCode::UnsupportedType] {
+        for code in [ErrorCode::Query, ErrorCode::Timeout, ErrorCode::UnsupportedType, ErrorCode::LocalDisk] {
             assert!(!tells_of_source(&failed(code), true), "{code}");
             assert!(tells_of_source(&failed(code), false), "{code}");
         }

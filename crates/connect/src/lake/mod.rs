@@ -306,7 +306,9 @@ impl Source for Lake {
                         }
                     }
                     // One broken file hides no other one.
-                    Err(error) if error.code == ErrorCode::Query => comment = Some(error.message),
+                    Err(error) if matches!(error.code, ErrorCode::Query | ErrorCode::LocalDisk) => {
+                        comment = Some(error.message);
+                    }
                     Err(error) => return Err(error),
                 }
             }

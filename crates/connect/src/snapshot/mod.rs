@@ -345,7 +345,12 @@ impl<F: Fetcher + 'static> Source for Snapshots<F> {
                 let sample = match self.fetched(&place, &name, SAMPLE).await {
                     Ok(sample) => Some(sample.format),
                     // One that may not be read, or has rows that cannot be, is there all the same, and so are the others.
-                    Err(error) if matches!(error.code, ErrorCode::Query | ErrorCode::Authentication) => {
+                    Err(error)
+                        if matches!(
+                            error.code,
+                            ErrorCode::Query | ErrorCode::Authentication | ErrorCode::LocalDisk
+                        ) =>
+                    {
                         tracing::debug!(
                             detail = error.detail,
                             "a relation could not be looked into: {error}"

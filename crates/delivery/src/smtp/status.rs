@@ -37,6 +37,36 @@ const ABOUT_SENDER: [&str; 10] = [
     "rate limit",
 ];
 
+/// Words of servers that want a sign-in, whatever code they put before them.
+const ABOUT_SIGN_IN: [&str; 6] =
+    ["relay", "authentication", "authenticate first", "not authenticated", "not logged in", "log in"];
+
+/// Whether a reply asks for a sign-in, by its words.
+pub(super) fn asks_to_sign_in(text: &str) -> bool {
+    let text = text.to_lowercase();
+    // What is said of mail that was checked, or of credentials that were sent, is another matter.
+    let is_of_mail = ["unauthenticated", "spf", "dkim", "dmarc"].iter().any(|word| text.contains(word));
+    !is_of_mail && ABOUT_SIGN_IN.iter().any(|word| text.contains(word))
+}
+
+/// Whether a refusal (5xx) of a sender may be that nobody is signed in, or an account that may not send for it.
+pub(super) fn may_be_about_sign_in(text: &str) -> bool {
+    match enhanced(text) {
+        // 54, 57, 60 and 64 are Microsoft's: no relaying, not signed in, not for this sender, of no tenant.
+        Some(Enhanced { subject: 7, detail }) => {
+            matches!(detail, 54 | 57 | 60 | 64) || (detail <= 1 && !is_of_a_list(text))
+        }
+        Some(Enhanced { subject: 0 | 5, .. }) | None => asks_to_sign_in(text),
+        Some(_) => false,
+    }
+}
+
+/// Whether a server says that the sender or its network is on a list.
+fn is_of_a_list(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["list", "block", "spam", "reputation"].iter().any(|word| text.contains(word))
+}
+
 /// Reads a refusal with the reply code `code`, whose text is `text`.
 pub(super) fn concerns(stage: Stage, code: u16, text: &str) -> Concerns {
     let by_stage = match stage {
@@ -83,6 +113,7 @@ pub(super) fn concerns(stage: Stage, code: u16, text: &str) -> Concerns {
             let is_about_sender = ABOUT_SENDER.iter().any(|word| text.contains(word));
             if is_about_sender && by_stage == Concerns::Recipient { Concerns::Sender } else { by_stage }
         }
+        Some(_) if by_stage == Concerns::Recipient && asks_to_sign_in(text) => Concerns::Sender,
         Some(_) => by_stage,
     }
 }
@@ -138,8 +169,33 @@ mod tests {
             (Content, 554, "Rejected", Message),
             (rcpt, 550, "host 10.5.7.1 says no", Recipient),
             (Stage::Sender, 553, "5.7.1 Sender address not owned by you", Sender),
+            (rcpt, 503, "5.5.1 Error: authentication required", Sender),
         ] {
             assert_eq!(concerns(stage, code, text), concerned, "{code} {text}");
         }
+    }
+
+    #[test]
+    fn a_refusal_that_a_sign_in_may_help_is_told_from_others() {
+        for (text, may_help) in [
+            ("5.7.1 <ada@example.com>: Relay access denied", true),
+            ("5.7.0 Authentication required", true),
+            ("5.7.1 Sender address rejected: not owned by user ada", true),
+            ("[5.7.64] TenantAttribution; Relay Access Denied", true),
+            ("5.7.60 Client does not have permissions to send as this sender", true),
+            ("5.5.1 Error: authentication required", true),
+            ("relay not permitted", true),
+            ("Please log in first", true),
+            ("5.7.1 Service unavailable; client host is on a block list", false),
+            ("5.7.23 SPF validation failed", false),
+            ("5.7.26 This mail is unauthenticated", false),
+            ("5.4.5 Daily user sending quota exceeded", false),
+            ("5.1.8 Sender address rejected: Domain not found", false),
+            ("sender domain fails DMARC authentication", false),
+        ] {
+            assert_eq!(may_be_about_sign_in(text), may_help, "{text}");
+        }
+        assert!(asks_to_sign_in("4.7.1 <ada@example.com>: Relay access denied"));
+        assert!(!asks_to_sign_in("4.7.1 Greylisting in action, please come back later"));
     }
 }

@@ -23,7 +23,7 @@ use tidegate_connect::{ErrorCode, Filter, Order, Relation, Scan, Source, SourceE
 
 use super::pushed::shapes;
 use super::{Pushed, Rows, Wanted, names};
-use crate::error::QueryError;
+use crate::error::{Code, QueryError};
 use crate::leakproof::to_filter;
 
 /// Rows that a source chooses as the first ones at most. It sorts what it has no index for, on its own disk if they are many.
@@ -87,11 +87,12 @@ impl Connected {
     }
 }
 
-/// What a source said is for the operator alone: it may quote rows.
+/// What a source said is for the operator alone: it may quote rows. That this server has no room for a copy is no word of the source.
 pub(super) fn unavailable(error: &SourceError) -> QueryError {
     tracing::warn!(code = %error.code, detail = %error.detail, "a data source failed under a query");
     match error.code {
         ErrorCode::Timeout => QueryError::time(),
+        ErrorCode::LocalDisk => QueryError::new(Code::SourceUnavailable, error.message.clone()),
         _ => QueryError::unavailable(),
     }
 }
@@ -245,4 +246,19 @@ fn fitted(batch: RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|_| QueryError::unavailable().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_of_this_server_is_told_and_the_words_of_a_source_are_not() {
+        let of = |code| unavailable(&SourceError::new(code, "no room").with_detail("SECRET-1"));
+        let full = QueryError::new(Code::SourceUnavailable, "no room");
+        assert_eq!(of(ErrorCode::LocalDisk), full);
+        for code in [ErrorCode::Query, ErrorCode::Connection, ErrorCode::FileNotFound] {
+            assert_eq!(of(code), QueryError::unavailable(), "{code}");
+        }
+    }
 }

@@ -287,6 +287,6 @@ async fn a_directory_that_cannot_be_used_is_told_at_the_start_and_ends_only_what
     assert_eq!(rows(&fits.unwrap(), false), [["10"]]);
     let error = run(&engine, big(ROWS, "select t, id from emp order by t, id", small())).await.unwrap_err();
     assert_eq!(error.code, Code::LimitMemory);
-    assert!(error.message.contains("cannot be used at the moment"), "{error:?}");
+    assert!(error.message.contains("is full or cannot be used at the moment"), "{error:?}");
     quiet(&engine).await;
 }

@@ -118,29 +118,29 @@ pub(crate) fn peer(extensions: &Extensions) -> IpAddr {
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical())
 }
 
-/// Headers by which proxies and content delivery networks say that they forward a request, besides `X-Forwarded-*`.
-const FORWARDING_HEADERS: [&str; 14] = [
-    "forwarded",
-    "via",
+/// Headers in which proxies and content delivery networks name one client. None is read: nothing says which proxy on the way wrote it.
+pub(crate) const SINGLE_ADDRESS_HEADERS: [&str; 9] = [
     "x-real-ip",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-original-forwarded-for",
-    "x-original-host",
     "x-envoy-external-address",
     "x-azure-clientip",
     "cf-connecting-ip",
-    "cf-ray",
     "true-client-ip",
     "fastly-client-ip",
-    "cdn-loop",
 ];
+
+/// Other headers by which they say that they forward a request, besides `X-Forwarded-*`.
+const FORWARDING_HEADERS: [&str; 5] = ["forwarded", "via", "x-original-host", "cf-ray", "cdn-loop"];
 
 /// Whether a proxy says that it forwards this request for another client.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| FORWARDING_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-"))
+    headers.keys().map(axum::http::HeaderName::as_str).any(|name| {
+        FORWARDING_HEADERS.contains(&name)
+            || SINGLE_ADDRESS_HEADERS.contains(&name)
+            || name.starts_with("x-forwarded-")
+    })
 }
 
 /// Whether the peer is a proxy that forwards for others.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 
-use crate::wire::client::is_trusted_proxy;
+use crate::wire::client::{SINGLE_ADDRESS_HEADERS, is_trusted_proxy};
 use crate::wire::state::{ForwardedHeader, HttpSettings};
 
 /// Proxies that are named while the process runs.
@@ -24,6 +24,8 @@ enum Unread {
     Untrusted(&'static str),
     /// It is not the one that is configured, which is not sent.
     Other { sent: &'static str, read: &'static str },
+    /// It is one that can be believed of no proxy, and the one that is configured is not sent.
+    Single { sent: &'static str, read: &'static str },
 }
 
 impl UnreadForwarding {
@@ -42,6 +44,10 @@ impl UnreadForwarding {
                 "{peer} sends the header {sent}, and http.forwarded_header is \"{read}\", which it does not send: all its clients count \
                  as one"
             ),
+            Unread::Single { sent, read } => tracing::warn!(
+                "{peer} is in http.trusted_proxies and sends the header {sent}, which is never read, and not {read}: all its clients \
+                 count as one; have the proxy send {read} (docs/guides/reverse-proxy.md)"
+            ),
         }
     }
 
@@ -57,12 +63,19 @@ fn unread(peer: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Option<
         ForwardedHeader::XForwardedFor => ("x-forwarded-for", "forwarded"),
         ForwardedHeader::Forwarded => ("forwarded", "x-forwarded-for"),
     };
-    let (has_read, has_other) = (headers.contains_key(read), headers.contains_key(other));
+    let sends = |name: &&'static str| headers.contains_key(*name);
+    let single = || SINGLE_ADDRESS_HEADERS.into_iter().find(sends);
     if is_trusted_proxy(peer, settings) {
-        return (has_other && !has_read).then_some(Unread::Other { sent: other, read });
+        return match (sends(&read), sends(&other)) {
+            (true, _) => None,
+            (false, true) => Some(Unread::Other { sent: other, read }),
+            (false, false) => single().map(|sent| Unread::Single { sent, read }),
+        };
     }
-    let sent = if has_read { read } else { other };
-    ((has_read || has_other) && is_private(peer)).then_some(Unread::Untrusted(sent))
+    if !is_private(peer) {
+        return None;
+    }
+    [read, other].into_iter().find(sends).or_else(single).map(Unread::Untrusted)
 }
 
 /// Whether it is an address of this machine or of a private network.
@@ -92,16 +105,34 @@ mod tests {
             let untrusted = seen(peer, &["x-forwarded-for"], list);
             assert_eq!(untrusted, Some(Unread::Untrusted("x-forwarded-for")), "{peer}");
             assert_eq!(seen(peer, &["forwarded"], list), Some(Unread::Untrusted("forwarded")), "{peer}");
-            assert_eq!(seen(peer, &["x-real-ip"], list), None, "{peer}");
+            assert_eq!(seen(peer, &["x-real-ip"], list), Some(Unread::Untrusted("x-real-ip")), "{peer}");
+            assert_eq!(seen(peer, &["via"], list), None, "{peer}: it names no client");
         }
         for peer in ["198.51.100.7", "2001:db8::1"] {
-            assert_eq!(seen(peer, &["x-forwarded-for", "forwarded"], list), None, "{peer}");
+            assert_eq!(seen(peer, &["x-forwarded-for", "forwarded", "x-real-ip"], list), None, "{peer}");
         }
         let other = Unread::Other { sent: "x-forwarded-for", read: "forwarded" };
         assert_eq!(seen("10.0.0.1", &["x-forwarded-for"], standard), Some(other));
         assert_eq!(seen("10.0.0.1", &["x-forwarded-for"], list), None);
         // What its client sent is passed on beside what the proxy writes.
         assert_eq!(seen("10.0.0.1", &["x-forwarded-for", "forwarded"], standard), None);
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_names_its_client_in_a_header_that_is_never_read_is_told() {
+        for (setting, read) in
+            [(ForwardedHeader::XForwardedFor, "x-forwarded-for"), (ForwardedHeader::Forwarded, "forwarded")]
+        {
+            for sent in ["x-real-ip", "cf-connecting-ip", "true-client-ip"] {
+                assert_eq!(seen("10.0.0.1", &[sent], setting), Some(Unread::Single { sent, read }), "{sent}");
+                assert_eq!(seen("10.0.0.1", &[sent, read], setting), None, "{sent}");
+            }
+            assert_eq!(seen("10.0.0.1", &["via", "x-forwarded-proto"], setting), None);
+            assert_eq!(seen("10.0.0.1", &[], setting), None);
+        }
+        let other = Unread::Other { sent: "forwarded", read: "x-forwarded-for" };
+        let sent = ["x-real-ip", "forwarded"];
+        assert_eq!(seen("10.0.0.1", &sent, ForwardedHeader::XForwardedFor), Some(other));
     }
 
     #[test]

@@ -231,7 +231,10 @@ pub struct NewApplication {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplicationRule {
     /// Nobody could be sent back.
-    #[error("the grant type authorization_code needs at least one redirect URI")]
+    #[error(
+        "the grant type authorization_code needs at least one redirect URI; client_credentials, for a program that acts for itself, \
+         needs none"
+    )]
     NoRedirectUri,
     /// It has no secret to prove itself with.
     #[error("a public client (token_endpoint_auth_method none) cannot use client_credentials")]

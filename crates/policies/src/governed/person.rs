@@ -22,6 +22,10 @@ const MOST_PAGES: usize = 50;
 /// Most names of attributes that are remembered beside those that are looked for.
 const MOST_NAMES: usize = 1_000;
 
+/// Where attributes come from that not every member has: told to administrators and operators where one is missing.
+pub const WHERE_ATTRIBUTES_COME_FROM: &str = "Attributes are metadata of members, which a manager writes (PATCH /v1/accounts/individual/ \
+     with email and metadata), and claims that the operator defines ([oauth] claims).";
+
 /// A member of an organization, as policies see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {

@@ -7,6 +7,7 @@ use tidegate_kernel::Fault;
 use tidegate_policy::{RESERVED, RuleKind};
 
 use super::policy::FullPolicy;
+use crate::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use crate::work::Acting;
 
 /// Attributes that rules read, with the places of the rules. Those that everybody has are left out.
@@ -47,8 +48,9 @@ impl Acting<'_> {
             let known = held.iter().map(String::as_str).chain(RESERVED);
             let hint = nearest(name, known).map(|near| format!("; did you mean current_user_{near}?"));
             format!(
-                "rules[{place}]: nobody in the organization has the attribute {name}: {about} is denied to everyone this policy is for{}",
-                hint.unwrap_or_default()
+                "rules[{place}]: nobody in the organization has the attribute {name}: {about} is denied to everyone this policy is for{} \
+                 {WHERE_ATTRIBUTES_COME_FROM}",
+                hint.as_deref().unwrap_or(".")
             )
         });
         Ok(told.collect())

@@ -8,8 +8,8 @@ use tidegate_domain::{RedirectUri, Timestamp};
 use tidegate_kernel::{Call, Refused};
 use tidegate_oauth::applications::create::Registered;
 use tidegate_oauth::applications::{
-    Application, ApplicationChange, ApplicationError, ApplicationRules, ClientMetadata, NewApplication,
-    RulesError,
+    Application, ApplicationChange, ApplicationError, ApplicationRule, ApplicationRules, ClientMetadata,
+    NewApplication, RulesError,
 };
 
 use super::org::find;
@@ -59,9 +59,23 @@ fn refused(refused: Refused<ApplicationError>) -> Failure {
             error.to_string(),
             "`tidegate client list` shows the one there is",
         ),
+        Refused::Rule(ApplicationError::Rule(rule)) => broken(rule),
         Refused::Rule(error) => Failure::new("client_refused", error.to_string()),
         Refused::Fault(fault) => fault.into(),
     }
+}
+
+/// With the flag that is missing, or one too many.
+fn broken(rule: ApplicationRule) -> Failure {
+    let advice = match rule {
+        ApplicationRule::NoRedirectUri => "name one with --redirect-uri",
+        ApplicationRule::PublicClientCredentials => {
+            "leave out --grant client_credentials, or let it have a secret or a key (--auth-method)"
+        }
+        ApplicationRule::OwnScheme => "add --auth-method none",
+        ApplicationRule::Metadata(_) => return Failure::new("client_refused", rule.to_string()),
+    };
+    Failure::advised("client_refused", rule.to_string(), advice)
 }
 
 async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> {
@@ -110,6 +124,8 @@ async fn create(opened: &Opened, command: ClientCreate) -> Result<Answer, Failur
     let mut metadata = ClientMetadata::default();
     let keys = command.metadata.keys().map_err(Failure::usage)?;
     let (grant_types, authentication) = (command.grant_types(), command.authentication());
+    // Without a word about people, a program may be meant, and the grant was only left out.
+    let may_be_program = command.grants.is_empty() && !command.scope.contains("openid");
     command.metadata.apply(keys, &mut metadata);
     let new = NewApplication {
         grant_types,
@@ -123,7 +139,14 @@ async fn create(opened: &Opened, command: ClientCreate) -> Result<Answer, Failur
         logout: command.leaving.settings(),
     };
     let created = opened.oauth.create_application_for_operator(&call(opened), organization, &new).await;
-    let Registered { application, secret } = created.map_err(refused)?;
+    let Registered { application, secret } = created.map_err(|why| match why {
+        Refused::Rule(ApplicationError::Rule(rule @ ApplicationRule::NoRedirectUri)) if may_be_program => {
+            let advice = "add --grant client_credentials for such a program, or --redirect-uri URI for an application that signs \
+                          people in";
+            Failure::advised("client_refused", rule.to_string(), advice)
+        }
+        why => refused(why),
+    })?;
     Ok(with_secret(&application, secret.as_ref()))
 }
 

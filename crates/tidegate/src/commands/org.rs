@@ -269,7 +269,7 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
         answer.text += &format!("\nPassword (shown only once): {}", made.expose());
     }
     let evicted = what_was_evicted(provisioned.evicted);
-    answer.text += &format!("\n{}{evicted}", how_to_hand_over(opened.kernel.settings().mail));
+    answer.text += &format!("\n{}{evicted}", how_to_hand_over(opened.mail_mode()));
     Ok(answer)
 }
 

@@ -19,6 +19,8 @@ use crate::wiring::{Opened, Purpose, open};
 
 /// How far back a code or a number is looked for.
 const LOOKED_THROUGH: i64 = 1_000;
+/// How a message comes to be sent again that has no way of its own.
+const REPEAT: &str = "repeat the request that sent it";
 
 pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
@@ -87,11 +89,9 @@ async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<
     let entries = opened.kernel.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
     // What was never to be sent only looks like a message with a code.
     let mut sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str()).peekable();
-    // Who signs up with an address that has an account is mailed that, and no code.
-    let in_use = sent
-        .peek()
-        .filter(|entry| entry.message.template == "address_in_use")
-        .map(|entry| entry.message.number);
+    let to = command.to.as_str();
+    let other = sent.peek().and_then(|entry| in_place_of_code(to, entry));
+    let again = sent.peek().map(|entry| how_to_repeat(&entry.message));
     let operator = operator(opened);
     let mut newest = None;
     for entry in sent {
@@ -101,17 +101,8 @@ async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<
             state => newest = newest.or(Some((entry, state))),
         }
     }
-    let to = command.to.as_str();
-    if let Some(number) = in_use {
-        return Err(Failure::advised(
-            "no_code",
-            format!(
-                "there is no code for {to}: an account has that address, and the newest mail to it says so"
-            ),
-            format!(
-                "sign in with it, or sign up with another; `tidegate outbox show {number}` shows the mail"
-            ),
-        ));
+    if let Some(other) = other {
+        return Err(other);
     }
     Err(match newest {
         Some((entry, state)) => not_usable(to, &entry.message, state),
@@ -120,7 +111,8 @@ async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<
             format!("there is no readable code for {to}: what was sent there is gone"),
             format!(
                 "it was delivered, or a provider took it (codes stay readable with `tidegate serve --dev` and no [mail.smtp] or \
-                 [sms]): see `tidegate outbox list --to {to}`"
+                 [sms]): see `tidegate outbox list --to {to}`; for a new one {}",
+                again.unwrap_or(REPEAT)
             ),
         ),
         None if is_unverified(opened, &operator, &command.to).await => Failure::advised(
@@ -130,6 +122,26 @@ async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<
         ),
         None => no_code(config, to),
     })
+}
+
+/// What the newest mail to an address is, where it is another one than was waited for.
+fn in_place_of_code(to: &str, newest: &OutboxEntry) -> Option<Failure> {
+    let number = newest.message.number;
+    let (what, advice) = match newest.message.template.as_str() {
+        // Who signs up with an address that has an account is mailed that, and no code.
+        "address_in_use" => (
+            "an account has that address, and the newest mail to it says so",
+            format!(
+                "sign in with it, or sign up with another; `tidegate outbox show {number}` shows the mail"
+            ),
+        ),
+        "invitation" | "password_reset" | "email_addition" if newest.link().is_some() => (
+            "the newest mail to it has a link in place of one",
+            format!("`tidegate outbox show {number}` shows the mail"),
+        ),
+        _ => return None,
+    };
+    Some(Failure::advised("no_code", format!("there is no code for {to}: {what}"), advice))
 }
 
 /// Whether an account has the address, and has yet to verify it.
@@ -184,7 +196,14 @@ fn not_usable(to: &str, message: &Message, state: CodeState) -> Failure {
         }
     };
     let sent = message.created_at().iso_seconds();
-    let again = match message.template.as_str() {
+    let again = how_to_repeat(message);
+    let what = format!("there is no code to use for {to}: the newest, sent at {sent}, {what}");
+    Failure::advised(code, what, format!("for a new one {again}"))
+}
+
+/// How another message like this one comes to be sent.
+fn how_to_repeat(message: &Message) -> &'static str {
+    match message.template.as_str() {
         "sign_up_code" => "sign up or sign in again with the same address",
         "hosted_sign_up_code" => "sign up again with the same address",
         "sms_code" => "ask for a code to that phone again",
@@ -192,10 +211,8 @@ fn not_usable(to: &str, message: &Message, state: CodeState) -> Failure {
         "invitation_code" => {
             "send it again: PUT /v1/accounts/resend-verification-code/ with the address as `email`"
         }
-        _ => "repeat the request that sent it",
-    };
-    let what = format!("there is no code to use for {to}: the newest, sent at {sent}, {what}");
-    Failure::advised(code, what, format!("for a new one {again}"))
+        _ => REPEAT,
+    }
 }
 
 async fn show(kernel: &Kernel, command: &OutboxShow) -> Result<Answer, Failure> {

@@ -8,8 +8,8 @@ use tidegate_kernel::settings::DeliveryMode;
 
 use crate::failure::Failure;
 
-/// Characters of a password that is made here: 24 of 66 are 145 bits.
-const PASSWORD_LENGTH: usize = 24;
+/// Characters of a password that is made here: 25 of 59, of every kind, are 146 bits.
+const PASSWORD_LENGTH: usize = 25;
 /// Longest password read from standard input, in bytes: more than any contract takes.
 const LONGEST_INPUT: u64 = 16 * 1024;
 
@@ -28,17 +28,17 @@ pub(super) fn read_password(input: impl Read) -> Result<Password, Failure> {
     }
 }
 
-/// A password of every kind of character, none of them easily taken for another or of meaning to a shell.
+/// A password of every kind of character, none of them easily taken for another, or of meaning to a shell, in a form or in an address. It
+/// begins with a letter or a digit: what begins with a hyphen is an option to programs.
 pub(super) fn make_password(rule: &PasswordRule, entropy: &dyn Entropy) -> Password {
-    const KINDS: [&[u8]; 4] =
-        [b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"abcdefghijkmnopqrstuvwxyz", b"23456789", b"-_.+:="];
+    const KINDS: [&[u8]; 4] = [b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"abcdefghijkmnopqrstuvwxyz", b"23456789", b"-_"];
     let all: Vec<u8> = KINDS.concat();
     let length = PASSWORD_LENGTH.max(rule.min_length);
     loop {
         let text: String = (0..length).filter_map(|_| pick(&all, entropy)).collect();
         let has_all = KINDS.iter().all(|kind| text.bytes().any(|c| kind.contains(&c)));
         // Drawing anew, unlike putting the missing kind somewhere, leaves all passwords equally likely.
-        if has_all {
+        if has_all && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
             return Password::new(text);
         }
     }
@@ -99,6 +99,10 @@ mod tests {
             let password = make_password(&rule, &SystemEntropy);
             assert_eq!(rule.check(&password), Ok(()));
             assert_eq!(password.expose().len(), PASSWORD_LENGTH);
+            // `curl -d password=...` sends it as it is, and no program takes it for an option.
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            assert!(password.expose().chars().all(is_plain), "{}", password.expose());
+            assert!(!password.expose().starts_with(['-', '_']), "{}", password.expose());
         }
     }
 

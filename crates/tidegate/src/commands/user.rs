@@ -373,8 +373,7 @@ async fn create(
         fields.insert("password".to_owned(), json!(password.expose()));
         answer.text += &format!("\nPassword (shown only once): {}", password.expose());
     }
-    answer.text +=
-        &format!("\n{}{}", how_to_hand_over(opened.kernel.settings().mail), what_was_evicted(evicted));
+    answer.text += &format!("\n{}{}", how_to_hand_over(opened.mail_mode()), what_was_evicted(evicted));
     Ok(answer)
 }
 

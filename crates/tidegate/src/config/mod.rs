@@ -211,7 +211,7 @@ pub(crate) struct PepperEntry {
     /// Stored with every hash made with it: 1 to 16 of a-z, 0-9 and `_`.
     #[schemars(example = &"p1")]
     pub(crate) id: String,
-    /// At least 32 random characters, as `openssl rand -base64 32` prints.
+    /// At least 32 random characters, as `openssl rand -hex 32` prints.
     #[schemars(example = &"an example of what is at least 32 characters long")]
     pub(crate) key: SecretText,
 }

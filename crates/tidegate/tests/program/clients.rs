@@ -1,10 +1,12 @@
 //! `tidegate client`
 
+use std::fs::File;
+
 use serde_json::{Value, json};
 use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{eventually, on_both_engines};
 
-use crate::support::{Installation, Server};
+use crate::support::{Installation, Said, Server};
 
 const CALLBACK: &str = "https://shop.example.com/callback";
 
@@ -53,15 +55,22 @@ on_both_engines! {
     async fn a_command_says_in_a_sentence_what_no_mail_tells(here: Installation) {
         let server = here.serve(&[]);
         let organization = organization(&here);
-        let run = |name: &str| {
-            here.run(&[
+        let create = |name: &str| {
+            here.command(&[
                 "client", "create", "--organization", &organization, "--name", name, "--grant", "client_credentials",
                 "--scope", "read",
             ])
         };
+        let run = |name: &str| Said::of(&mut create(name));
         let said = run("Shop");
         assert_eq!(said.code, 0, "{said:?}");
         assert!(said.err.starts_with("No mail tells the owner of this") && said.err.lines().count() == 1, "{said:?}");
+        // After the answer, where both go to one place.
+        let both = File::create(here.path().join("both")).unwrap();
+        assert!(create("Both").stdout(both.try_clone().unwrap()).stderr(both).status().unwrap().success());
+        let both = std::fs::read_to_string(here.path().join("both")).unwrap();
+        let last = both.lines().last().unwrap_or_default();
+        assert!(both.starts_with("name ") && last.starts_with("No mail tells the owner of this"), "{both}");
         server.stop();
         // A server for development is seen at the lock of the file; of PostgreSQL it is not known.
         let server = here.serve(&["--dev"]);
@@ -69,7 +78,36 @@ on_both_engines! {
         let is_known = matches!(here.database_url(), DatabaseUrl::Sqlite(_));
         assert!(said.code == 0 && said.err.is_empty() == is_known, "{said:?}");
         assert!(!said.err.contains('{'), "{said:?}");
+        // Nor is a mail provider asked for there: the link of a forgotten password is kept to be read.
+        let created = here.output(&["user", "create", "--email", "bob@example.com"]);
+        assert_eq!(created.contains("outbox show NUMBER"), is_known, "{created}");
+        assert_eq!(created.contains("set [mail.smtp]"), !is_known, "{created}");
         server.stop();
+    }
+
+    async fn a_flag_that_is_missing_is_named(here: Installation) {
+        here.begin();
+        let organization = organization(&here);
+        let create = ["client", "create", "--organization", organization.as_str(), "--name", "Reports"];
+        let refused = |more: &[&str]| {
+            let said = here.run(&[&create[..], more].concat());
+            assert_eq!(said.code, 1, "{said:?}");
+            said.err
+        };
+        // The grant was left out, and the scope is of no sign-in.
+        let program = refused(&["--scope", "data:read"]);
+        assert!(program.contains("needs at least one redirect URI; client_credentials"), "{program}");
+        assert!(program.contains("add --grant client_credentials for such a program"), "{program}");
+        for people in [&["--scope", "openid"][..], &["--scope", "data:read", "--grant", "authorization_code"]] {
+            let told = refused(people);
+            assert!(told.contains("name one with --redirect-uri") && !told.contains("--grant"), "{told}");
+        }
+        let own_scheme = refused(&["--scope", "openid", "--redirect-uri", "com.example.shop:/callback"]);
+        assert!(own_scheme.contains("add --auth-method none"), "{own_scheme}");
+        let public = refused(&["--scope", "data:read", "--public", "--grant", "client_credentials"]);
+        assert!(public.contains("leave out --grant client_credentials"), "{public}");
+        let made = here.json(&[&create[..], &["--scope", "data:read", "--grant", "client_credentials"]].concat());
+        assert_eq!(made["grant_types"], json!(["client_credentials"]));
     }
 
     async fn an_operator_changes_how_an_application_proves_who_it_is(here: Installation) {

@@ -21,7 +21,7 @@ on_both_engines! {
         assert_eq!((&answer["org_id"], &answer["role"]), (&made["org_id"], &json!("root")), "{answer}");
         assert_eq!(made["org_id"].as_str().unwrap().len(), 22, "{made}");
         let password = made["password"].as_str().unwrap();
-        assert_eq!(password.len(), 24);
+        assert_eq!(password.len(), 25);
         let (status, answer) = server.sign_in("root@acme.example", password).await;
         assert_eq!(status, 200, "{answer}");
         server.stop();

@@ -91,9 +91,19 @@ on_both_engines! {
             "email": "grace@acme.example", "password": "Correct1horse!", "first_name": "Grace", "last_name": "Hopper",
             "role": "demo_viewer",
         });
-        let invite = server.http.post(format!("{}/v1/accounts/individual/", server.base));
-        let invited = invite.bearer_auth(signed_in["token"].as_str().unwrap()).json(&grace).send().await.unwrap();
-        assert!(invited.status().is_success(), "{invited:?}");
+        // Without a password, they choose one by a link.
+        let ada = json!({
+            "email": "ada@acme.example", "first_name": "Ada", "last_name": "Lovelace", "role": "demo_viewer",
+        });
+        for member in [&grace, &ada] {
+            let invite = server.http.post(format!("{}/v1/accounts/individual/", server.base));
+            let invited = invite.bearer_auth(signed_in["token"].as_str().unwrap()).json(member).send().await.unwrap();
+            assert!(invited.status().is_success(), "{invited:?}");
+        }
+        let linked = here.json(&["outbox", "code", "--to", "ada@acme.example"])["error"].clone();
+        assert_eq!(linked["code"], "no_code", "{linked}");
+        assert!(linked["message"].as_str().unwrap().contains("has a link in place of one"), "{linked}");
+        assert!(linked["advice"].as_str().unwrap().contains("outbox show "), "{linked}");
         here.database().sql("update challenges set expires_at = 1").await;
         let error = here.json(&["outbox", "code", "--to", "grace@acme.example"])["error"].clone();
         assert_eq!(error["code"], "code_expired", "{error}");
@@ -108,6 +118,11 @@ on_both_engines! {
             .await;
         assert_eq!((status, &verified["verified"]), (200, &json!(true)), "{verified}");
         server.stop();
+        // What a provider took is not kept: how it is sent again is said all the same.
+        here.database().sql("update outbox_messages set payload = null").await;
+        let gone = here.json(&["outbox", "code", "--to", "grace@acme.example"])["error"].clone();
+        assert!(gone["message"].as_str().unwrap().contains("what was sent there is gone"), "{gone}");
+        assert!(gone["advice"].as_str().unwrap().contains("PUT /v1/accounts/resend-verification-code/"), "{gone}");
     }
 }
 

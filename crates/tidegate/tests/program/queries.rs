@@ -118,7 +118,8 @@ on_both_engines! {
         assert_eq!((refused.code, refused.json()["error"]["code"].as_str()), (1, Some("unknown_relation")), "{refused:?}");
         let said = refused.json()["error"]["message"].as_str().unwrap_or_else(|| panic!("{refused:?}")).to_owned();
         assert!(said.contains(&format!(" For this member policy {policy} denies ")), "{said}");
-        assert!(said.contains(": missing_attribute (region)."), "{said}");
+        assert!(said.contains(": missing_attribute (region). Attributes are metadata of members"), "{said}");
+        assert!(said.contains("PATCH /v1/accounts/individual/"), "{said}");
         // The member is not.
         let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
         let own = member::post(&server, &token, "queries/execute", &body).await;

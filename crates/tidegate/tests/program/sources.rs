@@ -78,9 +78,10 @@ on_both_engines! {
         let server = here.serve(&[]);
         assert!(!server.log().contains("TMPDIR"), "{}", server.log());
         let token = member::token(&here, &server).await;
-        let path = member::upload(&server, &token, "goods.csv", b"id,name\n1,tea\n").await;
-        let body = json!({ "name": "Goods", "type": "csv", "file_path": path });
-        member::post(&server, &token, "data-sources", &body).await;
+        let number = member::csv_source(&here, &server, &token, "Goods", "id,name\n1,tea\n").await;
+        let tables = "select table_name from information_schema.tables";
+        let tables = here.json(&["query", "--as", member::ADA, "--source", &number.to_string(), tables]);
+        let table = tables["rows"][0]["table_name"].as_str().unwrap_or_else(|| panic!("{tables}")).to_owned();
         server.stop();
         let missing = here.path().join("missing").display().to_string();
         let run = |arguments: &[&str]| Said::of(here.command(arguments).env("TMPDIR", &missing));
@@ -99,6 +100,16 @@ on_both_engines! {
             command.env("TMPDIR", &missing);
         });
         assert!(server.log().contains(&format!("{missing}, where temporary files are to be")), "{}", server.log());
+        // Who asks reads first what this server lacks, and not that the source is silent.
+        let token = member::sign_in(&server).await;
+        let body = json!({ "sql": format!("select name from \"{table}\""), "selected_data_source_ids": [number] });
+        let asked = member::post(&server, &token, "queries/execute", &body).await;
+        assert_eq!(asked["error_code"], "source_unavailable", "{asked}");
+        let said = asked["error_message"].as_str().unwrap_or_else(|| panic!("{asked}"));
+        assert!(said.starts_with("This server cannot write its temporary files"), "{said}");
+        assert!(said.ends_with("cannot be read until then (LOCAL_DISK)."), "{said}");
+        assert!(!said.contains(&missing) && !said.contains("does not answer"), "{said}");
+        assert!(server.log().contains("temporary files cannot be written"), "{}", server.log());
         server.stop();
     }
 

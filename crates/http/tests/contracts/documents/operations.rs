@@ -350,3 +350,25 @@ async fn a_proxy_that_is_not_believed_is_named_once_and_a_stranger_never() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("WARN ") && told[0].contains("127.0.0.1 sends"), "{told:?}");
 }
+
+#[tokio::test]
+async fn a_trusted_proxy_that_names_its_clients_in_a_header_that_is_not_read_is_named_once() {
+    let log = Log::listen();
+    let app = on_sqlite(|http| http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;
+    for (ip, header) in
+        [("10.0.0.1", "x-real-ip"), ("10.0.0.1", "x-real-ip"), ("10.0.0.2", "cf-connecting-ip")]
+    {
+        app.get("/healthz").ip(ip).header(header, "203.0.113.5").send().await.assert_status(200);
+    }
+    let told: Vec<String> =
+        log.lines().into_iter().filter(|line| line.contains("have the proxy send x-forwarded-for")).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].starts_with("WARN ") && told[0].contains("10.0.0.1 is in http.trusted_proxies"),
+        "{told:?}"
+    );
+    assert!(
+        told[0].contains("sends the header x-real-ip,") && told[1].contains("cf-connecting-ip,"),
+        "{told:?}"
+    );
+}

@@ -204,8 +204,8 @@ pub(super) struct TestedData {
     ssh_tunnel_established: bool,
     database_version: Option<String>,
     error_message: Option<String>,
-    /// `CONNECTION_ERROR`, `AUTHENTICATION_ERROR`, `TIMEOUT_ERROR`, `SSH_TUNNEL_ERROR`, `QUERY_ERROR`, `FILE_NOT_FOUND` or
-    /// `UNSUPPORTED_TYPE`.
+    /// `CONNECTION_ERROR`, `AUTHENTICATION_ERROR`, `TIMEOUT_ERROR`, `SSH_TUNNEL_ERROR`, `QUERY_ERROR`, `FILE_NOT_FOUND`,
+    /// `UNSUPPORTED_TYPE`, or `LOCAL_DISK`: this server has no room for a copy.
     error_code: Option<&'static str>,
 }
 

@@ -114,7 +114,7 @@ on_both_engines! {
         run_jobs(&app).await;
         assert_eq!(status(&app, &ada, number).await, "failed");
         let tested = post(&app, &ada, &format!("/{number}/test")).await;
-        assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("QUERY_ERROR"), "{}", tested.text);
+        assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("LOCAL_DISK"), "{}", tested.text);
         assert!(tested.text_at("data.error_message").contains("no room"), "{}", tested.text);
         // What was taken for it is given back, and another organization has room of its own.
         for who in [&ada, &eve] {

@@ -109,11 +109,16 @@ on_both_engines! {
             body
         };
         let misspelled = warnings(post(&app, &ada, "", &by("current_user_regoin")).await.assert_status(201));
-        assert_eq!(
-            misspelled,
-            ["rules[0]: nobody in the organization has the attribute regoin: every table is denied to everyone this policy is for; \
-              did you mean current_user_region?"]
-        );
+        let said = |attribute: &str, hint: &str| {
+            [format!(
+                "rules[0]: nobody in the organization has the attribute {attribute}: every table is denied to everyone this policy is \
+                 for{hint} Attributes are metadata of members, which a manager writes (PATCH /v1/accounts/individual/ with email and \
+                 metadata), and claims that the operator defines ([oauth] claims)."
+            )]
+        };
+        assert_eq!(misspelled, said("regoin", "; did you mean current_user_region?"));
+        let unknown = warnings(post(&app, &ada, "", &by("current_user_clearance")).await.assert_status(201));
+        assert_eq!(unknown, said("clearance", "."));
         for known in ["current_user_region", "current_user_Region", "current_user_email", "current_user_workspace_id"] {
             let told = warnings(post(&app, &ada, "", &by(known)).await.assert_status(201));
             assert_eq!(told, Vec::<String>::new(), "{known}");
