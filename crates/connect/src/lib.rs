@@ -48,7 +48,7 @@ pub use filter::{Filter, Literal, Operator};
 pub use network::NetworkPolicy;
 pub use open::open;
 pub use registry::{
-    Evaluates, Family, SourceType, Tested as HowTested, TlsUse, TypeInfo, UnknownType, meant, types,
+    Evaluates, Family, SourceType, Tested as HowTested, TlsUse, TypeInfo, UnknownType, types,
 };
 pub use settings::{
     ConnectionString, Credentials, FileBytes, FileContent, FileSource, Secret, Settings, SshSettings,

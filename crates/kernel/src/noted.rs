@@ -1,5 +1,5 @@
 //! What the log says of a request beside its answer, whichever error it became on its way: the configuration key of the limit that it met, and
-//! what is wrong with its credential or its body. Clients are told neither.
+//! what is wrong with its credential or its body, and which fields of it were ignored. Clients are told none of it.
 
 use std::cell::RefCell;
 
@@ -10,13 +10,15 @@ tokio::task_local! {
     static NOTED: RefCell<Noted>;
 }
 
-/// What was noted of a request, the last of each kind.
+/// What was noted of a request, the last of each kind, and all fields.
 #[derive(Debug, Default)]
 pub struct Noted {
     /// The limit that it met.
     pub limit: Option<String>,
     /// Why a credential of it does not count.
     pub refused: Option<CredentialFault>,
+    /// The fields of its body that were ignored: names that are no secret, and how many there are besides.
+    pub ignored: Vec<String>,
 }
 
 /// Why a credential does not count: a term of the standards or of the contracts, and what is wrong with it. Each is one short line, and has
@@ -143,6 +145,11 @@ pub fn refused_otherwise(fault: CredentialFault) {
     });
 }
 
+/// Notes that these fields of the request's body were ignored.
+pub fn ignored(fields: Vec<String>) {
+    let _ = NOTED.try_with(|noted| noted.borrow_mut().ignored.extend(fields));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +173,12 @@ mod tests {
         })
         .await;
         assert_eq!(third.refused, Some(CredentialFault::Session("ended")));
+        let ((), fourth) = noting(async {
+            ignored(vec!["role".to_owned()]);
+            ignored(vec!["id".to_owned(), "2 more".to_owned()]);
+        })
+        .await;
+        assert_eq!(fourth.ignored, ["role", "id", "2 more"]);
         // Outside of a request.
         refused(CredentialFault::Session("ended"));
     }

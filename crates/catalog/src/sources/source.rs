@@ -23,11 +23,14 @@ pub const MAX_TAG: usize = 64;
 /// Most bytes of metadata.
 pub const MAX_METADATA: usize = 16 * 1024;
 
-pub use tidegate_connect::meant;
-
 /// The names of all types, as they are sent.
 pub fn type_names() -> Vec<&'static str> {
     tidegate_connect::types().iter().map(|info| info.kind.as_str()).collect()
+}
+
+/// Whether the metadata of some type have an option of that name.
+pub fn is_option(name: &str) -> bool {
+    tidegate_connect::types().iter().any(|info| info.options().any(|option| option == name))
 }
 
 /// A data source, without its secrets.

@@ -8,7 +8,6 @@ mod options;
 mod table;
 mod tls;
 
-pub use options::meant;
 pub use table::types;
 pub use tls::TlsUse;
 

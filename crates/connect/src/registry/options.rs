@@ -198,11 +198,6 @@ fn is_of_tls(name: &str) -> bool {
             .any(|begin| name.starts_with(begin))
 }
 
-/// The name that was meant by one that is not among those known, if it is nearly one.
-pub fn meant(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    if name.len() > LONGEST || known.contains(&name) { None } else { nearest(name, known) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

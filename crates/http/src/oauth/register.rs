@@ -16,7 +16,7 @@ use super::{Answer, Caller, OAuth, path};
 use crate::wire::possession::{self, Scheme};
 use crate::wire::state::App;
 
-type Body = crate::wire::body::JsonBody<OAuth, Map<String, Value>>;
+type Body = crate::wire::body::LiberalBody<OAuth, Map<String, Value>>;
 
 type ClientPath = Result<Path<String>, PathRejection>;
 

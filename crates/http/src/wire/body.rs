@@ -9,22 +9,27 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::{BodyType, Rejection};
 use crate::wire::state::App;
+use crate::wire::unknown::{self, Exact, Unknown, refuse};
 
-/// A JSON object of up to 64 KiB read into `T`.
-pub(crate) struct JsonBody<C, T>(pub(crate) T, PhantomData<C>);
+/// A JSON object of up to 64 KiB read into `T`, all of whose fields are known.
+pub(crate) struct JsonBody<C, T>(pub(crate) T, Vec<String>, PhantomData<C>);
 
-/// A JSON object of up to 3 MiB: for pictures sent inside it.
-pub(crate) struct LargeJsonBody<C, T>(pub(crate) T, PhantomData<C>);
-
-/// A JSON object of up to 64 KiB read into `T`, or no body.
+/// A JSON object of up to 64 KiB read into `T`, or no body. All its fields are known.
 pub(crate) struct OptionalJsonBody<C, T>(pub(crate) T, PhantomData<C>);
 
-/// A body that is not needed: none, or any JSON.
+/// A JSON object of up to 64 KiB read into `T`, in which clients of a contract may send more: the log names what is ignored.
+pub(crate) struct LiberalBody<C, T>(pub(crate) T, PhantomData<C>);
+
+/// The same of up to 3 MiB: for pictures sent inside it.
+pub(crate) struct LargeLiberalBody<C, T>(pub(crate) T, PhantomData<C>);
+
+/// A body that is not needed: none, or any JSON. The log names the fields of an object.
 pub(crate) struct UnusedBody<C>(PhantomData<C>);
 
 /// Most bytes of a body that carries neither a free document nor a picture.
@@ -45,15 +50,23 @@ pub(crate) fn small(app: &App) -> usize {
     app.http().max_body.min(SMALL)
 }
 
-impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for JsonBody<C, T> {
+impl<C: ContractMarker, T: Exact> FromRequest<App> for JsonBody<C, T> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
-        Ok(Self(json(request, small(app)).await?, PhantomData))
+        let (body, ignored) = exact::<T>(&json_bytes(request, small(app)).await?)?;
+        Ok(Self(body, ignored, PhantomData))
     }
 }
 
-impl<C: ContractMarker, T: DeserializeOwned + Default> FromRequest<App> for OptionalJsonBody<C, T> {
+impl<C, T> JsonBody<C, T> {
+    /// The body, and the names of the fields that are only sent back ([`Exact::sent_back`]).
+    pub(crate) fn with_ignored(self) -> (T, Vec<String>) {
+        (self.0, self.1)
+    }
+}
+
+impl<C: ContractMarker, T: Exact + Default> FromRequest<App> for OptionalJsonBody<C, T> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
@@ -64,15 +77,24 @@ impl<C: ContractMarker, T: DeserializeOwned + Default> FromRequest<App> for Opti
         if bytes.is_empty() {
             return Ok(Self(T::default(), PhantomData));
         }
-        Ok(Self(parse(&bytes)?, PhantomData))
+        Ok(Self(exact::<T>(&bytes)?.0, PhantomData))
     }
 }
 
-impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LargeJsonBody<C, T> {
+impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LiberalBody<C, T> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
-        Ok(Self(json(request, app.http().max_body.max(LARGE)).await?, PhantomData))
+        Ok(Self(liberal::<T>(&json_bytes(request, small(app)).await?)?, PhantomData))
+    }
+}
+
+impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LargeLiberalBody<C, T> {
+    type Rejection = C::Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
+        let limit = app.http().max_body.max(LARGE);
+        Ok(Self(liberal::<T>(&json_bytes(request, limit).await?)?, PhantomData))
     }
 }
 
@@ -85,13 +107,29 @@ impl<C: ContractMarker> FromRequest<App> for UnusedBody<C> {
             check_shape(&bytes)?;
             serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
                 .map_err(|error| Rejection::MalformedBody(describe(&error)))?;
+            if let Ok((NoFields {}, unknown)) = parse(&bytes) {
+                unknown.note();
+            }
         }
         Ok(Self(PhantomData))
     }
 }
 
-async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Rejection> {
-    parse(&json_bytes(request, limit).await?)
+/// What is read of an object in which nothing is needed.
+#[derive(Deserialize)]
+pub(crate) struct NoFields {}
+
+/// Reads an object all of whose fields are known, and the names of those that are only sent back.
+pub(crate) fn exact<T: Exact>(bytes: &[u8]) -> Result<(T, Vec<String>), Rejection> {
+    let (body, unknown) = parse::<T>(bytes)?;
+    Ok((body, refuse::<T>(unknown)?))
+}
+
+/// Reads an object. The log names what is ignored of it.
+pub(crate) fn liberal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
+    let (body, unknown) = parse(bytes)?;
+    unknown.note();
+    Ok(body)
 }
 
 /// A body that says it is JSON, of at most `limit` bytes.
@@ -102,10 +140,10 @@ pub(crate) async fn json_bytes(request: Request, limit: usize) -> Result<Bytes, 
     read(request.into_body(), limit).await
 }
 
-/// Reads a JSON object. A byte order mark before it is ignored (RFC 8259 section 8.1): some clients' text writers put one there.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
+/// Reads a JSON object, and which of its fields `T` does not have. A byte order mark before it is ignored (RFC 8259 section 8.1): some clients' text writers put one there.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Unknown), Rejection> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    // Unknown fields are skipped unread, and would hide bytes that are no text.
+    // Unknown fields are passed over unread, and would hide bytes that are no text.
     let text = str::from_utf8(bytes)
         .map_err(|_| Rejection::MalformedBody("the body must be UTF-8 text".to_owned()))?;
     // An array would be taken for the object's fields in order.
@@ -113,7 +151,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
         return Err(Rejection::MalformedBody("the body must be a JSON object".to_owned()));
     }
     check_shape(bytes)?;
-    serde_json::from_str(text).map_err(|error| Rejection::MalformedBody(describe(&error)))
+    unknown::read(text).map_err(|error| Rejection::MalformedBody(describe(&error)))
 }
 
 /// Refuses what would take far more memory to read than its bytes.
@@ -292,7 +330,7 @@ mod tests {
                 prop_assert_eq!(judge_shape(text.as_bytes(), parts, depth - 1), Shape::TooDeep);
             }
             if value.is_object() {
-                prop_assert_eq!(parse::<Value>(text.as_bytes()).unwrap(), value);
+                prop_assert_eq!(parse::<Value>(text.as_bytes()).unwrap().0, value);
             }
         }
 

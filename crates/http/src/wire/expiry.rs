@@ -1,19 +1,12 @@
-//! When a credential ends, under names that are not read.
+//! When what a request makes expires, under names that are not read.
 //!
-//! Fields that are not known are ignored, as the contracts have it. One that looks like an expiry is refused all the same where a
-//! credential is made: the client would have one that lives longer than it asked for, or for ever.
-
-use std::collections::BTreeMap;
+//! A client that misnames it would have a credential that lives longer than it asked for, or for ever.
 
 use axum::http::Uri;
-use serde::de::{DeserializeOwned, Error};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use url::form_urlencoded;
-use utoipa::PartialSchema;
-use utoipa::openapi::{RefOr, Schema};
 
-use crate::wire::fields::{Check, UnknownField, Violations};
+use crate::wire::fields::{Check, Violations};
+use crate::wire::unknown::{MOST_TOLD, told};
 
 /// What names of an expiry contain, in small letters without their separators; with the usual slips of the pen.
 const PARTS: [&str; 12] = [
@@ -30,70 +23,21 @@ const PARTS: [&str; 12] = [
     "validity",
     "notafter",
 ];
-/// Most names that are told of a request.
-const MOST_TOLD: usize = 20;
-
-/// A body that makes a credential, and what in it looks like an expiry and is none of its fields.
-pub(crate) struct Dated<T> {
-    body: T,
-    misnamed: Vec<UnknownField>,
-}
-
-impl<T> Dated<T> {
-    /// The body, unless it says under another name when what it makes expires.
-    pub(crate) fn checked(self) -> Result<T, Violations> {
-        refuse(self.misnamed)?;
-        Ok(self.body)
-    }
-}
-
-impl<'de, T: DeserializeOwned + PartialSchema> Deserialize<'de> for Dated<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&RawValue>::deserialize(deserializer)?.get();
-        let body = serde_json::from_str(text).map_err(D::Error::custom)?;
-        let sent: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(D::Error::custom)?;
-        // Null says that there is none.
-        let given = sent.iter().filter(|(_, value)| value.get() != "null");
-        Ok(Self { body, misnamed: misnamed(given.map(|(name, _)| name.as_str()), &fields_of::<T>()) })
-    }
-}
 
 /// Refuses a query that says under another name than `field` when what it makes expires.
 pub(crate) fn check_query(uri: &Uri, field: &str) -> Result<(), Violations> {
     let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let given: Vec<_> = pairs.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect();
-    refuse(misnamed(given.iter().map(|name| &**name), &[field.to_owned()]))
-}
-
-/// The fields of a body that say when it expires: one, or none.
-fn fields_of<T: PartialSchema>() -> Vec<String> {
-    match T::schema() {
-        RefOr::T(Schema::Object(object)) => {
-            object.properties.keys().filter(|name| says_expiry(name)).cloned().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn misnamed<'a>(given: impl Iterator<Item = &'a str>, fields: &[String]) -> Vec<UnknownField> {
-    let unknown = given.filter(|name| says_expiry(name) && !fields.iter().any(|field| field == name));
-    unknown.take(MOST_TOLD).map(|name| UnknownField::meaning(name, fields.first().cloned())).collect()
-}
-
-fn refuse(misnamed: Vec<UnknownField>) -> Result<(), Violations> {
+    let given = pairs.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+    let misnamed = given.filter(|name| says_expiry(name) && name != field);
     let mut check = Check::new();
-    for field in misnamed {
-        let said = match &field.nearest {
-            Some(_) => format!("is not known here{}", field.hint()),
-            None => "is not known here, where no expiry can be set".to_owned(),
-        };
-        check.violated::<()>(field.name, said);
+    for name in misnamed.take(MOST_TOLD) {
+        check.violated::<()>(told(&name), format!("is not known here; did you mean {field}?"));
     }
     check.finish(Some(()))
 }
 
 /// Whether a name is that of an expiry.
-fn says_expiry(name: &str) -> bool {
+pub(crate) fn says_expiry(name: &str) -> bool {
     let letters = name.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase());
     let letters: String = letters.collect();
     letters == "exp"
@@ -104,39 +48,14 @@ fn says_expiry(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use utoipa::ToSchema;
-
     use super::*;
-    use crate::wire::fields::Field;
-
-    #[derive(Deserialize, ToSchema)]
-    struct Body {
-        #[schema(value_type = String)]
-        #[serde(default)]
-        name: Field<String>,
-        #[schema(value_type = Option<i64>)]
-        #[serde(default)]
-        expires_in_days: Field<i64>,
-    }
-
-    #[derive(Deserialize, ToSchema)]
-    struct Undated {
-        #[schema(value_type = String)]
-        #[serde(default)]
-        name: Field<String>,
-    }
-
-    fn said<T: DeserializeOwned + PartialSchema>(body: &str) -> Result<T, String> {
-        let read = serde_json::from_str::<Dated<T>>(body).unwrap().checked();
-        read.map_err(|violations| violations.summary())
-    }
 
     #[test]
-    fn an_expiry_under_another_name_is_refused_with_the_right_one() {
+    fn names_of_an_expiry_are_told_from_others() {
         for name in [
             "expires_in",
             "expires_at",
-            "expires",
+            "expires_in_days",
             "expiry",
             "exp",
             "ttl",
@@ -150,20 +69,11 @@ mod tests {
             "not_after",
             "lifetime",
         ] {
-            let told = said::<Body>(&format!(r#"{{"name": "a", "{name}": 1}}"#)).err().unwrap();
-            assert_eq!(told, format!("{name} is not known here; did you mean expires_in_days?"));
-            let told = said::<Undated>(&format!(r#"{{"{name}": 1}}"#)).err().unwrap();
-            assert_eq!(told, format!("{name} is not known here, where no expiry can be set"));
+            assert!(says_expiry(name), "{name}");
         }
-    }
-
-    #[test]
-    fn other_names_and_none_are_the_clients() {
-        let body = r#"{"name": "a", "expires_in_days": 3, "expires_at": null, "export": 1, "valid_token": 2, "unknown": {"ttl": 1}}"#;
-        let read = said::<Body>(body).unwrap();
-        assert!(matches!(read.name, Field::Value(name) if name == "a"));
-        assert!(matches!(read.expires_in_days, Field::Value(3)));
-        assert!(matches!(said::<Undated>("{}").unwrap().name, Field::Missing));
+        for name in ["export", "valid_token", "name", "experience", "battle"] {
+            assert!(!says_expiry(name), "{name}");
+        }
     }
 
     #[test]

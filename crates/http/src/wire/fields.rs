@@ -1,7 +1,6 @@
 //! Fields of a JSON body, read so that all errors can be reported at once.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::de::{DeserializeOwned, Error};
@@ -9,9 +8,6 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tidegate_domain::flexible_id::SentId;
-use tidegate_domain::text::nearest;
-use utoipa::PartialSchema;
-use utoipa::openapi::{RefOr, Schema};
 
 /// A field as it was sent.
 #[derive(Clone, Debug, Default)]
@@ -70,104 +66,6 @@ impl<'de> Deserialize<'de> for ObjectText {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         if text.get().starts_with('{') { Ok(Self(text)) } else { Err(D::Error::custom("not an object")) }
     }
-}
-
-/// A JSON object, read as one. An array is none, though its items could be taken for the members in their order.
-#[derive(Clone, Debug)]
-pub(crate) struct Object<T>(pub(crate) T);
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        if !text.get().starts_with('{') {
-            return Err(D::Error::custom("not an object"));
-        }
-        serde_json::from_str(text.get()).map(Self).map_err(D::Error::custom)
-    }
-}
-
-/// A JSON object, read as one, with the names of its fields that the description of `T` does not have: a slip of the pen in a name
-/// must not be a field that was left out.
-#[derive(Clone, Debug)]
-pub(crate) struct Described<T> {
-    body: T,
-    unknown: Vec<UnknownField>,
-}
-
-/// A field that there is not.
-#[derive(Clone, Debug)]
-pub(crate) struct UnknownField {
-    /// Its name; of a long one the beginning.
-    pub(crate) name: String,
-    /// The field that may be meant.
-    pub(crate) nearest: Option<String>,
-}
-
-/// Most fields that are told of a body.
-const MOST_UNKNOWN: usize = 20;
-/// Longest part that is told of their names, in characters.
-const LONGEST_TOLD: usize = 64;
-
-impl UnknownField {
-    fn new(name: &str, known: &[String]) -> Self {
-        Self::meaning(name, nearest(name, known.iter().map(String::as_str)).map(str::to_owned))
-    }
-
-    /// One of that name, by which `nearest` may be meant.
-    pub(crate) fn meaning(name: &str, nearest: Option<String>) -> Self {
-        let name = name.chars().filter(|c| !c.is_control()).take(LONGEST_TOLD).collect();
-        Self { name, nearest }
-    }
-
-    /// Which field may be meant, as a sentence ends with it.
-    pub(crate) fn hint(&self) -> String {
-        self.nearest.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default()
-    }
-}
-
-impl<'de, T: DeserializeOwned + PartialSchema> Deserialize<'de> for Described<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        if !text.get().starts_with('{') {
-            return Err(D::Error::custom("not an object"));
-        }
-        let mut sent: BTreeMap<String, &RawValue> =
-            serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        let known: Vec<String> = match T::schema() {
-            RefOr::T(Schema::Object(object)) => object.properties.keys().cloned().collect(),
-            _ => Vec::new(),
-        };
-        let unknown = sent.keys().filter(|name| !known.contains(name)).take(MOST_UNKNOWN);
-        let unknown: Vec<UnknownField> = unknown.map(|name| UnknownField::new(name, &known)).collect();
-        let body = if unknown.is_empty() {
-            serde_json::from_str(text.get())
-        } else {
-            // A type that denies them, which its description says, would tell of the first alone, and not where it is.
-            sent.retain(|name, _| known.contains(name));
-            serde_json::to_string(&sent).and_then(|known| serde_json::from_str(&known))
-        };
-        let body = body.map_err(D::Error::custom)?;
-        Ok(Self { body, unknown })
-    }
-}
-
-impl<T> Described<T> {
-    /// The object, if all its fields are known: each other is a violation, at its place.
-    pub(crate) fn all_known(self, check: &mut Check, at: impl Fn(&str) -> String) -> T {
-        for field in self.unknown {
-            check.violated::<()>(at(&field.name), format!("is not known here{}", field.hint()));
-        }
-        self.body
-    }
-
-    /// The object, and which of its fields are ignored.
-    pub(crate) fn split(self) -> (T, Vec<UnknownField>) {
-        (self.body, self.unknown)
-    }
-}
-
-impl<T> Expected for Object<T> {
-    const NAME: &'static str = "an object";
 }
 
 impl ObjectText {
@@ -319,12 +217,6 @@ impl Expected for Vec<i64> {
 impl Expected for Vec<Value> {
     const NAME: &'static str = "an array";
 }
-impl<T> Expected for Vec<Object<T>> {
-    const NAME: &'static str = "an array of objects";
-}
-impl<T> Expected for Vec<Described<T>> {
-    const NAME: &'static str = "an array of objects";
-}
 /// Any JSON value, whatever its type.
 impl Expected for Value {
     const NAME: &'static str = "a JSON value";
@@ -474,29 +366,8 @@ mod tests {
         check(json).unwrap_err().summary()
     }
 
-    #[derive(Deserialize, utoipa::ToSchema)]
-    struct Assigned {
-        #[schema(value_type = Vec<i64>)]
-        #[serde(default, rename = "role_ids")]
-        roles: Field<Vec<i64>>,
-    }
-
     #[test]
-    fn a_field_that_there_is_not_is_named_with_the_one_that_may_be_meant() {
-        let sent: Described<Assigned> = serde_json::from_str(r#" {"role_id": [4], "zz": 1}"#).unwrap();
-        let mut check = Check::new();
-        let body = sent.all_known(&mut check, str::to_owned);
-        assert!(matches!(body.roles, Field::Missing));
-        let told = check.finish(Some(())).unwrap_err().summary();
-        assert_eq!(told, "role_id is not known here; did you mean role_ids?; zz is not known here");
-        let (body, unknown) =
-            serde_json::from_str::<Described<Assigned>>(r#"{"role_ids": [4]}"#).unwrap().split();
-        assert!(matches!(body.roles, Field::Value(ids) if ids == [4]) && unknown.is_empty());
-        assert!(serde_json::from_str::<Described<Assigned>>("[[4]]").is_err());
-    }
-
-    #[test]
-    fn null_is_absent_and_unknown_fields_are_ignored() {
-        assert_eq!(check(r#"{"email": "a", "remember": null, "x": [1]}"#), Ok(("a".into(), None)));
+    fn null_is_absent() {
+        assert_eq!(check(r#"{"email": "a", "remember": null}"#), Ok(("a".into(), None)));
     }
 }

@@ -18,6 +18,7 @@ use tidegate_policies::Policies;
 use tidegate_prompts::Prompts;
 use tidegate_storage::Storage;
 
+use crate::wire::hourly::Hourly;
 use crate::wire::refusals::RefusalLog;
 use crate::wire::refused_origins::RefusedOrigins;
 use crate::wire::request_ids::RequestIds;
@@ -135,6 +136,7 @@ struct Inner {
     request_metrics: RequestMetrics,
     refusals: RefusalLog,
     refused_origins: RefusedOrigins,
+    ignored_fields: Hourly,
     unread_forwarding: UnreadForwarding,
     reference: OnceLock<Bytes>,
     discovery: Mutex<Option<(SigningAlgorithm, Bytes)>>,
@@ -154,6 +156,7 @@ impl App {
             request_metrics: RequestMetrics::default(),
             refusals: RefusalLog::default(),
             refused_origins: RefusedOrigins::default(),
+            ignored_fields: Hourly::default(),
             unread_forwarding: UnreadForwarding::default(),
             reference: OnceLock::new(),
             discovery: Mutex::default(),
@@ -218,6 +221,11 @@ impl App {
 
     pub(crate) fn refused_origins(&self) -> &RefusedOrigins {
         &self.0.refused_origins
+    }
+
+    /// Endpoints, and which fields of their bodies the log has said to be ignored.
+    pub(crate) fn ignored_fields(&self) -> &Hourly {
+        &self.0.ignored_fields
     }
 
     pub(crate) fn unread_forwarding(&self) -> &UnreadForwarding {

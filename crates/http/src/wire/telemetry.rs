@@ -91,11 +91,16 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     let took = started.elapsed();
     let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();
     let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    let ignored = (!noted.ignored.is_empty()).then(|| noted.ignored.join(", "));
     // What went well is counted by the metrics; a line for each would be most of a busy server's work.
     match status {
         // An application that is sent its error by way of a browser (RFC 6749 section 4.1.2.1).
         ..400 if !code.is_empty() && app.refusals().admits(ip, status, app.kernel().now()) => {
             tracing::info!(id, %method, route, %ip, status, code, micros, "answered");
+        }
+        // What a client sends for nothing, and may believe to be in force: once an hour.
+        ..400 if ignored.as_deref().is_some_and(|fields| is_new(app, &method, route, fields)) => {
+            tracing::info!(id, %method, route, %ip, status, ignored, micros, "answered");
         }
         400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
@@ -104,14 +109,14 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
             let (limit, refused) = (noted.limit, noted.refused.map(|fault| fault.to_string()));
-            tracing::info!(id, %method, route, %ip, status, code, limit, refused, micros, "answered");
+            tracing::info!(id, %method, route, %ip, status, code, limit, refused, ignored, micros, "answered");
         }
         // What is wrong with the credential, which the client is not told. The field is left out where nothing is.
         400.. => {
             let refused = noted.refused.map(|fault| fault.to_string());
-            tracing::info!(id, %method, route, path, %ip, status, code, refused, micros, "answered");
+            tracing::info!(id, %method, route, path, %ip, status, code, refused, ignored, micros, "answered");
         }
-        _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
+        _ => tracing::debug!(id, %method, route, %ip, status, code, ignored, micros, "answered"),
     }
     app.request_metrics().count(route, method_label(&method), status, took);
     if let Ok(id) = HeaderValue::try_from(id) {
@@ -120,6 +125,11 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     // Some answers repeat what was sent; no browser may take them for a page or a script (OWASP ASVS 14.4.4).
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Whether the log has yet to say in this hour that an endpoint ignores these fields.
+fn is_new(app: &App, method: &Method, route: &str, fields: &str) -> bool {
+    app.ignored_fields().is_first(&format!("{method} {route}: {fields}"), app.kernel().now())
 }
 
 /// Any token can stand for a method (RFC 9110 section 9.1); as labels only those we serve.

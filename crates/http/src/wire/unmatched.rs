@@ -24,7 +24,8 @@ pub(crate) fn shown(path: &str) -> String {
     shown
 }
 
-fn is_word(part: &str) -> bool {
+/// Whether it is a word as paths and fields are called by: no token, code, address or number.
+pub(crate) fn is_word(part: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let has = |is: fn(u8) -> bool| part.bytes().any(is);
     let may_be_code = part.len() >= SHORTEST_CODE

@@ -25,6 +25,8 @@ pub(crate) struct Route {
     pub(crate) bearer: bool,
     /// The fields of its body; none where it takes none.
     pub(crate) fields: Vec<Field>,
+    /// Whether its body has no others.
+    pub(crate) is_closed: bool,
     /// The codes of each status; none at a success.
     pub(crate) answers: BTreeMap<u16, Vec<String>>,
     /// The code of 429 where it is described once for the contract; empty where the contract has no codes.
@@ -130,18 +132,25 @@ fn routes_of(contract: &'static Contract) -> Vec<Route> {
             path,
             bearer: operation["security"].is_array(),
             fields: fields_of(&document, operation),
+            is_closed: body_of(&document, operation)
+                .is_some_and(|body| body["additionalProperties"] == json!(false)),
             answers: answers_of(operation),
             limited: limited_of(&document, operation),
         })
         .collect()
 }
 
-fn fields_of(document: &Value, operation: &Value) -> Vec<Field> {
+/// How its body is described.
+fn body_of<'d>(document: &'d Value, operation: &Value) -> Option<&'d Value> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-    let Some(name) = schema.as_str().and_then(|reference| reference.rsplit('/').next()) else {
+    let name = schema.as_str()?.rsplit('/').next()?;
+    Some(&document["components"]["schemas"][name])
+}
+
+fn fields_of(document: &Value, operation: &Value) -> Vec<Field> {
+    let Some(schema) = body_of(document, operation) else {
         return Vec::new();
     };
-    let schema = &document["components"]["schemas"][name];
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let properties = schema["properties"].as_object().expect("a body has fields");

@@ -48,12 +48,7 @@ pub(crate) fn requested_scopes(
 /// The scopes that a text names.
 pub(crate) fn parsed(text: &str) -> Result<Scopes, ScopeRefused> {
     Scopes::parse(text).map_err(|why| match why {
-        // No name of an unknown scope is longer than the longest that there is: it can be repeated.
-        ScopeError::Unknown(nearest) => {
-            let is_unknown = |name: &&str| Scopes::requested([*name]) == Err(why);
-            let name = text.split(' ').find(is_unknown).unwrap_or_default();
-            ScopeRefused::Unknown { name: name.to_owned(), nearest }
-        }
+        ScopeError::Unknown { name, nearest } => ScopeRefused::Unknown { name, nearest },
         ScopeError::Empty | ScopeError::Malformed | ScopeError::TooLong | ScopeError::OfOpenId => {
             ScopeRefused::Malformed(why)
         }

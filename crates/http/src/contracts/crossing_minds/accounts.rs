@@ -12,7 +12,7 @@ use tidegate_domain::id::ServiceKeyId;
 use tidegate_identity::accounts::list_accounts::{Accounts, Cursor};
 use tidegate_kernel::{Actor, Fault};
 
-use super::body::{DocumentFields, Fields};
+use super::body::{DocumentFields, ExactFields, Fields};
 use super::error::{Error, ErrorBody};
 use super::requests::{
     ChangeIndividualBody, ChangeServiceBody, CreateIndividualBody, CreateServiceBody, CreateServiceKeyBody,
@@ -22,7 +22,6 @@ use super::responses::{
     AccountList, Created, CreatedKey, Empty, IndividualAccount, ServiceAccount, Verified,
 };
 use super::{Answer, Bearer, Caller};
-use crate::wire::expiry::Dated;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -137,10 +136,10 @@ fn items<T: Serialize>(items: impl ExactSizeIterator<Item = T>, goes_on: bool) -
 pub(super) async fn create_individual(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<Dated<CreateIndividualBody>>,
+    ExactFields(body): ExactFields<CreateIndividualBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
-    let claim = body.checked()?.read(&call.profile.password)?;
+    let claim = body.read(&call.profile.password)?;
     let id = app.identity().create_individual(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
@@ -195,10 +194,10 @@ pub(super) async fn delete_individual(
 pub(super) async fn create_service(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<Dated<CreateServiceBody>>,
+    ExactFields(body): ExactFields<CreateServiceBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePrograms)?;
-    let claim = body.checked()?.read(&call.profile)?;
+    let claim = body.read(&call.profile)?;
     let id = app.identity().create_program(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
@@ -271,10 +270,10 @@ pub(super) async fn delete_own_account(
 pub(super) async fn create_service_key(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<Dated<CreateServiceKeyBody>>,
+    ExactFields(body): ExactFields<CreateServiceKeyBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageProgramKeys)?;
-    let claim = body.checked()?.read()?;
+    let claim = body.read()?;
     let (key, text) = app.identity().create_service_key(&call, &actor, claim).await?;
     Ok(Json(CreatedKey::new(key, &text)).into_response())
 }

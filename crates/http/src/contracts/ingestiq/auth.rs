@@ -10,7 +10,7 @@ use tidegate_identity::sign_in::sign_up::{SignUpError, SignedUp};
 
 use super::error::ErrorBody;
 use super::wire::{Health, LoginBody, Me, Message, RefreshBody, RegisterBody, Session, Tokens};
-use super::{Answer, Bearer, Caller, JsonBody, UnusedBody};
+use super::{Answer, Bearer, Caller, LiberalBody, UnusedBody};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -21,7 +21,11 @@ use crate::wire::state::App;
     (status = 403, description = "FORBIDDEN: the account may not log in here; nothing was made", body = ErrorBody),
     (status = 409, description = "EMAIL_EXISTS", body = ErrorBody),
 ))]
-pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonBody<RegisterBody>) -> Answer {
+pub(super) async fn register(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<RegisterBody>,
+) -> Answer {
     let claim = body.0.read(&caller.profile.password)?;
     match app.identity().sign_up(&caller, claim).await? {
         SignedUp::SignedIn(signed_in) => {
@@ -39,7 +43,7 @@ pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonB
     (status = 401, description = "INVALID_CREDENTIALS", body = ErrorBody),
     (status = 403, description = "FORBIDDEN: a member of no organization", body = ErrorBody),
 ))]
-pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody<LoginBody>) -> Answer {
+pub(super) async fn login(caller: Caller, State(app): State<App>, body: LiberalBody<LoginBody>) -> Answer {
     let claim = body.0.read()?;
     match app.identity().sign_in(&caller, claim).await? {
         SignInOutcome::SignedIn(signed_in) => Ok(Json(Session::from(signed_in.as_ref())).into_response()),
@@ -55,7 +59,11 @@ pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
     (status = 401, description = "TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
 ))]
-pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBody<RefreshBody>) -> Answer {
+pub(super) async fn refresh(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<RefreshBody>,
+) -> Answer {
     let token = body.0.read()?;
     Ok(Json(Tokens::from(app.identity().refresh(&caller, &token).await?)).into_response())
 }

@@ -26,7 +26,7 @@ impl ContractMarker for Ingestiq {
 
 type Caller = crate::wire::client::Caller<Ingestiq>;
 type Bearer = crate::wire::bearer::Bearer<Ingestiq>;
-type JsonBody<T> = crate::wire::body::JsonBody<Ingestiq, T>;
+type LiberalBody<T> = crate::wire::body::LiberalBody<Ingestiq, T>;
 type UnusedBody = crate::wire::body::UnusedBody<Ingestiq>;
 type Answer = Result<axum::response::Response, Error>;
 

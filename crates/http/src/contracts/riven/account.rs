@@ -63,7 +63,8 @@ async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) ->
     let (phone_rule, now) = (app.kernel().settings().phones.clone(), app.kernel().now());
     let operator_fields = app.kernel().settings().forwarded_broker_fields.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let fields: Map<String, Value> = parse(&body)?;
+        // A map has all fields: which of them the broker is sent is decided below.
+        let (fields, _) = parse::<Map<String, Value>>(&body)?;
         // The broker would get other numbers than were sent.
         if !str::from_utf8(&body).is_ok_and(has_exact_numbers) {
             let text = "the JSON holds a number of more digits than can be kept exactly: send it as a string";

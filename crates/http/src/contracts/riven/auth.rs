@@ -8,7 +8,7 @@ use tidegate_identity::credentials::phone_code::PhonePurpose;
 use super::error::ErrorBody;
 use super::requests::phone::{CodeBody, PhoneBody};
 use super::responses::{Auth, Confirmed, Done, SignedIn, SignedOut};
-use super::{Answer, Bearer, Caller, Error, JsonBody};
+use super::{Answer, Bearer, Caller, Error, LiberalBody};
 use crate::wire::state::App;
 
 /// Sends a code to a phone.
@@ -19,7 +19,11 @@ use crate::wire::state::App;
     (status = 422, description = "No mobile number of a country that is served", body = ErrorBody),
     (status = 503, description = "No text messages can be sent", body = ErrorBody),
 ))]
-pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
+pub(super) async fn enter_phone(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<PhoneBody>,
+) -> Answer {
     let phone = body.0.read(&app.kernel().settings().phones)?;
     app.identity().text_code(&caller, &phone, PhonePurpose::Register).await.map_err(Error::fault)?;
     Ok(Json(Done::new("Confirmation code sent")).into_response())
@@ -30,7 +34,11 @@ pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: Js
     (status = 200, description = "Signed in", body = Confirmed),
     (status = 422, description = "The code is wrong, used, superseded or expired; or a field is invalid", body = ErrorBody),
 ))]
-pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: JsonBody<CodeBody>) -> Answer {
+pub(super) async fn confirm_code(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<CodeBody>,
+) -> Answer {
     let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::Register)?;
     let signed_in = app.identity().sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_code))?;
@@ -44,7 +52,11 @@ pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: J
     (status = 422, description = "No mobile number of a country that is served", body = ErrorBody),
     (status = 503, description = "No text messages can be sent", body = ErrorBody),
 ))]
-pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
+pub(super) async fn send_code(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<PhoneBody>,
+) -> Answer {
     let phone = body.0.read(&app.kernel().settings().phones)?;
     app.identity().text_code(&caller, &phone, PhonePurpose::SignIn).await.map_err(Error::fault)?;
     Ok(Json(Done::new("Login code sent")).into_response())
@@ -56,7 +68,11 @@ pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: Json
     (status = 401, description = "The code is wrong, used, superseded or expired", body = ErrorBody),
     (status = 422, description = "A field is invalid", body = ErrorBody),
 ))]
-pub(super) async fn verify_code(caller: Caller, State(app): State<App>, body: JsonBody<CodeBody>) -> Answer {
+pub(super) async fn verify_code(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<CodeBody>,
+) -> Answer {
     let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::SignIn)?;
     let signed_in = app.identity().sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_credentials))?;

@@ -28,7 +28,7 @@ impl ContractMarker for Riven {
 
 type Caller = crate::wire::client::Caller<Riven>;
 type Bearer = crate::wire::bearer::Bearer<Riven>;
-type JsonBody<T> = crate::wire::body::JsonBody<Riven, T>;
+type LiberalBody<T> = crate::wire::body::LiberalBody<Riven, T>;
 type Answer = Result<axum::response::Response, Error>;
 
 #[derive(OpenApi)]

@@ -8,7 +8,7 @@ use tidegate_domain::Permission;
 use super::error::ErrorBody;
 use super::requests::{ChangePasswordBody, ForgotPasswordBody, ResetPasswordBody};
 use super::responses::{Done, Envelope};
-use super::{Answer, Bearer, Caller, JsonBody};
+use super::{Answer, Bearer, Caller, LiberalBody};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -21,7 +21,7 @@ use crate::wire::state::App;
 pub(super) async fn forgot_password(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<ForgotPasswordBody>,
+    body: LiberalBody<ForgotPasswordBody>,
 ) -> Answer {
     let email = body.0.read()?;
     app.identity().forgot_password(&caller, &email).await.map_err(Rejection::from)?;
@@ -39,7 +39,7 @@ pub(super) async fn forgot_password(
 pub(super) async fn reset_password(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<ResetPasswordBody>,
+    body: LiberalBody<ResetPasswordBody>,
 ) -> Answer {
     app.identity().reset_password(&caller, body.0.read()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -58,7 +58,7 @@ pub(super) async fn reset_password(
 pub(super) async fn change_password(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<ChangePasswordBody>,
+    body: LiberalBody<ChangePasswordBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ChangeOwnPassword)?;
     let (current, new) = body.0.read()?;

@@ -10,7 +10,7 @@ use super::factors::MfaRequiredData;
 use super::factors::sign_in::device_data;
 use super::requests::{LoginBody, RefreshBody};
 use super::responses::{Envelope, LoginData, RefreshedData, VerificationRequiredData, envelope};
-use super::{Answer, Bearer, Caller, JsonBody, UnusedBody};
+use super::{Answer, Bearer, Caller, LiberalBody, UnusedBody};
 use crate::wire::state::App;
 
 /// Signs in with an e-mail address and a password.
@@ -27,7 +27,7 @@ pub(super) async fn login(
     caller: Caller,
     State(app): State<App>,
     headers: HeaderMap,
-    body: JsonBody<LoginBody>,
+    body: LiberalBody<LoginBody>,
 ) -> Answer {
     let claim = body.0.read(device_data(&headers))?;
     match app.identity().sign_in(&caller, claim).await? {
@@ -59,7 +59,11 @@ pub(super) async fn login(
     (status = 401, description = "INVALID_REFRESH_TOKEN, REFRESH_TOKEN_EXPIRED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
 ))]
-pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBody<RefreshBody>) -> Answer {
+pub(super) async fn refresh(
+    caller: Caller,
+    State(app): State<App>,
+    body: LiberalBody<RefreshBody>,
+) -> Answer {
     let token = body.0.read()?;
     let tokens = app.identity().refresh(&caller, &token).await?;
     Ok(envelope(StatusCode::OK, RefreshedData::from(tokens), "Tokens refreshed."))

@@ -7,7 +7,7 @@ use tidegate_identity::sign_in::sign_up::SignedUp;
 use super::error::ErrorBody;
 use super::requests::{ResendBody, SignUpBody, VerifyEmailBody, VerifyOtpBody};
 use super::responses::{Envelope, ResentData, SignUpData, VerifiedData, envelope, name};
-use super::{Answer, Caller, Error, JsonBody};
+use super::{Answer, Caller, Error, LiberalBody};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -21,7 +21,7 @@ use crate::wire::state::App;
 pub(super) async fn sign_up(
     caller: Caller,
     State(app): State<App>,
-    body: Result<JsonBody<SignUpBody>, Error>,
+    body: Result<LiberalBody<SignUpBody>, Error>,
 ) -> Answer {
     let claim =
         body.and_then(|body| body.0.read().map_err(Error::from)).map_err(Error::validation_as_bad_request)?;
@@ -51,7 +51,7 @@ pub(super) async fn sign_up(
 pub(super) async fn verify_email(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<VerifyEmailBody>,
+    body: LiberalBody<VerifyEmailBody>,
 ) -> Answer {
     let (token, temporary) = body.0.read()?;
     Ok(VerifiedData::respond(&app.identity().confirm_link(&caller, &token, temporary.as_ref()).await?))
@@ -69,7 +69,7 @@ pub(super) async fn verify_email(
 pub(super) async fn verify_otp(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<VerifyOtpBody>,
+    body: LiberalBody<VerifyOtpBody>,
 ) -> Answer {
     let claim = body.0.read()?;
     Ok(VerifiedData::respond(&app.identity().confirm_code(&caller, claim).await?))
@@ -86,7 +86,7 @@ pub(super) async fn verify_otp(
 pub(super) async fn resend_signup_otp(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<ResendBody>,
+    body: LiberalBody<ResendBody>,
 ) -> Answer {
     let (email, token) = body.0.read()?;
     let token = app.identity().resend_code(&caller, &email, &token).await?;

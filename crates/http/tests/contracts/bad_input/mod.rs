@@ -8,6 +8,7 @@ mod paths;
 mod random;
 mod texts;
 mod tokens;
+mod unknown;
 
 use serde_json::{Map, Value};
 use tidegate_domain::ContractId;

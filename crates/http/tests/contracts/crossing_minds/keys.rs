@@ -85,7 +85,7 @@ on_both_engines! {
     async fn a_key_need_not_expire(app: TestApp) {
         let root = app.provision(ROOT).await;
         let program = app.add_service(&root, NAME, "backend").await;
-        let fields = json!({ "expiration_timestamp": null, "metadata": null, "unknown": 1 });
+        let fields = json!({ "expiration_timestamp": null, "metadata": null, "unknown": null });
         let key = create(&app, &root, fields).await;
         assert_answer(&key, &json!({
             "id": key.text_at("id"), "key": key.text_at("key"), "created_timestamp": start(),

@@ -52,7 +52,7 @@ on_both_engines! {
     async fn without_a_password_a_program_has_only_keys(app: TestApp) {
         let root = app.provision(ROOT).await;
         let body =
-            json!({ "name": NAME, "role": "backend", "password": null, "metadata": null, "unknown": 1 });
+            json!({ "name": NAME, "role": "backend", "password": null, "metadata": null, "unknown": null });
         post_as(&app, &root, PATH, &body).send().await.assert_status(200);
         for password in ["", PASSWORD] {
             assert_no_way_in(&app, "service", NAME, password).await;

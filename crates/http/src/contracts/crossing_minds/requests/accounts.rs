@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::super::role_of;
 use super::{email, instant, metadata, service_name};
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
+use crate::wire::unknown::Exact;
 
 /// Longest code from a mail, in characters.
 const MAX_CODE: usize = 64;
@@ -22,6 +23,7 @@ const MAX_PERSONAL_NAME: usize = 150;
 
 /// POST accounts/individual.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CreateIndividualBody {
     /// Compared without case.
     #[schema(required = true, value_type = String, format = "email", max_length = 254)]
@@ -50,6 +52,8 @@ pub(crate) struct CreateIndividualBody {
     #[serde(default)]
     email_redirect_url: Field<String>,
 }
+
+impl Exact for CreateIndividualBody {}
 
 impl CreateIndividualBody {
     pub(crate) fn read(self, rule: &PasswordRule) -> Result<CreateIndividual, Violations> {
@@ -128,6 +132,7 @@ impl EmailBody {
 
 /// POST accounts/service.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CreateServiceBody {
     /// 1 to 128 printable characters.
     #[schema(required = true, value_type = String, format = "service-name")]
@@ -146,6 +151,8 @@ pub(crate) struct CreateServiceBody {
     #[serde(default)]
     metadata: Field<ObjectText>,
 }
+
+impl Exact for CreateServiceBody {}
 
 impl CreateServiceBody {
     pub(crate) fn read(self, profile: &ContractProfile) -> Result<CreateProgram, Violations> {
@@ -211,6 +218,7 @@ impl ServiceNameBody {
 
 /// POST accounts/service/keys.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CreateServiceKeyBody {
     /// For which program.
     #[schema(required = true, value_type = String, format = "service-name")]
@@ -225,6 +233,8 @@ pub(crate) struct CreateServiceKeyBody {
     #[serde(default)]
     metadata: Field<ObjectText>,
 }
+
+impl Exact for CreateServiceKeyBody {}
 
 impl CreateServiceKeyBody {
     pub(crate) fn read(self) -> Result<CreateServiceKey, Violations> {

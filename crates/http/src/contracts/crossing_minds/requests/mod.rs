@@ -4,7 +4,6 @@ mod accounts;
 mod databases;
 mod login;
 
-use serde::Deserialize;
 use tidegate_domain::account::{MAX_SERVICE_NAME, ServiceName};
 use tidegate_domain::{Document, EmailAddress, Role, Timestamp};
 
@@ -12,6 +11,7 @@ use super::ROLES;
 use crate::wire::fields::{Check, Field, ObjectText};
 use crate::wire::openapi::shapes::{LINE, Shape, Shapes};
 
+pub(super) use crate::wire::body::NoFields;
 pub(super) use accounts::{
     ChangeIndividualBody, ChangeServiceBody, CreateIndividualBody, CreateServiceBody, CreateServiceKeyBody,
     EmailBody, ResetPasswordBody, SendResetMailBody, ServiceNameBody, VerifyBody,
@@ -44,10 +44,6 @@ pub(super) fn shapes() -> Shapes {
     let id_type = Shape { format: "id-type", pattern: Some(ID_TYPE.to_owned()), ..Shape::default() };
     Shapes { texts: vec![role, service_name, id_type], rules: Vec::new() }
 }
-
-/// A body without fields.
-#[derive(Deserialize)]
-pub(super) struct NoFields {}
 
 fn email(check: &mut Check, field: Field<String>) -> Option<EmailAddress> {
     let text = check.required("email", field)?;

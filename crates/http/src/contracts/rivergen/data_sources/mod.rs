@@ -4,11 +4,11 @@ mod error;
 pub(super) mod fields;
 mod life;
 pub(super) mod list;
+mod places;
 mod requests;
 mod responses;
 mod schemas;
 pub(super) mod sources;
-mod spelling;
 
 use crate::wire::openapi::endpoints::{Endpoints, routes};
 

@@ -16,7 +16,10 @@ use super::fields::{
     Nullable, connection_string, count, description, metadata, nullable, port, present, secret, tags, text,
     whole,
 };
-use crate::wire::fields::{Check, Field, Object, ObjectText, Violations};
+use super::places;
+use super::responses::DataSourceData;
+use crate::wire::fields::{Check, Field, ObjectText, Violations};
+use crate::wire::unknown::{Exact, Object, fields_of};
 
 /// A tag.
 #[derive(ToSchema)]
@@ -27,6 +30,7 @@ macro_rules! credentials {
     ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$doc])*
         #[derive(Default, Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($own)*
             /// Who signs in.
@@ -107,6 +111,8 @@ credentials! {
     }
 }
 
+impl Exact for ChangeCredentialsBody {}
+
 impl ChangeCredentialsBody {
     pub(super) fn read(mut self) -> Result<CredentialChange, Violations> {
         let mut check = Check::new();
@@ -120,6 +126,7 @@ macro_rules! described {
     ($(#[$doc:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$doc])*
         #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($own)*
             /// For people.
@@ -286,6 +293,22 @@ described! {
     }
 }
 
+impl Exact for CreateDataSourceBody {
+    fn place_of(name: &str) -> Option<String> {
+        places::of_new(name)
+    }
+}
+
+impl Exact for ChangeDataSourceBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<DataSourceData>()
+    }
+
+    fn place_of(name: &str) -> Option<String> {
+        places::of_change(name)
+    }
+}
+
 /// What is left out, or `null`, is the default where something is made.
 fn defaulted<T>(field: Field<T>) -> Field<T> {
     match field {
@@ -302,7 +325,11 @@ impl CreateDataSourceBody {
         let kind = check.required("type", std::mem::take(&mut self.kind));
         let kind = kind.and_then(|name| check.parsed("type", name.parse()));
         let credentials = check.optional("credentials", std::mem::take(&mut self.credentials));
-        let secrets = credentials.map(|Object(body)| body.secrets(&mut check)).unwrap_or_default();
+        let secrets = credentials.map(|sent| {
+            let body = sent.all_known(&mut check, |name| format!("credentials.{name}"));
+            body.secrets(&mut check)
+        });
+        let secrets = secrets.unwrap_or_default();
         self.without_nulls();
         let common = self.common(&mut check);
         if common.name.is_none() && !check.blames("name") {
@@ -376,6 +403,7 @@ impl ChangeDataSourceBody {
 
 /// POST .../test.
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TestDataSourceBody {
     /// A query that reads; the type's own when left out.
     #[schema(value_type = Option<String>, format = "text-without-nul", max_length = 10000)]
@@ -386,6 +414,8 @@ pub(super) struct TestDataSourceBody {
     #[serde(default)]
     timeout_seconds: Field<i64>,
 }
+
+impl Exact for TestDataSourceBody {}
 
 impl TestDataSourceBody {
     pub(super) fn read(self) -> Result<(Option<String>, Option<Duration>), Violations> {

@@ -13,7 +13,6 @@ use super::super::responses::{Envelope, envelope};
 use super::error::{SourcePath, number};
 use super::requests::{ChangeCredentialsBody, ChangeDataSourceBody, CreateDataSourceBody};
 use super::responses::{ChangedCredentialsData, DataSourceData, DeletedDataSourceData};
-use super::spelling::Spelt;
 use crate::wire::fields::Violations;
 use crate::wire::state::App;
 
@@ -22,7 +21,7 @@ use crate::wire::state::App;
     security(("bearer" = [])), request_body = CreateDataSourceBody,
     responses(
         (status = 201, description = "Made", body = Envelope<DataSourceData>),
-        (status = 400, description = "BAD_REQUEST: fields are missing that the type needs, do not go together or are misspelt; the body is no JSON object", body = ErrorBody),
+        (status = 400, description = "BAD_REQUEST: fields are missing that the type needs or do not go together, or options are misspelt; the body is no JSON object", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "FORBIDDEN, EMAIL_NOT_VERIFIED", body = ErrorBody),
         (status = 404, description = "NOT_FOUND: the workspace, or the file", body = ErrorBody),
@@ -33,10 +32,10 @@ use crate::wire::state::App;
 pub(super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<Spelt<CreateDataSourceBody>>,
+    body: JsonBody<CreateDataSourceBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageDataSources)?;
-    let new = body.0.checked()?.read()?;
+    let new = body.0.read()?;
     let made = app.catalog().create_data_source(&call, &actor, new).await?;
     let message = "Data source created successfully";
     Ok(envelope(StatusCode::CREATED, DataSourceData::from(&made), message))
@@ -67,7 +66,7 @@ pub(super) async fn read(bearer: Bearer, State(app): State<App>, data_source_id:
     request_body = ChangeDataSourceBody,
     responses(
         (status = 200, description = "Changed", body = Envelope<DataSourceData>),
-        (status = 400, description = "BAD_REQUEST: fields are missing that the type needs, do not go together or are misspelt; the body is no JSON object", body = ErrorBody),
+        (status = 400, description = "BAD_REQUEST: fields are missing that the type needs or do not go together, or options are misspelt; the body is no JSON object", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "FORBIDDEN, EMAIL_NOT_VERIFIED", body = ErrorBody),
         (status = 404, description = "NOT_FOUND: the data source, or the file", body = ErrorBody),
@@ -78,11 +77,11 @@ pub(super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     data_source_id: SourcePath,
-    body: JsonBody<Spelt<ChangeDataSourceBody>>,
+    body: JsonBody<ChangeDataSourceBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageDataSources)?;
     let number = number(data_source_id)?;
-    let change = body.0.checked()?.read()?;
+    let change = body.0.read()?;
     let changed = app.catalog().change_data_source(&call, &actor, number, change).await?;
     let message = "Data source updated successfully";
     Ok(envelope(StatusCode::OK, DataSourceData::from(&changed), message))
@@ -144,7 +143,7 @@ pub(super) async fn delete(
     request_body = ChangeCredentialsBody,
     responses(
         (status = 200, description = "Changed", body = Envelope<ChangedCredentialsData>),
-        (status = 400, description = "BAD_REQUEST: the body is no JSON object, or a field is misspelt", body = ErrorBody),
+        (status = 400, description = "BAD_REQUEST: the body is no JSON object", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "FORBIDDEN, EMAIL_NOT_VERIFIED", body = ErrorBody),
         (status = 404, description = "NOT_FOUND", body = ErrorBody),
@@ -155,11 +154,11 @@ pub(super) async fn change_credentials(
     bearer: Bearer,
     State(app): State<App>,
     data_source_id: SourcePath,
-    body: JsonBody<Spelt<ChangeCredentialsBody>>,
+    body: JsonBody<ChangeCredentialsBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageDataSources)?;
     let number = number(data_source_id)?;
-    let change = body.0.checked()?.read()?;
+    let change = body.0.read()?;
     let changed_at = app.catalog().change_credentials(&call, &actor, number, change).await?;
     let data =
         ChangedCredentialsData { data_source_id: number, credentials_updated_at: changed_at.iso_seconds() };

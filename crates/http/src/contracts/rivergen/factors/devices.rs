@@ -7,7 +7,7 @@ use tidegate_domain::Permission;
 
 use super::super::error::ErrorBody;
 use super::super::responses::{Envelope, Revoked, envelope};
-use super::super::{Answer, Bearer, JsonBody};
+use super::super::{Answer, Bearer, LiberalBody};
 use super::requests::ActivationBody;
 use super::responses::{DeviceActivatedData, DevicesData};
 use crate::wire::fields::Violations;
@@ -28,7 +28,7 @@ use crate::wire::state::App;
 pub(in super::super) async fn activate(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<ActivationBody>,
+    body: LiberalBody<ActivationBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let device = app.identity().activate_device(&call, &actor, &body.0.read()?).await?;
@@ -49,7 +49,7 @@ pub(in super::super) async fn activate(
 pub(in super::super) async fn skip(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<ActivationBody>,
+    body: LiberalBody<ActivationBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     app.identity().skip_device(&call, &actor, &body.0.read()?).await?;

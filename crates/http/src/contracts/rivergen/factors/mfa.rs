@@ -13,7 +13,7 @@ use tidegate_kernel::Refused;
 
 use super::super::error::{Error, ErrorBody};
 use super::super::responses::{Envelope, envelope};
-use super::super::{Answer, Bearer, JsonBody, UnusedBody};
+use super::super::{Answer, Bearer, LiberalBody, UnusedBody};
 use super::requests::{BackupCodeBody, CodeBody, TotpSetUpBody, TotpVerifyBody};
 use super::responses::{
     BackupCodeCountData, BackupCodeVerifiedData, BackupCodesData, FactorVerifiedData, MfaStatusData,
@@ -37,7 +37,7 @@ use crate::wire::state::App;
 pub(in super::super) async fn set_up_totp(
     bearer: Bearer,
     State(app): State<App>,
-    body: Result<JsonBody<TotpSetUpBody>, Error>,
+    body: Result<LiberalBody<TotpSetUpBody>, Error>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let name =
@@ -64,7 +64,7 @@ pub(in super::super) async fn set_up_totp(
 pub(in super::super) async fn verify_totp(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<TotpVerifyBody>,
+    body: LiberalBody<TotpVerifyBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let (code, name) = body.0.read()?;
@@ -142,7 +142,7 @@ pub(in super::super) async fn set_up_email_otp(
 pub(in super::super) async fn verify_email_otp(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<CodeBody>,
+    body: LiberalBody<CodeBody>,
 ) -> Answer {
     verify_codes(bearer, app, FactorKind::EmailOtp, body).await
 }
@@ -178,7 +178,7 @@ pub(in super::super) async fn set_up_sms_otp(
 pub(in super::super) async fn verify_sms_otp(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<CodeBody>,
+    body: LiberalBody<CodeBody>,
 ) -> Answer {
     verify_codes(bearer, app, FactorKind::SmsOtp, body).await
 }
@@ -195,7 +195,7 @@ async fn set_up_codes(bearer: Bearer, app: App, kind: FactorKind) -> Answer {
     Ok(OtpSentData::respond())
 }
 
-async fn verify_codes(bearer: Bearer, app: App, kind: FactorKind, body: JsonBody<CodeBody>) -> Answer {
+async fn verify_codes(bearer: Bearer, app: App, kind: FactorKind, body: LiberalBody<CodeBody>) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let codes = app.identity().confirm_codes(&call, &actor, kind, &body.0.read()?).await?;
     Ok(FactorVerifiedData::respond(&codes))
@@ -254,7 +254,7 @@ pub(in super::super) async fn backup_codes(bearer: Bearer, State(app): State<App
 pub(in super::super) async fn verify_backup_code(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<BackupCodeBody>,
+    body: LiberalBody<BackupCodeBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::StepUp)?;
     let presented = Presented::Recovery(body.0.read()?);

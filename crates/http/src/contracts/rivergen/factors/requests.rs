@@ -13,8 +13,9 @@ use super::super::error::Error;
 use super::super::requests::{code, text, token};
 use super::super::webauthn::AssertedCredential;
 use super::error::unknown_method;
-use crate::wire::fields::{Check, Field, Object, Violations};
+use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::typed::TypedDigits;
+use crate::wire::unknown::Object;
 
 /// Longest name of a device, in characters.
 const MAX_NAME: usize = 100;
@@ -249,12 +250,12 @@ impl StepUpBody {
         };
         let password = check.optional("password", self.password).map(Password::new);
         let credential = check.optional("credential", self.credential);
-        if let Some(Object(credential)) = credential {
+        if let Some(credential) = credential {
             let is_alone = password.is_none()
                 && matches!(self.code, Field::Missing | Field::Null)
                 && matches!(self.backup_code, Field::Missing | Field::Null);
             let proof = match is_alone {
-                true => credential.read(&mut check).map(StepUpProof::Passkey),
+                true => credential.of_standard().read(&mut check).map(StepUpProof::Passkey),
                 false => check.violated("credential", "must be sent alone"),
             };
             return check.finish(proof);

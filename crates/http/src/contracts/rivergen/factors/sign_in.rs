@@ -7,7 +7,7 @@ use tidegate_domain::factor::DeviceData;
 
 use super::super::error::{Error, ErrorBody};
 use super::super::responses::{Envelope, envelope};
-use super::super::{Answer, Bearer, Caller, JsonBody};
+use super::super::{Answer, Bearer, Caller, LiberalBody};
 use super::requests::{DeactivateBody, GenerateOtpBody, VerifyMfaBody};
 use super::responses::{DeactivatedData, MfaAnswerData, OtpGeneratedData};
 use crate::wire::state::App;
@@ -32,7 +32,7 @@ pub(in super::super) fn device_data(headers: &HeaderMap) -> DeviceData {
 pub(in super::super) async fn generate_otp(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<GenerateOtpBody>,
+    body: LiberalBody<GenerateOtpBody>,
 ) -> Answer {
     let token = app.identity().choose_factor(&caller, body.0.read()?).await?;
     let message = "Send the code with this temporary token.";
@@ -54,7 +54,7 @@ pub(in super::super) async fn verify_mfa(
     caller: Caller,
     State(app): State<App>,
     headers: HeaderMap,
-    body: JsonBody<VerifyMfaBody>,
+    body: LiberalBody<VerifyMfaBody>,
 ) -> Answer {
     let claim = body.0.read(device_data(&headers))?;
     Ok(MfaAnswerData::respond(&app.identity().show_factor(&caller, claim).await?))
@@ -73,7 +73,7 @@ pub(in super::super) async fn verify_mfa(
 pub(in super::super) async fn deactivate(
     bearer: Bearer,
     State(app): State<App>,
-    body: Result<JsonBody<DeactivateBody>, Error>,
+    body: Result<LiberalBody<DeactivateBody>, Error>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let kind =

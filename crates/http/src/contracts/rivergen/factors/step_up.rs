@@ -6,7 +6,7 @@ use tidegate_domain::Permission;
 use super::super::error::ErrorBody;
 use super::super::responses::Envelope;
 use super::super::webauthn::RequestOptions;
-use super::super::{Answer, Bearer, JsonBody, UnusedBody};
+use super::super::{Answer, Bearer, LiberalBody, UnusedBody};
 use super::requests::{StepUpBody, StepUpOtpBody, StepUpProof};
 use super::responses::{OtpSentData, SteppedUpData};
 use crate::wire::state::App;
@@ -27,7 +27,7 @@ use crate::wire::state::App;
 pub(in super::super) async fn step_up(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<StepUpBody>,
+    body: LiberalBody<StepUpBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::StepUp)?;
     let authenticated = match body.0.read()? {
@@ -57,7 +57,7 @@ pub(in super::super) async fn step_up(
 pub(in super::super) async fn send_step_up_code(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<StepUpOtpBody>,
+    body: LiberalBody<StepUpOtpBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::StepUp)?;
     app.identity().send_step_up_code(&call, &actor, body.0.read()?).await?;

@@ -12,7 +12,6 @@ use super::requests::{ChangeApplicationBody, CreateApplicationBody, PageQuery};
 use super::responses::{
     ApplicationsData, ChangedApplicationData, CreatedApplicationData, OneApplicationData, SecretData,
 };
-use crate::wire::expiry::Dated;
 use crate::wire::fields::Violations;
 use crate::wire::state::App;
 
@@ -44,11 +43,11 @@ pub(super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
     org_id: OrganizationPath,
-    body: JsonBody<Dated<CreateApplicationBody>>,
+    body: JsonBody<CreateApplicationBody>,
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let organization = organization(org_id)?;
-    let new = body.0.checked()?.read()?;
+    let new = body.0.read()?;
     let registered = app.oauth().create_application(&call, &actor, organization, &new).await;
     let registered = registered.map_err(not_registered)?;
     let message = "Application created. Keep its secret: it is not shown again.";

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 
 use super::super::error::ErrorBody;
 use super::super::responses::{Envelope, envelope};
-use super::super::{Answer, Bearer, Caller, Error, JsonBody};
+use super::super::{Answer, Bearer, Caller, Error, LiberalBody};
 use super::requests::AuthorizeBody;
 use super::responses::{AppInfoData, RedirectData};
 use crate::oauth::answered;
@@ -87,7 +87,7 @@ pub(super) async fn app_info(
 pub(super) async fn authorize(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<AuthorizeBody>,
+    body: LiberalBody<AuthorizeBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::AuthorizeApplications)?;
     let (parameters, is_approved) = body.0.read()?;

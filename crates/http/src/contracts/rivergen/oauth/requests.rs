@@ -14,8 +14,10 @@ use tidegate_oauth::authorize::parameters::MAX_VALUE;
 use utoipa::{IntoParams, ToSchema};
 
 use super::leaving::Leaving;
+use super::responses::OneApplicationData;
 use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::openapi::shapes::Shape;
+use crate::wire::unknown::{Exact, fields_of};
 
 /// Most applications on a page.
 const MAX_PAGE: i64 = 100;
@@ -76,6 +78,7 @@ struct ApplicationScope(#[allow(dead_code, reason = "it is described, and read a
 
 /// POST .../oauth-applications.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CreateApplicationBody {
     /// Unique in the organization.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 128)]
@@ -119,6 +122,8 @@ pub(super) struct CreateApplicationBody {
     #[serde(default)]
     backchannel_logout_session_required: Field<bool>,
 }
+
+impl Exact for CreateApplicationBody {}
 
 impl CreateApplicationBody {
     pub(super) fn read(self) -> Result<NewApplication, Violations> {
@@ -172,6 +177,7 @@ impl CreateApplicationBody {
 
 /// PATCH .../oauth-applications/{app_id}. What is left out stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ChangeApplicationBody {
     /// Unique in the organization.
     #[schema(value_type = Option<String>, format = "single-line", max_length = 128)]
@@ -213,6 +219,12 @@ pub(super) struct ChangeApplicationBody {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     backchannel_logout_session_required: Field<bool>,
+}
+
+impl Exact for ChangeApplicationBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<OneApplicationData>()
+    }
 }
 
 impl ChangeApplicationBody {

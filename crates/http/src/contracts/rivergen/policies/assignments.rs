@@ -10,7 +10,6 @@ use super::super::responses::{Envelope, envelope};
 use super::error::{AssignmentPath, PolicyPath, number, numbers};
 use super::requests::AssignPolicyBody;
 use super::responses::{PolicyAssignmentData, RemovedAssignmentData};
-use crate::wire::fields::Described;
 use crate::wire::state::App;
 
 /// Assigns a policy. All targets that are named must match; several assignments are alternatives. For admins.
@@ -30,11 +29,11 @@ pub(super) async fn assign(
     bearer: Bearer,
     State(app): State<App>,
     policy_id: PolicyPath,
-    body: JsonBody<Described<AssignPolicyBody>>,
+    body: JsonBody<AssignPolicyBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePolicies)?;
     let number = number(policy_id)?;
-    let new = AssignPolicyBody::read(body.0)?;
+    let new = body.0.read()?;
     let made = app.policies().assign_policy(&call, &actor, number, new).await?;
     Ok(envelope(StatusCode::CREATED, PolicyAssignmentData::from(&made), "Policy assigned successfully"))
 }

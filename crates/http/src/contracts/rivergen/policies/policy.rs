@@ -10,7 +10,6 @@ use super::super::responses::{Envelope, envelope};
 use super::error::{PolicyPath, number};
 use super::requests::{ChangePolicyBody, CreatePolicyBody};
 use super::responses::{ChangedPolicyData, DeletedPolicyData, PolicyData};
-use crate::wire::fields::Described;
 use crate::wire::state::App;
 
 /// Makes a policy. Its rules are checked against the tables they are about: what could not be enforced is refused. For admins.
@@ -29,10 +28,10 @@ use crate::wire::state::App;
 pub(super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<Described<CreatePolicyBody>>,
+    body: JsonBody<CreatePolicyBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePolicies)?;
-    let new = CreatePolicyBody::read(body.0)?;
+    let new = body.0.read()?;
     let made = app.policies().create_policy(&call, &actor, new).await?;
     Ok(envelope(StatusCode::CREATED, PolicyData::from(&made), "Policy created successfully"))
 }
@@ -71,13 +70,15 @@ pub(super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     policy_id: PolicyPath,
-    body: JsonBody<Described<ChangePolicyBody>>,
+    body: JsonBody<ChangePolicyBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePolicies)?;
     let number = number(policy_id)?;
-    let (change, ignored) = ChangePolicyBody::read(body.0)?;
+    let (body, ignored) = body.with_ignored();
+    let change = body.read()?;
     let mut changed = app.policies().change_policy(&call, &actor, number, change).await?;
-    changed.warnings.splice(0..0, ignored);
+    let told = ignored.iter().map(|name| format!("{name} cannot be changed here and was ignored"));
+    changed.warnings.splice(0..0, told);
     Ok(envelope(StatusCode::OK, ChangedPolicyData::from(&changed), "Policy updated successfully"))
 }
 

@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 
 use super::super::data_sources::{description, metadata};
 use super::fields::{changed, group, named, new_metadata, numbers, policy_type, rank};
+use super::responses::PolicyData;
 use super::rules::{RuleBody, rules};
-use crate::wire::fields::{Check, Described, Field, ObjectText, UnknownField, Violations};
+use crate::wire::fields::{Check, Field, ObjectText, Violations};
+use crate::wire::unknown::{Exact, Object, fields_of};
 
 /// A name among the `groups` of people.
 #[derive(ToSchema)]
@@ -49,7 +51,7 @@ pub(super) struct CreatePolicyBody {
     /// Up to 100.
     #[schema(value_type = Option<Vec<RuleBody>>, max_items = 100)]
     #[serde(default)]
-    rules: Field<Vec<Described<RuleBody>>>,
+    rules: Field<Vec<Object<RuleBody>>>,
     /// What else the client wants to keep: an object of up to 16 KiB.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
@@ -84,6 +86,8 @@ pub(super) struct CreatePolicyBody {
     groups: Field<Vec<String>>,
 }
 
+impl Exact for CreatePolicyBody {}
+
 /// What is left out, or `null`, is the default where something is made.
 fn defaulted<T>(field: Field<T>) -> Field<T> {
     match field {
@@ -93,14 +97,8 @@ fn defaulted<T>(field: Field<T>) -> Field<T> {
 }
 
 impl CreatePolicyBody {
-    /// A field that there is not is refused: read as one that was left out, it could be the assignment that a policy holds by.
-    pub(super) fn read(sent: Described<Self>) -> Result<NewPolicy, Violations> {
+    pub(super) fn read(mut self) -> Result<NewPolicy, Violations> {
         let mut check = Check::new();
-        let body = sent.all_known(&mut check, str::to_owned);
-        body.checked(check)
-    }
-
-    fn checked(mut self, mut check: Check) -> Result<NewPolicy, Violations> {
         let targets = self.targets(&mut check);
         let workspace = check.optional("workspace_id", self.workspace_id);
         let name = check.required("name", self.name).and_then(|name| named(&mut check, "name", &name));
@@ -155,6 +153,7 @@ impl CreatePolicyBody {
 
 /// PATCH /api/v1/policies/{policy_id}. What is left out stays; `null` clears the description.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ChangePolicyBody {
     /// For people.
     #[schema(value_type = String, format = "single-line", max_length = 255)]
@@ -179,20 +178,17 @@ pub(super) struct ChangePolicyBody {
     /// They take the place of all its rules.
     #[schema(value_type = Vec<RuleBody>, max_items = 100)]
     #[serde(default)]
-    rules: Field<Vec<Described<RuleBody>>>,
+    rules: Field<Vec<Object<RuleBody>>>,
+}
+
+impl Exact for ChangePolicyBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<PolicyData>()
+    }
 }
 
 impl ChangePolicyBody {
-    /// What is changed, and what of the request is ignored, as the contract has it of every PATCH (section 1.6): it is told.
-    pub(super) fn read(sent: Described<Self>) -> Result<(PolicyChange, Vec<String>), Violations> {
-        let (body, unknown) = sent.split();
-        let ignored = |field: UnknownField| {
-            format!("{} cannot be changed here and was ignored{}", field.name, field.hint())
-        };
-        Ok((body.checked()?, unknown.into_iter().map(ignored).collect()))
-    }
-
-    fn checked(self) -> Result<PolicyChange, Violations> {
+    pub(super) fn read(self) -> Result<PolicyChange, Violations> {
         let mut check = Check::new();
         let name = changed(&mut check, "name", self.name);
         let name = name.and_then(|name| named(&mut check, "name", &name));
@@ -249,14 +245,11 @@ pub(super) struct AssignPolicyBody {
     metadata: Field<ObjectText>,
 }
 
-impl AssignPolicyBody {
-    pub(super) fn read(sent: Described<Self>) -> Result<NewAssignment, Violations> {
-        let mut check = Check::new();
-        let body = sent.all_known(&mut check, str::to_owned);
-        body.checked(check)
-    }
+impl Exact for AssignPolicyBody {}
 
-    fn checked(self, mut check: Check) -> Result<NewAssignment, Violations> {
+impl AssignPolicyBody {
+    pub(super) fn read(self) -> Result<NewAssignment, Violations> {
+        let mut check = Check::new();
         let named = check.optional("group", self.group);
         let targets = Targets {
             data_source: check.optional("data_source_id", self.data_source_id),

@@ -7,7 +7,8 @@ use tidegate_policy::RuleType;
 use utoipa::ToSchema;
 
 use super::fields::{document, named, rank};
-use crate::wire::fields::{Check, Described, Field, ObjectText};
+use crate::wire::fields::{Check, Field, ObjectText};
+use crate::wire::unknown::Object;
 
 /// A rule.
 #[derive(Deserialize, ToSchema)]
@@ -37,7 +38,7 @@ pub(super) struct RuleBody {
 }
 
 /// Reads rules; what is wrong is told with the place of its rule.
-pub(super) fn rules(check: &mut Check, sent: Vec<Described<RuleBody>>) -> Option<Vec<NewRule>> {
+pub(super) fn rules(check: &mut Check, sent: Vec<Object<RuleBody>>) -> Option<Vec<NewRule>> {
     if sent.len() > MAX_RULES {
         return check.violated("rules", format!("must have at most {MAX_RULES} items"));
     }

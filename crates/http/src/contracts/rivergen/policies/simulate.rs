@@ -16,6 +16,7 @@ use super::fields::numbers;
 use super::simulated::SimulatedData;
 use crate::wire::fields::{Check, Field};
 use crate::wire::state::App;
+use crate::wire::unknown::Exact;
 
 /// Longest SQL, in characters.
 const MAX_SQL: usize = 32_768;
@@ -28,6 +29,7 @@ const MAX_TABLE: usize = 512;
 
 /// POST /api/v1/policies/simulate: `user_id` or `attributes`; `data_source_id` and `table`, or `sql` and `selected_data_source_ids`.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SimulateBody {
     /// A member.
     #[schema(value_type = Option<i64>)]
@@ -62,6 +64,8 @@ pub(super) struct SimulateBody {
     #[serde(default)]
     selected_data_source_ids: Field<Vec<i64>>,
 }
+
+impl Exact for SimulateBody {}
 
 fn text(check: &mut Check, name: &'static str, field: Field<String>, longest: usize) -> Option<String> {
     let text = check.optional(name, field)?;

@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 
 use super::super::data_sources::fields::{metadata, tags, text};
 use super::fields::{optional_line, question, schemas, sources};
+use super::responses::PromptData;
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
+use crate::wire::unknown::{Exact, fields_of};
 
 /// Longest name of a model, in characters.
 const MAX_MODEL: usize = 100;
@@ -21,6 +23,7 @@ struct PromptTag(#[allow(dead_code, reason = "it is described, and read as text"
 
 /// POST /api/v1/prompts/execute.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ExecutePromptBody {
     /// What is asked: up to 20,000 characters.
     #[schema(required = true, value_type = String, format = "text-without-nul", min_length = 1, max_length = 20000,
@@ -61,6 +64,13 @@ pub(super) struct ExecutePromptBody {
     prompt_id: Field<i64>,
 }
 
+impl Exact for ExecutePromptBody {
+    fn place_of(name: &str) -> Option<String> {
+        let is_text = ["prompt", "question", "query", "text"].contains(&name);
+        is_text.then(|| "did you mean prompt_text?".to_owned())
+    }
+}
+
 impl ExecutePromptBody {
     pub(super) fn read(self) -> Result<NewExecution, Violations> {
         let mut check = Check::new();
@@ -94,6 +104,7 @@ impl ExecutePromptBody {
 
 /// PATCH /api/v1/prompts/{prompt_id}. What is left out stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ChangePromptBody {
     /// For people; `null` removes it.
     #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 255)]
@@ -107,6 +118,12 @@ pub(super) struct ChangePromptBody {
     #[schema(value_type = Object)]
     #[serde(default)]
     metadata: Field<ObjectText>,
+}
+
+impl Exact for ChangePromptBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<PromptData>()
+    }
 }
 
 impl ChangePromptBody {

@@ -14,7 +14,9 @@ use utoipa::ToSchema;
 
 use super::super::data_sources::fields::{Nullable, nullable, present, tags};
 use super::fields::{long_text, schemas, sources, word};
-use crate::wire::fields::{Check, Field, Object, Violations};
+use super::template_responses::TemplateData;
+use crate::wire::fields::{Check, Field, Violations};
+use crate::wire::unknown::{Exact, Object, fields_of};
 
 /// A tag.
 #[derive(ToSchema)]
@@ -23,6 +25,7 @@ struct TemplateTag(#[allow(dead_code, reason = "it is described, and read as tex
 
 /// A parameter of a template.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ParameterBody {
     /// As placeholders call it.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 64, example = "region")]
@@ -71,6 +74,7 @@ macro_rules! described_template {
     ($(#[$doc:meta])* $name:ident { $($required:tt)* }) => {
         $(#[$doc])*
         #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $($required)*
             /// For people.
@@ -174,12 +178,24 @@ described_template! {
     }
 }
 
+impl Exact for CreateTemplateBody {}
+
+impl Exact for ChangeTemplateBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<TemplateData>()
+    }
+}
+
 fn parameters(check: &mut Check, field: Field<Vec<Object<ParameterBody>>>) -> Option<Vec<TemplateParameter>> {
     let sent = present(check, "parameters", field)?;
     if sent.len() > MAX_PARAMETERS {
         return check.violated("parameters", format!("must have at most {MAX_PARAMETERS} values"));
     }
-    sent.into_iter().map(|Object(body)| body.read(check)).collect()
+    let read = sent.into_iter().enumerate().map(|(place, sent)| {
+        let body = sent.all_known(check, |name| format!("parameters.{place}.{name}"));
+        body.read(check)
+    });
+    read.collect()
 }
 
 /// What is left out, or `null`, is the default where something is made.
@@ -233,6 +249,7 @@ impl ChangeTemplateBody {
 
 /// POST /api/v1/prompt-templates/{template_id}/execute.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ExecuteTemplateBody {
     /// The number of a workspace; the caller's default one when left out.
     #[schema(value_type = Option<i64>)]
@@ -255,6 +272,8 @@ pub(super) struct ExecuteTemplateBody {
     #[serde(default)]
     save_prompt: Field<bool>,
 }
+
+impl Exact for ExecuteTemplateBody {}
 
 impl ExecuteTemplateBody {
     pub(super) fn read(self) -> Result<TemplateRun, Violations> {

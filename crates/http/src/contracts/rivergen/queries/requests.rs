@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::super::prompts::fields::{schemas, sources};
 use crate::wire::fields::{Check, Field, Violations};
+use crate::wire::unknown::Exact;
 
 /// A text of a parameter.
 #[derive(Deserialize, ToSchema)]
@@ -30,6 +31,7 @@ enum QueryParameter {
 
 /// POST /api/v1/queries/execute.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ExecuteQueryBody {
     /// One SELECT statement, up to 48 KiB. Tables are called `source.schema.table`, or shorter where that is clear.
     #[schema(required = true, value_type = String, format = "text-without-nul", min_length = 1, max_length = 49152,
@@ -52,6 +54,13 @@ pub(super) struct ExecuteQueryBody {
     #[schema(value_type = Option<Vec<Option<QueryParameter>>>, max_items = 100)]
     #[serde(default)]
     parameters: Field<Vec<Value>>,
+}
+
+impl Exact for ExecuteQueryBody {
+    fn place_of(name: &str) -> Option<String> {
+        let is_sql = ["query", "query_text", "statement", "text"].contains(&name);
+        is_sql.then(|| "did you mean sql?".to_owned())
+    }
 }
 
 fn parameters(check: &mut Check, field: Field<Vec<Value>>) -> Vec<Value> {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use super::super::error::{Error, ErrorBody};
 use super::super::factors::sign_in::device_data;
 use super::super::responses::{Envelope, envelope};
-use super::super::{Answer, Bearer, Caller, JsonBody};
+use super::super::{Answer, Bearer, Caller, LiberalBody};
 use super::error::failed;
 use super::requests::{SocialLoginBody, SocialSignupBody};
 use super::responses::{SocialAccountsData, SocialLoginData};
@@ -25,7 +25,7 @@ pub(in super::super) async fn login(
     caller: Caller,
     State(app): State<App>,
     headers: HeaderMap,
-    body: JsonBody<SocialLoginBody>,
+    body: LiberalBody<SocialLoginBody>,
 ) -> Answer {
     let claim = body.0.read(&app, &headers, device_data(&headers))?;
     let signed_in = app.identity().social_sign_in(&caller, claim).await;
@@ -44,7 +44,7 @@ pub(in super::super) async fn signup(
     caller: Caller,
     State(app): State<App>,
     headers: HeaderMap,
-    body: JsonBody<SocialSignupBody>,
+    body: LiberalBody<SocialSignupBody>,
 ) -> Answer {
     let (claim, terms) = body.0.read(&app, &headers, device_data(&headers))?;
     let signed_up = app.identity().social_sign_up(&caller, claim, terms).await;

@@ -32,6 +32,7 @@ pub(in super::super) fn texts() -> impl Iterator<Item = Shape> {
 
 /// POST /api/v1/storage/upload.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "it is described, and read part by part")]
 pub(super) struct UploadForm {
     /// The file, with its name.

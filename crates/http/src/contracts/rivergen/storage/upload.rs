@@ -19,6 +19,7 @@ use crate::wire::fields::Violations;
 use crate::wire::multipart::{Form, FormLimits, Part};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
+use crate::wire::unknown::not_known;
 use crate::wire::upload::{allow_slow_upload, pass_on_upload};
 
 /// What a form has besides its file, in bytes: other fields, boundaries, headers.
@@ -88,7 +89,9 @@ async fn receive(
                 received.folder = Some(SubFolder::parse(&part.read_text(TEXT).await?)?);
             }
             "file_category" => received.category = Some(category(&part.read_text(TEXT).await?)?),
-            _ => part.skip().await?,
+            // Without a name it is no field (RFC 7578 section 4.2).
+            "" => part.skip().await?,
+            other => return Err(not_known::<UploadForm>(other).into()),
         }
     }
     let (name, staged) = received.file.ok_or_else(|| Violations::of("file", "is required"))?;

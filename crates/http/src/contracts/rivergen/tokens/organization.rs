@@ -11,7 +11,6 @@ use super::super::{Answer, Bearer, JsonBody};
 use super::error::not_made;
 use super::requests::{CreateOrganizationTokenBody, TokensQuery};
 use super::responses::{TokenMadeData, TokensData};
-use crate::wire::expiry::Dated;
 use crate::wire::fields::Violations;
 use crate::wire::state::App;
 
@@ -31,11 +30,11 @@ pub(in super::super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
     org_id: Result<Path<i64>, PathRejection>,
-    body: JsonBody<Dated<CreateOrganizationTokenBody>>,
+    body: JsonBody<CreateOrganizationTokenBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnTokens)?;
     let Path(organization) = org_id.map_err(not_a_number)?;
-    let claim = body.0.checked()?.read(organization)?;
+    let claim = body.0.read(organization)?;
     let made = app.identity().create_access_token(&call, &actor, claim).await.map_err(not_made)?;
     Ok(TokenMadeData::respond(&made))
 }

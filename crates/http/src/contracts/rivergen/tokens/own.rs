@@ -12,7 +12,6 @@ use super::super::{Answer, Bearer, JsonBody};
 use super::error::not_made;
 use super::requests::{ChangeTokenBody, CreateTokenBody, TokensQuery};
 use super::responses::{TokenData, TokenMadeData, TokensData};
-use crate::wire::expiry::Dated;
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -30,10 +29,10 @@ use crate::wire::state::App;
 pub(in super::super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<Dated<CreateTokenBody>>,
+    body: JsonBody<CreateTokenBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnTokens)?;
-    let made = app.identity().create_access_token(&call, &actor, body.0.checked()?.read()?).await;
+    let made = app.identity().create_access_token(&call, &actor, body.0.read()?).await;
     let made = made.map_err(|refused| match refused {
         Refused::Rule(no_access) => Error::new(StatusCode::BAD_REQUEST, "token_creation_failed", no_access),
         other => not_made(other),

@@ -7,9 +7,11 @@ use tidegate_identity::access_tokens::create::CreateAccessToken;
 use tidegate_kernel::tables::access_tokens::AccessTokenChange;
 use utoipa::{IntoParams, ToSchema};
 
+use super::responses::TokenData;
 use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::openapi::shapes::Shape;
 use crate::wire::typed::Integer;
+use crate::wire::unknown::{Exact, fields_of};
 
 /// Longest name of a token, in characters.
 const MAX_NAME: usize = 100;
@@ -28,6 +30,7 @@ struct TokenScope(#[allow(dead_code, reason = "it is described, and read as text
 
 /// POST /api/v1/auth/tokens.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct CreateTokenBody {
     /// What its owner calls it.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Build server")]
@@ -47,6 +50,8 @@ pub(in super::super) struct CreateTokenBody {
     organization_id: Field<Integer>,
 }
 
+impl Exact for CreateTokenBody {}
+
 impl CreateTokenBody {
     pub(super) fn read(self) -> Result<CreateAccessToken, Violations> {
         let mut check = Check::new();
@@ -59,6 +64,7 @@ impl CreateTokenBody {
 
 /// POST /api/v1/organizations/{org_id}/tokens.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct CreateOrganizationTokenBody {
     /// What its owner calls it.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Build server")]
@@ -73,6 +79,8 @@ pub(in super::super) struct CreateOrganizationTokenBody {
     #[serde(default)]
     expires_in_days: Field<Integer>,
 }
+
+impl Exact for CreateOrganizationTokenBody {}
 
 impl CreateOrganizationTokenBody {
     pub(super) fn read(self, organization: i64) -> Result<CreateAccessToken, Violations> {
@@ -111,6 +119,7 @@ fn said(error: tidegate_domain::scope::ScopeError) -> String {
 
 /// PATCH /api/v1/auth/tokens/{token_id}.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct ChangeTokenBody {
     /// What its owner calls it; as it was when left out.
     #[schema(value_type = Option<String>, format = "single-line", max_length = 100)]
@@ -120,6 +129,12 @@ pub(in super::super) struct ChangeTokenBody {
     #[schema(value_type = Option<Vec<TokenScope>>, min_items = 1)]
     #[serde(default)]
     scopes: Field<Vec<String>>,
+}
+
+impl Exact for ChangeTokenBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<TokenData>()
+    }
 }
 
 impl ChangeTokenBody {

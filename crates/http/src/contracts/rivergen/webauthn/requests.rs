@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 
 use super::super::requests::email;
 use super::encoded;
-use crate::wire::fields::{Check, Field, Object, Violations};
+use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::openapi::shapes::Shape;
+use crate::wire::unknown::Object;
 
 /// Longest name of a passkey, in characters.
 const MAX_NAME: usize = 100;
@@ -119,7 +120,8 @@ struct RegisteredResponse {
 impl CompleteRegistrationBody {
     pub(super) fn read(self) -> Result<CompletePasskey, Violations> {
         let mut check = Check::new();
-        let response = check.required("credential", self.credential).and_then(|sent| sent.0.read(&mut check));
+        let credential = check.required("credential", self.credential);
+        let response = credential.and_then(|sent| sent.of_standard().read(&mut check));
         let name = name(&mut check, self.device_name);
         check.finish(response.zip(name).map(|(response, name)| CompletePasskey { name, response }))
     }
@@ -128,7 +130,7 @@ impl CompleteRegistrationBody {
 impl RegisteredCredential {
     fn read(self, check: &mut Check) -> Option<RegistrationResponse> {
         let credential_id = credential_id(check, self.id, self.raw_id, self.kind);
-        let Object(sent) = check.required("credential.response", self.response)?;
+        let sent = check.required("credential.response", self.response)?.of_standard();
         let attestation_object = encoded::required(
             check,
             "credential.response.attestationObject",
@@ -263,7 +265,8 @@ struct AssertedResponse {
 impl CompleteSignInBody {
     pub(super) fn read(self, device: DeviceData) -> Result<PasskeySignIn, Violations> {
         let mut check = Check::new();
-        let response = check.required("credential", self.credential).and_then(|sent| sent.0.read(&mut check));
+        let credential = check.required("credential", self.credential);
+        let response = credential.and_then(|sent| sent.of_standard().read(&mut check));
         let email = optional_email(&mut check, self.email);
         check.finish(response.zip(email).map(|(response, email)| PasskeySignIn { email, response, device }))
     }
@@ -272,7 +275,7 @@ impl CompleteSignInBody {
 impl AssertedCredential {
     pub(in super::super) fn read(self, check: &mut Check) -> Option<AssertionResponse> {
         let credential_id = credential_id(check, self.id, self.raw_id, self.kind);
-        let Object(sent) = check.required("credential.response", self.response)?;
+        let sent = check.required("credential.response", self.response)?.of_standard();
         let authenticator_data = encoded::required(
             check,
             "credential.response.authenticatorData",

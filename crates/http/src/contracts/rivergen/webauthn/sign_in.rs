@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use super::super::error::ErrorBody;
 use super::super::factors::sign_in::device_data;
 use super::super::responses::Envelope;
-use super::super::{Answer, Caller, JsonBody};
+use super::super::{Answer, Caller, LiberalBody};
 use super::requests::{CompleteSignInBody, StartSignInBody};
 use super::responses::{PasskeyLoginData, RequestOptions};
 use crate::wire::state::App;
@@ -23,7 +23,7 @@ use crate::wire::state::App;
 pub(in super::super) async fn start(
     caller: Caller,
     State(app): State<App>,
-    body: JsonBody<StartSignInBody>,
+    body: LiberalBody<StartSignInBody>,
 ) -> Answer {
     let email = body.0.read()?;
     let request = app.identity().start_passkey_sign_in(&caller, email.as_ref()).await?;
@@ -44,7 +44,7 @@ pub(in super::super) async fn complete(
     caller: Caller,
     State(app): State<App>,
     headers: HeaderMap,
-    body: JsonBody<CompleteSignInBody>,
+    body: LiberalBody<CompleteSignInBody>,
 ) -> Answer {
     let claim = body.0.read(device_data(&headers))?;
     let signed_in = app.identity().complete_passkey_sign_in(&caller, claim).await?;

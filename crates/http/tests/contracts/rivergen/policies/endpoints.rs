@@ -132,7 +132,7 @@ on_both_engines! {
         let path = format!("/{number}");
         let before = get(&app, &ada, &path).await.field("data").clone();
         app.advance(std::time::Duration::from_secs(5));
-        let answer = patch(&app, &ada, &path, &json!({ "name": "After", "description": "Why", "unknown": 1 })).await;
+        let answer = patch(&app, &ada, &path, &json!({ "name": "After", "description": "Why", "type": "query_limit" })).await;
         assert_eq!(answer.assert_status(200).text_at("message"), "Policy updated successfully");
         let data = answer.field("data");
         assert_eq!((&data["name"], &data["description"], &data["type"]), (&json!("After"), &json!("Why"), &before["type"]));

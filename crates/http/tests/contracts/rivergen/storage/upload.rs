@@ -106,6 +106,12 @@ on_both_engines! {
             answer.assert_error(422, "VALIDATION_ERROR");
             assert_eq!(answer.field("error.details.field"), "file", "{}", answer.text);
         }
+        for parts in [file("a.csv", CSV).text("category", "general"), Parts::default().text("category", "general").file("a.csv", CSV)] {
+            let misnamed = upload(&app, &ada, parts).await;
+            misnamed.assert_error(422, "VALIDATION_ERROR");
+            assert_eq!(misnamed.field("error.details.field"), "category");
+            assert_eq!(misnamed.field("error.details.reason"), "is not known here; did you mean file_category?");
+        }
         let json = uploading(&app, &ada).json(&json!({ "file": "x" })).send().await;
         json.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
         let told = "Send the file as multipart/form-data, in the field file: curl -F file=@FILE.";

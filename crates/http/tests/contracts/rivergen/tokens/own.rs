@@ -86,8 +86,12 @@ on_both_engines! {
         let typed = asking(&["read", "account:read"]);
         let answer = post_as(&app, &ada, "auth/tokens", &typed).send().await;
         answer.assert_error(422, "VALIDATION_ERROR");
-        assert!(answer.text.contains("the nearest one is accounts:read"), "{}", answer.text);
-        assert!(!answer.text.contains("account:read;"), "what was sent is not repeated: {}", answer.text);
+        assert!(answer.text.contains("unknown scope account:read; the nearest one is accounts:read"), "{}", answer.text);
+        // What was pasted at the wrong place is not repeated.
+        let pasted = "pat_0123456789abcdefghijklmnopqrstuvwxyzABCD";
+        let answer = post_as(&app, &ada, "auth/tokens", &asking(&[pasted])).send().await;
+        answer.assert_error(422, "VALIDATION_ERROR");
+        assert!(!answer.text.contains("pat_0"), "{}", answer.text);
     }
 
     async fn a_token_is_renamed_and_gets_other_scopes_from_the_next_request_on(app: TestApp) {
@@ -107,8 +111,11 @@ on_both_engines! {
         let named = json!({ "token": 1, "name": null, "scopes": "write", "scopes_before": "read" });
         assert_eq!(newest_events(&app, 1).await, [event(&app, "token.updated", Some(1), Some(1), &named)]);
         // Nothing else can be changed, and nothing is changed by asking for nothing.
-        let beyond = json!({ "expires_at": "2030-01-01T00:00:00Z", "organization_id": 1, "token": "pat_x" });
+        let beyond = json!({ "expires_at": "2030-01-01T00:00:00Z", "organization_id": 1 });
         assert_data(&change(beyond).await, 200, &data);
+        for beyond in [json!({ "token": "pat_x" }), json!({ "expires_in_days": 30 })] {
+            change(beyond).await.assert_error(422, "VALIDATION_ERROR");
+        }
         for body in [json!({ "name": "" }), json!({ "scopes": [] }), json!({ "scopes": ["fly"] }), json!({ "name": 7 })] {
             change(body).await.assert_error(422, "VALIDATION_ERROR");
         }

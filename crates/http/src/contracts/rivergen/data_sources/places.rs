@@ -1,0 +1,79 @@
+//! Where fields belong that are sent at the top of a data source and are none of it.
+
+use tidegate_catalog::sources::source::is_option;
+
+use super::requests::CredentialsBody;
+use crate::wire::unknown::fields_of;
+
+/// What credentials are called elsewhere.
+const ALSO: [(&str, &str); 10] = [
+    ("user", "username"),
+    ("user_name", "username"),
+    ("login", "username"),
+    ("pass", "password"),
+    ("passwd", "password"),
+    ("pwd", "password"),
+    ("token", "oauth_token"),
+    ("access_token", "oauth_token"),
+    ("private_key", "ssh_private_key"),
+    ("passphrase", "ssh_passphrase"),
+];
+
+/// The credential that is meant by that name.
+fn credential(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let also = ALSO.iter().find(|(also, _)| *also == name);
+    match also {
+        Some((_, credential)) => Some((*credential).to_owned()),
+        None => fields_of::<CredentialsBody>().into_iter().find(|known| *known == name),
+    }
+}
+
+fn option(name: &str) -> Option<String> {
+    is_option(name).then(|| format!("send it as metadata.{name}"))
+}
+
+/// Where a field belongs of a data source that is made.
+pub(super) fn of_new(name: &str) -> Option<String> {
+    credential(name).map(|credential| format!("send it as credentials.{credential}")).or_else(|| option(name))
+}
+
+/// Where a field belongs of a change.
+pub(super) fn of_change(name: &str) -> Option<String> {
+    if name == "credentials" || credential(name).is_some() {
+        let path = "/api/v1/data-sources/{data_source_id}/credentials";
+        return Some(format!("credentials are changed by PATCH {path}"));
+    }
+    option(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_and_options_have_their_places() {
+        for (name, place) in [
+            ("username", "send it as credentials.username"),
+            ("User", "send it as credentials.username"),
+            ("pwd", "send it as credentials.password"),
+            ("warehouse", "send it as credentials.warehouse"),
+            ("ssl_mode", "send it as metadata.ssl_mode"),
+        ] {
+            assert_eq!(of_new(name).as_deref(), Some(place));
+        }
+        for name in ["credentials", "password", "user"] {
+            assert!(of_change(name).unwrap().starts_with("credentials are changed by PATCH "), "{name}");
+        }
+        assert_eq!(of_change("ssl_mode").as_deref(), Some("send it as metadata.ssl_mode"));
+        assert_eq!((of_new("hostt"), of_change("frobnicate")), (None, None));
+    }
+
+    #[test]
+    fn other_names_are_those_of_credentials() {
+        let known = fields_of::<CredentialsBody>();
+        for (also, credential) in ALSO {
+            assert!(known.contains(&credential.to_owned()) && !known.contains(&also.to_owned()), "{also}");
+        }
+    }
+}
