@@ -136,7 +136,7 @@ fn items<T: Serialize>(items: impl ExactSizeIterator<Item = T>, goes_on: bool) -
 pub(super) async fn create_individual(
     bearer: Bearer,
     State(app): State<App>,
-    ExactFields(body): ExactFields<CreateIndividualBody>,
+    DocumentFields(body): DocumentFields<CreateIndividualBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
     let claim = body.read(&call.profile.password)?;

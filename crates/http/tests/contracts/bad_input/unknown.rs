@@ -12,7 +12,7 @@ use crate::routes;
 use crate::watch::{Log, row_counts};
 
 /// What makes or changes something that is governed, and what makes a credential: every field is known.
-const EXACT: [&str; 22] = [
+const EXACT: [&str; 21] = [
     "PATCH /api/v1/auth/tokens/{token_id}",
     "PATCH /api/v1/data-sources/{data_source_id}",
     "PATCH /api/v1/data-sources/{data_source_id}/credentials",
@@ -32,7 +32,6 @@ const EXACT: [&str; 22] = [
     "POST /api/v1/prompt-templates/{template_id}/execute",
     "POST /api/v1/prompts/execute",
     "POST /api/v1/queries/execute",
-    "POST /v1/accounts/individual",
     "POST /v1/accounts/service",
     "POST /v1/accounts/service/keys",
 ];

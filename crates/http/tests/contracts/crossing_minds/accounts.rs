@@ -74,7 +74,7 @@ on_both_engines! {
         let root = app.provision(ROOT).await;
         let body = json!({
             "email": ADA, "role": "backend", "password": PASSWORD, "first_name": null, "last_name": " ",
-            "metadata": null, "unknown": null,
+            "metadata": null, "unknown": 1,
         });
         post_as(&app, &root, PATH, &body).send().await.assert_status(200);
         let ada = listed_person(&app, &root, ADA).await;

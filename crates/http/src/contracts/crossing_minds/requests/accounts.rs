@@ -23,7 +23,6 @@ const MAX_PERSONAL_NAME: usize = 150;
 
 /// POST accounts/individual.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct CreateIndividualBody {
     /// Compared without case.
     #[schema(required = true, value_type = String, format = "email", max_length = 254)]
@@ -52,8 +51,6 @@ pub(crate) struct CreateIndividualBody {
     #[serde(default)]
     email_redirect_url: Field<String>,
 }
-
-impl Exact for CreateIndividualBody {}
 
 impl CreateIndividualBody {
     pub(crate) fn read(self, rule: &PasswordRule) -> Result<CreateIndividual, Violations> {
