@@ -28,13 +28,17 @@ fn whose(owner: FileOwner) -> Whose {
 }
 
 impl SourceFiles for StoredFiles {
-    fn exists<'f>(
+    fn exist<'f>(
         &'f self,
         unit: &'f mut Unit,
-        owner: FileOwner,
-        path: &'f str,
-    ) -> BoxFuture<'f, Result<bool, Fault>> {
-        async move { Ok(self.0.reach_file(unit, whose(owner), path).await?.is_some()) }.boxed()
+        files: &'f [(FileOwner, &'f str)],
+    ) -> BoxFuture<'f, Result<Vec<bool>, Fault>> {
+        async move {
+            let files: Vec<(Whose, &str)> =
+                files.iter().map(|(owner, path)| (whose(*owner), *path)).collect();
+            self.0.has_files(unit, &files).await
+        }
+        .boxed()
     }
 
     fn url<'f>(

@@ -35,13 +35,12 @@ pub struct FileOwner {
 
 /// Files that data sources are made of: the storage keeps them, which this feature does not see (see `tidegate-bridge`).
 pub trait SourceFiles: Send + Sync + 'static {
-    /// Whether there is an object of that name among the owner's files.
-    fn exists<'f>(
+    /// Of each of some names, whether there is an object of it among its owner's files. One look-up finds all of them.
+    fn exist<'f>(
         &'f self,
         unit: &'f mut Unit,
-        owner: FileOwner,
-        path: &'f str,
-    ) -> BoxFuture<'f, Result<bool, Fault>>;
+        files: &'f [(FileOwner, &'f str)],
+    ) -> BoxFuture<'f, Result<Vec<bool>, Fault>>;
 
     /// A URL at which it can be fetched without a token until it expires; none where there is no such object.
     fn url<'f>(

@@ -36,13 +36,13 @@ impl TestFiles {
 }
 
 impl SourceFiles for TestFiles {
-    fn exists<'f>(
+    fn exist<'f>(
         &'f self,
         _: &'f mut Unit,
-        owner: FileOwner,
-        path: &'f str,
-    ) -> BoxFuture<'f, Result<bool, Fault>> {
-        ready(Ok(self.find(owner, path).is_some())).boxed()
+        files: &'f [(FileOwner, &'f str)],
+    ) -> BoxFuture<'f, Result<Vec<bool>, Fault>> {
+        let found = files.iter().map(|(owner, path)| self.find(*owner, path).is_some());
+        ready(Ok(found.collect())).boxed()
     }
 
     fn url<'f>(

@@ -111,23 +111,30 @@ impl Catalog {
         Err(SourceError::new(ErrorCode::FileNotFound, NO_FILE).into())
     }
 
-    /// Whether the file of a source is still there; true for one that has none.
+    /// Of each of some sources, whether its file is still there; true for one that has none. All files are looked for at once.
     ///
     /// # Errors
     /// Only faults.
-    pub async fn has_its_file(&self, source: &DataSource) -> Result<bool, Fault> {
-        if source.connection.file_path.is_none() {
-            return Ok(true);
+    pub async fn have_their_files(&self, sources: &[&DataSource]) -> Result<Vec<bool>, Fault> {
+        let files: Vec<(FileOwner, &str)> = sources
+            .iter()
+            .filter_map(|source| Some((owner_of(source), source.connection.file_path.as_deref()?)))
+            .collect();
+        if files.is_empty() {
+            return Ok(vec![true; sources.len()]);
         }
-        self.has_file_in(&mut self.kernel.store.read().await?, source).await
+        let mut unit = self.kernel.store.read().await?;
+        let mut there = self.files.exist(&mut unit, &files).await?.into_iter();
+        let has_its =
+            |source: &&DataSource| source.connection.file_path.is_none() || there.next().unwrap_or_default();
+        Ok(sources.iter().map(has_its).collect())
     }
 
-    /// The same in a unit of work.
+    /// Whether the file of a source is still there, in a unit of work.
     pub(crate) async fn has_file_in(&self, unit: &mut Unit, source: &DataSource) -> Result<bool, Fault> {
-        match &source.connection.file_path {
-            Some(path) => self.files.exists(unit, owner_of(source), path).await,
-            None => Ok(true),
-        }
+        let Some(path) = &source.connection.file_path else { return Ok(true) };
+        let file = (owner_of(source), path.as_str());
+        Ok(self.files.exist(unit, &[file]).await?.contains(&true))
     }
 }
 

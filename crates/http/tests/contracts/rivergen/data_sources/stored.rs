@@ -8,6 +8,7 @@ use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 use super::wire::{
     ADA, builder, create, created, get, member, owner, patch, post, run_jobs, signed_in, start, status,
 };
+use crate::watch::Statements;
 
 const CSV: &str = "id,name\n1,tea\n2,coffee\n";
 
@@ -103,6 +104,38 @@ on_both_engines! {
             let asked = client.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
             assert_eq!(asked.assert_status(200).field("data.result_preview"), &json!([{ "name": "cocoa" }]), "{}", asked.text);
         }
+    }
+
+    async fn the_files_of_a_query_are_looked_for_at_once_however_many_there_are(engine: Engine) {
+        let statements = Statements::containing("storage_files");
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let (mut objects, mut numbers) = (Vec::new(), Vec::new());
+        for name in ["goods.csv", "north.csv", "east.csv", "south.csv", "west.csv"] {
+            let object = uploaded(&app, &ada, name, CSV).await;
+            numbers.push(created(&app, &ada, &of_file(&object)).await);
+            objects.push(object);
+            run_jobs(&app).await;
+        }
+        app.catch_up().await;
+        let (mut costs, mut last) = (Vec::new(), json!(null));
+        // The first one only warms up.
+        for scope in [&numbers[..], &numbers[..1], &numbers[..]] {
+            let before = statements.seen();
+            let query = json!({ "sql": "select name from goods order by name", "selected_data_source_ids": scope });
+            let asked = app.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+            assert_eq!(asked.assert_status(200).field("data.result_preview.0.name"), "coffee", "{}", asked.text);
+            costs.push(statements.seen() - before);
+            last = asked.field("data.execution_id").clone();
+        }
+        assert!(costs[1] > 0 && costs[1] == costs[2], "{costs:?}");
+        // Each of them counts: rows that were kept of several files are shown as long as all are there.
+        let kept = app.get(&format!("/api/v1/queries/{last}")).bearer(&ada.access_token).send().await;
+        assert!(kept.assert_status(200).text.contains("coffee"), "{}", kept.text);
+        let removed = app.delete(&format!("/api/v1/storage/objects/{}", objects[4])).bearer(&ada.access_token).send().await;
+        removed.assert_status(200);
+        let kept = app.get(&format!("/api/v1/queries/{last}")).bearer(&ada.access_token).send().await;
+        assert!(!kept.assert_status(200).text.contains("coffee"), "{}", kept.text);
     }
 
     async fn copies_of_an_organizations_files_have_an_end_together(engine: Engine) {
