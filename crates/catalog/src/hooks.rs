@@ -14,7 +14,7 @@ use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Grant, Work};
 
 use crate::CatalogTables;
-use crate::life::open::NO_FILE;
+use crate::life::file::said_of_removed;
 use crate::schemas::read::StoredTable;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
@@ -51,12 +51,33 @@ pub trait SourceFiles: Send + Sync + 'static {
         expires: Duration,
     ) -> BoxFuture<'f, Result<Option<String>, Fault>>;
 
+    /// Asks where the bytes are whether they are all there.
+    fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>>;
+
     /// The object, to be read by a driver; none where there is no such object.
     fn open<'f>(
         &'f self,
         owner: FileOwner,
         path: &'f str,
     ) -> BoxFuture<'f, Result<Option<FileSource>, Fault>>;
+}
+
+/// What the storage has of an object by now, whatever is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All that was uploaded.
+    Whole,
+    /// Another number of bytes.
+    Otherwise {
+        /// So many.
+        size: u64,
+        /// So many were uploaded.
+        uploaded: u64,
+    },
+    /// Nothing, though nobody removed it there.
+    Lost,
+    /// There is no such object.
+    NoFile,
 }
 
 /// Whether policies govern what a member sees of a data source: the policies know it, which this feature does not see (see
@@ -145,7 +166,8 @@ pub async fn file_removed(
     path: &str,
     now: Timestamp,
 ) -> Result<Vec<(i64, Option<String>)>, Fault> {
-    let numbers = unit.data_sources().lose_file(grant.organization(), path, NO_FILE, now).await?;
+    let numbers =
+        unit.data_sources().lose_file(grant.organization(), path, said_of_removed(path), now).await?;
     let mut sources = Vec::new();
     for number in numbers {
         let seen = if grant.allows(Permission::ReadDataSources) {

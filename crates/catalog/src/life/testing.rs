@@ -137,6 +137,7 @@ impl Catalog {
         limit: Duration,
     ) -> Result<Result<Tested, SourceError>, Fault> {
         let ask = async {
+            self.ensure_kept(source).await?;
             let open = self.opened(source).await?;
             Ok::<_, NotOpen>(open.test(query, limit).await?)
         };

@@ -256,6 +256,7 @@ impl Catalog {
     ) -> Result<(), NotOpen> {
         let answer = {
             let mut ask = pin!(async {
+                self.ensure_kept(source).await?;
                 let open = self.opened(source).await?;
                 Ok::<_, NotOpen>(open.discover_into(schema, &mut *keeper).await?)
             });

@@ -322,6 +322,9 @@ pub(super) struct HealthData {
     max_response_time_ms: Option<i64>,
     failure_count_24h: i64,
     last_failure_at: Option<String>,
+    /// Why the data source does not answer; not there where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<String>,
 }
 
 impl From<Health> for HealthData {
@@ -337,6 +340,7 @@ impl From<Health> for HealthData {
             max_response_time_ms: health.times.map(|times| times.longest),
             failure_count_24h: health.failed_lately,
             last_failure_at: at(health.last_failure_at),
+            failure_reason: health.failure_reason,
         }
     }
 }
