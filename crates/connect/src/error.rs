@@ -70,6 +70,13 @@ impl SourceError {
         Self::new(ErrorCode::Connection, message)
     }
 
+    /// What answers does not speak the protocol of such a server.
+    pub(crate) fn foreign(server: &str) -> Self {
+        Self::connection(format!(
+            "What listens there does not answer as {server} does: is it another kind of server, or another port?"
+        ))
+    }
+
     pub(crate) fn query(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Query, message)
     }

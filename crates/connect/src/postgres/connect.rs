@@ -12,7 +12,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{CancelToken, Client, Config};
 use tokio_rustls::client;
 
-use super::framed::{Dialed, Framed, LARGEST, Messages};
+use super::framed::{Dialed, FOREIGN, Framed, LARGEST, Messages};
 use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
 use crate::network::NetworkPolicy;
 use crate::network::tls::{self, Refusal, Tls, TlsMode};
@@ -115,6 +115,8 @@ impl Connector {
             let refused = tls::refusal(error).or(shakes_hands.then_some(Refusal::Ended));
             let known = if self.oversized.swap(false, Ordering::Relaxed) {
                 SourceError::query(format!("A row is larger than {LARGEST} bytes."))
+            } else if cause.starts_with(FOREIGN) {
+                SourceError::foreign("PostgreSQL")
             } else if shakes_hands && cause == NO_TLS {
                 no_tls_offered(self.tls.mode)
             } else if let Some(refusal) = refused {
