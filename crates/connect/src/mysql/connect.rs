@@ -12,7 +12,7 @@ use mysql_async::{
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, quoted, within};
 use crate::network::NetworkPolicy;
 use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::settings::Settings;
@@ -189,7 +189,10 @@ impl Connector {
                 1044 | 1142 | 1143 | 1227 => {
                     SourceError::query(format!("The user may not read this (error {}).", server.code))
                 }
-                1049 => SourceError::connection("The database does not exist."),
+                1049 => {
+                    let database = quoted(&self.database);
+                    SourceError::connection(format!("The database {database} does not exist."))
+                }
                 1040 | 1203 | 1226 => SourceError::connection("The server has no free connection."),
                 1317 | 1969 | 3024 => {
                     SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")

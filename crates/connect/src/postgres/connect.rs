@@ -13,7 +13,7 @@ use tokio_postgres::{CancelToken, Client, Config};
 use tokio_rustls::client;
 
 use super::framed::{Dialed, FOREIGN, Framed, LARGEST, Messages};
-use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, quoted, within};
 use crate::network::NetworkPolicy;
 use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::registry::SourceType;
@@ -139,7 +139,10 @@ impl Connector {
                 ErrorCode::Authentication,
                 "The server refused the user name or the password.",
             ),
-            ("3D000", _) => SourceError::connection("The database does not exist."),
+            ("3D000", _) => {
+                let database = quoted(self.endpoint.database.as_deref().unwrap_or_default());
+                SourceError::connection(format!("The database {database} does not exist."))
+            }
             ("57014", _) => {
                 SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
             }

@@ -81,6 +81,7 @@ impl Tunnel {
                     _ => format!("The SSH server cannot be used. {}", error.message),
                 },
                 detail: credentials.redact(&error.detail),
+                names: Vec::new(),
             },
         )
     }
