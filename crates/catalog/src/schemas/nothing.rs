@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_connect::SourceError;
+use tidegate_connect::{SourceError, TypeInfo};
 use tidegate_kernel::fault::Fault;
 use tokio::time::timeout;
 
@@ -41,6 +41,15 @@ fn nothing_found(source: &DataSource, schema: Option<&str>, there: &[String]) ->
     text + &there_are(there)
 }
 
+/// That a source has a `schema_name` which its driver does not read.
+fn unread_schema(source: &DataSource) -> Option<String> {
+    let schema = source.connection.schema_name.as_deref().filter(|name| !name.is_empty())?;
+    let kind = source.kind;
+    (!TypeInfo::of(kind).reads_schema_name()).then(|| {
+        format!("schema_name \"{schema}\" is not read: data sources of type {kind} have no such setting.")
+    })
+}
+
 /// What there is, in a sentence.
 fn there_are(names: &[String]) -> String {
     if names.is_empty() {
@@ -54,11 +63,14 @@ fn there_are(names: &[String]) -> String {
 }
 
 impl Catalog {
-    /// Says more of a test, to whom no policy hides names: which names there are where one was not found, and that nothing was found
-    /// where the source answers.
+    /// Says more of a test, to whom no policy hides names: which names there are where one was not found; where the source answers, that
+    /// nothing was found, or that its `schema_name` is nothing to its driver.
     pub(crate) async fn say_more(&self, source: &DataSource, report: &mut TestReport) -> Result<(), Fault> {
         match &mut report.outcome {
-            Err(SourceError { message, names, .. }) => message.push_str(&there_are(names)),
+            Err(SourceError { message, names, .. }) => {
+                message.push_str(&there_are(names));
+                return Ok(());
+            }
             Ok(_) if source.schema_discovered_at.is_some() => {
                 let known = self.kernel.store.read().await?.data_schemas().of(source.id, None).await?;
                 if is_nothing(&known) {
@@ -67,6 +79,7 @@ impl Catalog {
             }
             Ok(_) => {}
         }
+        report.warnings.extend(unread_schema(source));
         Ok(())
     }
 
