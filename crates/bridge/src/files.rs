@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
-use tidegate_catalog::hooks::{FileOwner, SourceFiles};
+use tidegate_catalog::hooks::{FileOwner, Kept, SourceFiles};
 use tidegate_connect::{FileBytes, FileContent, FileSource};
 use tidegate_database::Unit;
 use tidegate_kernel::{Fault, Refused};
@@ -28,13 +28,17 @@ fn whose(owner: FileOwner) -> Whose {
 }
 
 impl SourceFiles for StoredFiles {
-    fn exists<'f>(
+    fn exist<'f>(
         &'f self,
         unit: &'f mut Unit,
-        owner: FileOwner,
-        path: &'f str,
-    ) -> BoxFuture<'f, Result<bool, Fault>> {
-        async move { Ok(self.0.reach_file(unit, whose(owner), path).await?.is_some()) }.boxed()
+        files: &'f [(FileOwner, &'f str)],
+    ) -> BoxFuture<'f, Result<Vec<bool>, Fault>> {
+        async move {
+            let files: Vec<(Whose, &str)> =
+                files.iter().map(|(owner, path)| (whose(*owner), *path)).collect();
+            self.0.has_files(unit, &files).await
+        }
+        .boxed()
     }
 
     fn url<'f>(
@@ -47,6 +51,20 @@ impl SourceFiles for StoredFiles {
         async move {
             let file = self.0.reach_file(unit, whose(owner), path).await?;
             Ok(file.map(|file| self.0.url_of(&file, expires)))
+        }
+        .boxed()
+    }
+
+    fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>> {
+        async move {
+            let Some(file) = self.0.reach_file_now(whose(owner), path).await? else {
+                return Ok(Kept::NoFile);
+            };
+            Ok(match self.0.size_in_store(&file).await? {
+                None => Kept::Lost,
+                Some(size) if size == file.size => Kept::Whole,
+                Some(size) => Kept::Otherwise { size, uploaded: file.size },
+            })
         }
         .boxed()
     }

@@ -169,14 +169,22 @@ impl PersonRelations {
     /// Only faults.
     pub(crate) async fn fingerprint(&self) -> Result<Option<String>, Fault> {
         let Some(policies) = self.governance.fingerprint() else { return Ok(None) };
-        let (mut hasher, mut has_files) = (DefaultHasher::new(), false);
-        for (_, source) in &self.sources {
+        let of_files: Vec<&DataSource> = self
+            .sources
+            .iter()
+            .map(|(_, source)| source)
+            .filter(|source| source.connection.file_path.is_some())
+            .collect();
+        if of_files.is_empty() {
+            return Ok(Some(policies));
+        }
+        let mut hasher = DefaultHasher::new();
+        for (source, is_there) in of_files.iter().zip(self.catalog.have_their_files(&of_files).await?) {
             if let Some(file) = &source.connection.file_path {
-                (file, self.catalog.has_its_file(source).await?).hash(&mut hasher);
-                has_files = true;
+                (file, is_there).hash(&mut hasher);
             }
         }
-        Ok(Some(if has_files { format!("{policies} {:016x}", hasher.finish()) } else { policies }))
+        Ok(Some(format!("{policies} {:016x}", hasher.finish())))
     }
 
     /// What is to be said of data sources of the query whose tables are not known yet, and why the first of them that failed did; none
@@ -220,6 +228,7 @@ impl PersonRelations {
     /// Whether the person would be shown the same rows now of what the query has opened: their token, their place, the data sources, their
     /// files and the policies are looked at again.
     pub(crate) async fn shows_the_same(&self, policies: &Policies) -> Result<bool, QueryFailure> {
+        let mut open = Vec::new();
         for (_, source) in &self.sources {
             let source = match self.catalog.data_source_to_query(&self.reader, source.number).await {
                 Ok(source) => source,
@@ -227,10 +236,14 @@ impl PersonRelations {
                 Err(Refused::Fault(error)) => return Err(fault(&error)),
             };
             // Of a data source that the query did not open there are no rows.
-            let is_open = self.open.get(&source.number).is_some_and(OnceCell::initialized);
-            if is_open && !self.catalog.has_its_file(&source).await.map_err(|error| fault(&error))? {
-                return Ok(false);
+            if self.open.get(&source.number).is_some_and(OnceCell::initialized) {
+                open.push(source);
             }
+        }
+        let open: Vec<&DataSource> = open.iter().collect();
+        let there = self.catalog.have_their_files(&open).await.map_err(|error| fault(&error))?;
+        if there.contains(&false) {
+            return Ok(false);
         }
         let Member { account, organization, .. } = self.who;
         let asker =

@@ -14,7 +14,7 @@ use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Grant, Work};
 
 use crate::CatalogTables;
-use crate::life::open::NO_FILE;
+use crate::life::file::said_of_removed;
 use crate::schemas::read::StoredTable;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
@@ -35,13 +35,12 @@ pub struct FileOwner {
 
 /// Files that data sources are made of: the storage keeps them, which this feature does not see (see `tidegate-bridge`).
 pub trait SourceFiles: Send + Sync + 'static {
-    /// Whether there is an object of that name among the owner's files.
-    fn exists<'f>(
+    /// Of each of some names, whether there is an object of it among its owner's files. One look-up finds all of them.
+    fn exist<'f>(
         &'f self,
         unit: &'f mut Unit,
-        owner: FileOwner,
-        path: &'f str,
-    ) -> BoxFuture<'f, Result<bool, Fault>>;
+        files: &'f [(FileOwner, &'f str)],
+    ) -> BoxFuture<'f, Result<Vec<bool>, Fault>>;
 
     /// A URL at which it can be fetched without a token until it expires; none where there is no such object.
     fn url<'f>(
@@ -52,12 +51,33 @@ pub trait SourceFiles: Send + Sync + 'static {
         expires: Duration,
     ) -> BoxFuture<'f, Result<Option<String>, Fault>>;
 
+    /// Asks where the bytes are whether they are all there.
+    fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>>;
+
     /// The object, to be read by a driver; none where there is no such object.
     fn open<'f>(
         &'f self,
         owner: FileOwner,
         path: &'f str,
     ) -> BoxFuture<'f, Result<Option<FileSource>, Fault>>;
+}
+
+/// What the storage has of an object by now, whatever is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// All that was uploaded.
+    Whole,
+    /// Another number of bytes.
+    Otherwise {
+        /// So many.
+        size: u64,
+        /// So many were uploaded.
+        uploaded: u64,
+    },
+    /// Nothing, though nobody removed it there.
+    Lost,
+    /// There is no such object.
+    NoFile,
 }
 
 /// Whether policies govern what a member sees of a data source: the policies know it, which this feature does not see (see
@@ -146,7 +166,8 @@ pub async fn file_removed(
     path: &str,
     now: Timestamp,
 ) -> Result<Vec<(i64, Option<String>)>, Fault> {
-    let numbers = unit.data_sources().lose_file(grant.organization(), path, NO_FILE, now).await?;
+    let numbers =
+        unit.data_sources().lose_file(grant.organization(), path, said_of_removed(path), now).await?;
     let mut sources = Vec::new();
     for number in numbers {
         let seen = if grant.allows(Permission::ReadDataSources) {

@@ -5,7 +5,7 @@ use std::fmt;
 /// The `error_code` of a connection test (contract D8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// The server cannot be reached, is not allowed, or does not speak the protocol.
+    /// The server cannot be reached, is not allowed, does not speak the protocol, or has no database or schema of the name that the settings have.
     Connection,
     /// The server refused the credentials.
     Authentication,
@@ -45,22 +45,28 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// Names that are told at most where one is not there.
+const MOST_NAMES: usize = 10;
+
 /// A failure of a source.
 ///
 /// `message` may be answered: this crate wrote it, and what it quotes is a name or a number. `detail` is the driver's own text
-/// for the operator's log, with the secrets of the source replaced; it may quote rows and must not be answered.
+/// for the operator's log, with the secrets of the source replaced; it may quote rows and must not be answered. `names` may be answered to
+/// whom no policy hides names.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct SourceError {
     pub code: ErrorCode,
     pub message: String,
     pub detail: String,
+    /// What there is, where what the settings name is not there: the nearest first, few of many.
+    pub names: Vec<String>,
 }
 
 impl SourceError {
     /// An error with nothing more to say to the operator.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: String::new() }
+        Self { code, message: message.into(), detail: String::new(), names: Vec::new() }
     }
 
     /// Adds the driver's text, cut to 2,000 characters. The caller has taken the secrets out of it.
@@ -71,6 +77,25 @@ impl SourceError {
 
     pub(crate) fn connection(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Connection, message)
+    }
+
+    /// What answers does not speak the protocol of such a server.
+    pub(crate) fn foreign(server: &str) -> Self {
+        Self::connection(format!(
+            "What listens there does not answer as {server} does: is it another kind of server, or another port?"
+        ))
+    }
+
+    /// There is nothing of that name where it was looked for among these.
+    pub(crate) fn no_such(what: &str, name: &str, there: Vec<String>) -> Self {
+        let mut near: Vec<(f64, String)> =
+            there.into_iter().map(|one| (strsim::jaro_winkler(name, &one), one)).collect();
+        near.sort_by(|one, other| other.0.total_cmp(&one.0));
+        let names: Vec<String> = near.into_iter().take(MOST_NAMES).map(|(_, one)| cut(&one)).collect();
+        let message =
+            format!("There is no {what} {} that the user of the data source may use.", quoted(name));
+        let told = Self::connection(message).with_detail(format!("there are: {}", names.join(", ")));
+        Self { names, ..told }
     }
 
     pub(crate) fn query(message: impl Into<String>) -> Self {
@@ -97,8 +122,12 @@ pub(crate) fn no_tls_offered(mode: crate::network::tls::TlsMode) -> SourceError 
 
 /// A name in a message: quoted, without control characters, cut to 80 characters.
 pub(crate) fn quoted(name: &str) -> String {
-    let clean: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-    format!("\"{clean}\"")
+    format!("\"{}\"", cut(name))
+}
+
+/// The same without quotes.
+fn cut(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 /// Runs an operation with a time limit.
@@ -110,5 +139,22 @@ pub(crate) async fn within<T>(
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => Err(SourceError::timeout(what, limit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_name_is_not_there_the_nearest_are_told_and_not_all() {
+        let there: Vec<String> =
+            (0..100).map(|number| format!("tenant_{number}")).chain(["sales".to_owned()]).collect();
+        let told = SourceError::no_such("schema", "sale\n", there);
+        assert_eq!(told.code, ErrorCode::Connection);
+        assert_eq!(told.message, "There is no schema \"sale\" that the user of the data source may use.");
+        assert_eq!((told.names.len(), told.names[0].as_str()), (MOST_NAMES, "sales"));
+        assert!(told.detail.starts_with("there are: sales, "), "{}", told.detail);
+        assert!(SourceError::no_such("schema", "x", Vec::new()).names.is_empty());
     }
 }

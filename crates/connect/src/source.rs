@@ -132,6 +132,11 @@ pub trait Source: Send + Sync {
     /// Connects and runs one reading query, the type's own where none is given.
     async fn test(&self, query: Option<&str>, timeout: Duration) -> Result<Tested, SourceError>;
 
+    /// Names of what may be named to be looked into, such as schemas, where a source tells them; few of many.
+    async fn places(&self) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
+
     /// Schemas, relations and columns; of one schema only, if it is named.
     async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError>;
 

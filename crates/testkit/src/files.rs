@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use tidegate_catalog::hooks::{FileOwner, SourceFiles};
+use tidegate_catalog::hooks::{FileOwner, Kept, SourceFiles};
 use tidegate_connect::{FileContent, FileSource};
 use tidegate_database::Unit;
 use tidegate_domain::id::OrganizationId;
@@ -36,13 +36,13 @@ impl TestFiles {
 }
 
 impl SourceFiles for TestFiles {
-    fn exists<'f>(
+    fn exist<'f>(
         &'f self,
         _: &'f mut Unit,
-        owner: FileOwner,
-        path: &'f str,
-    ) -> BoxFuture<'f, Result<bool, Fault>> {
-        ready(Ok(self.find(owner, path).is_some())).boxed()
+        files: &'f [(FileOwner, &'f str)],
+    ) -> BoxFuture<'f, Result<Vec<bool>, Fault>> {
+        let found = files.iter().map(|(owner, path)| self.find(*owner, path).is_some());
+        ready(Ok(found.collect())).boxed()
     }
 
     fn url<'f>(
@@ -55,6 +55,15 @@ impl SourceFiles for TestFiles {
         let found = self.find(owner, path);
         let url = found.map(|_| format!("https://files.example.com/{path}?expires={}", expires.as_secs()));
         ready(Ok(url)).boxed()
+    }
+
+    fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>> {
+        let kept = match self.find(owner, path) {
+            Some(file) if file.exists() => Kept::Whole,
+            Some(_) => Kept::Lost,
+            None => Kept::NoFile,
+        };
+        ready(Ok(kept)).boxed()
     }
 
     fn open<'f>(

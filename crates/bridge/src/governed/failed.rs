@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use tidegate_catalog::sources::SourceRefusal;
 use tidegate_connect::ErrorCode;
+use tidegate_domain::Permission;
 use tidegate_engine::{Code, QueryError, SOURCE_AWAY};
 use tidegate_policy::Limits;
 use tidegate_prompts::ports::{QueryCode, QueryFailure};
@@ -26,18 +27,24 @@ impl PersonRelations {
                 format!("The data source {slug} does not answer."),
             );
         };
-        let why = format!("{slug} ({number}): {code}: {message} {detail}").trim_end().to_owned();
-        let mut all = self.why_away.lock().unwrap_or_else(PoisonError::into_inner);
-        if !all.contains(&why) {
-            all.push(why);
+        let away = format!("The data source {slug} does not answer ({code}).");
+        // Which file is gone stands where data sources are read, too.
+        let tells_file =
+            *code == ErrorCode::FileNotFound && self.reader.authorize(Permission::ReadDataSources).is_ok();
+        if !tells_file || !detail.is_empty() {
+            let why = format!("{slug} ({number}): {code}: {message} {detail}").trim_end().to_owned();
+            let mut all = self.why_away.lock().unwrap_or_else(PoisonError::into_inner);
+            if !all.contains(&why) {
+                all.push(why);
+            }
         }
-        drop(all);
-        // What this server lacks comes first, and there is nothing to be mended at the source.
         let told = match code {
+            // What this server lacks comes first, and there is nothing to be mended at the source.
             ErrorCode::LocalDisk => {
                 format!("{message} The data source {slug} cannot be read until then ({code}).")
             }
-            _ => format!("The data source {slug} does not answer ({code})."),
+            _ if tells_file => format!("{away} {message}"),
+            _ => away,
         };
         QueryError::new(Code::SourceUnavailable, told)
     }

@@ -6,6 +6,7 @@ use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::Actor;
 use tidegate_kernel::fault::Outcome;
 
+use crate::life::file::no_file;
 use crate::sources::find::seen;
 use crate::sources::{SourceRefusal, SourceStatus};
 use crate::{Catalog, CatalogTables};
@@ -32,6 +33,8 @@ pub struct Health {
     pub failed_lately: i64,
     /// When it last did not.
     pub last_failure_at: Option<Timestamp>,
+    /// Why, where it still does not.
+    pub failure_reason: Option<String>,
 }
 
 /// Response times in milliseconds.
@@ -69,6 +72,8 @@ impl Catalog {
             SourceStatus::Active | SourceStatus::Testing if !is_there => SourceStatus::Failed,
             status => status,
         };
+        let lost = source.connection.file_path.as_deref().filter(|_| !is_there);
+        let lost = lost.map(|path| no_file(&source, path).message);
         Ok(Health {
             number,
             status,
@@ -77,6 +82,7 @@ impl Catalog {
             uptime_percentage: percentage(tally.answered, tally.total),
             failed_lately: tally.failed_lately,
             last_failure_at: source.last_failure_at,
+            failure_reason: lost.or(source.failure_reason),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod breaker;
 pub(crate) mod checks_repository;
+pub(crate) mod file;
 pub mod health;
 pub(crate) mod idle_job;
 pub mod metrics;

@@ -7,17 +7,13 @@ use serde_json::{Map, Value};
 use tidegate_connect::{
     ConnectionString, ErrorCode, FileSource, Secret, Settings, Source, SourceError, SshSettings,
 };
-use tidegate_database::Unit;
 use tidegate_kernel::Fault;
 
 use crate::Catalog;
-use crate::hooks::FileOwner;
+use crate::life::file::of_file;
 use crate::life::pools::close;
 use crate::sources::DataSource;
 use crate::sources::sealed::{open_credentials, open_string};
-
-/// What is said of a source whose file was removed.
-pub(crate) const NO_FILE: &str = "The file does not exist.";
 
 /// Why a source is not open: it, or this server.
 pub(crate) enum NotOpen {
@@ -54,7 +50,8 @@ impl Catalog {
             close(&open).await;
         }
         let settings = self.settings_of(source, file).await?;
-        let opened = tidegate_connect::open(settings, &self.settings.network()).await?;
+        let opened = tidegate_connect::open(settings, &self.settings.network()).await;
+        let opened = opened.map_err(|error| of_file(source, error))?;
         let (open, spare) = self.pools.keep(source, opened, self.kernel.now());
         if let Some(spare) = spare {
             close(&spare).await;
@@ -99,41 +96,6 @@ impl Catalog {
             ..Settings::new(source.kind)
         })
     }
-
-    /// The file of a source that has one. What is open is a copy of it, which ends with the file: it is looked for before each use, since
-    /// any node may have removed it.
-    async fn present_file(&self, source: &DataSource) -> Result<Option<FileSource>, NotOpen> {
-        let Some(path) = &source.connection.file_path else { return Ok(None) };
-        if let Some(file) = self.files.open(owner_of(source), path).await? {
-            return Ok(Some(file));
-        }
-        self.pools.drop_source(source.id).await;
-        Err(SourceError::new(ErrorCode::FileNotFound, NO_FILE).into())
-    }
-
-    /// Whether the file of a source is still there; true for one that has none.
-    ///
-    /// # Errors
-    /// Only faults.
-    pub async fn has_its_file(&self, source: &DataSource) -> Result<bool, Fault> {
-        if source.connection.file_path.is_none() {
-            return Ok(true);
-        }
-        self.has_file_in(&mut self.kernel.store.read().await?, source).await
-    }
-
-    /// The same in a unit of work.
-    pub(crate) async fn has_file_in(&self, unit: &mut Unit, source: &DataSource) -> Result<bool, Fault> {
-        match &source.connection.file_path {
-            Some(path) => self.files.exists(unit, owner_of(source), path).await,
-            None => Ok(true),
-        }
-    }
-}
-
-/// Who sees a source reads its file, whoever uploaded it.
-fn owner_of(source: &DataSource) -> FileOwner {
-    FileOwner { organization: source.organization, organization_sees_all: true, account: None }
 }
 
 fn ssh(source: &DataSource) -> Option<SshSettings> {

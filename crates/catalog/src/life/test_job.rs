@@ -50,7 +50,8 @@ impl Catalog {
             return Ok(self.postpone(of(&self.kernel, id)?).await?);
         };
         let outcome = self.attempts(&source, slot).await?;
-        let report = TestReport { number: source.number, tested_at: self.kernel.now(), outcome };
+        let (number, tested_at, warnings) = (source.number, self.kernel.now(), Vec::new());
+        let report = TestReport { number, tested_at, outcome, warnings };
         self.record(&source, &report, Some(run)).await?;
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct TestReport {
     pub tested_at: Timestamp,
     /// What it answered, or why it did not. The message may be answered to clients, the detail may not.
     pub outcome: Result<Tested, SourceError>,
+    /// What looks well and is not: to whom no policy hides anything.
+    pub warnings: Vec<String>,
 }
 
 /// What became of a test's result.
@@ -65,14 +67,19 @@ impl Catalog {
         if query.is_some() && governed {
             return refuse(SourceRefusal::Governed);
         }
-        let catalog = Arc::clone(self);
+        let sees_all = self.view(grant, &source).await?.is_none();
+        let (catalog, asked) = (Arc::clone(self), source.clone());
         // In a task of its own: a client that goes away does not keep the result from being noted.
-        let tested = tokio::spawn(async move { catalog.tested(&source, query.as_deref(), limit).await });
+        let tested = tokio::spawn(async move { catalog.tested(&asked, query.as_deref(), limit).await });
         let mut report =
             tested.await.map_err(|error| Fault::Internal(format!("a test ended early: {error}")))??;
         // Of a file and its like the result is how many rows and columns there are, hidden ones included.
         if governed && let Ok(tested) = &mut report.outcome {
             tested.result = None;
+        }
+        // Names are noted with no result: everybody who sees the source reads why it failed.
+        if sees_all {
+            self.say_more(&source, &mut report).await?;
         }
         Ok(report)
     }
@@ -96,7 +103,8 @@ impl Catalog {
         let limit = limit.unwrap_or_else(|| connection_timeout(source)).min(left);
         let outcome = self.attempt(source, query, limit).await?;
         drop(slot);
-        let report = TestReport { number: source.number, tested_at: self.kernel.now(), outcome };
+        let (number, tested_at, warnings) = (source.number, self.kernel.now(), Vec::new());
+        let report = TestReport { number, tested_at, outcome, warnings };
         let is_noted = tells_of_source(&report.outcome, query.is_some())
             && self.record(source, &report, None).await? == Record::Noted;
         if !is_noted && self.kernel.store.read().await?.data_sources().find(source.id).await?.is_none() {
@@ -137,6 +145,7 @@ impl Catalog {
         limit: Duration,
     ) -> Result<Result<Tested, SourceError>, Fault> {
         let ask = async {
+            self.ensure_kept(source).await?;
             let open = self.opened(source).await?;
             Ok::<_, NotOpen>(open.test(query, limit).await?)
         };

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::keep::Keeper;
+use super::nothing::is_nothing;
 use super::repository::SchemaSummary;
 use crate::life::breaker::Breaker;
 use crate::life::open::NotOpen;
@@ -44,7 +45,7 @@ pub struct Discovery {
     pub discovered_at: Timestamp,
     /// How long it took, in milliseconds: to ask, and to write down what was found.
     pub duration_ms: i64,
-    /// Which policies do not fit its tables, where who asks writes policies.
+    /// That it found nothing, to whom no policy hides anything; and which policies do not fit its tables, where who asks writes policies.
     pub warnings: Vec<String>,
 }
 
@@ -123,29 +124,37 @@ impl Catalog {
         let source = seen(&mut unit, grant, number).await?;
         let known = if refresh { None } else { known(&mut unit, &source, schema.as_deref()).await? };
         drop(unit);
+        let wanted = schema.as_deref();
         if let Some(known) = known {
-            let seen = self.as_seen(known, grant, &source).await?;
+            let seen = self.as_seen(known, grant, &source, (wanted, false)).await?;
             // Since when a schema is known of which the caller sees nothing would tell them that there is one.
             if schema.is_none() || !seen.schemas.is_empty() {
                 return Ok(seen);
             }
         }
-        let found = self.discovered(source.clone(), schema, Some(self.settings.longest_wait)).await?;
-        Ok(self.as_seen(found, grant, &source).await?)
+        let found = self.discovered(source.clone(), schema.clone(), Some(self.settings.longest_wait)).await?;
+        Ok(self.as_seen(found, grant, &source, (wanted, true)).await?)
     }
 
-    /// A discovery as the caller may know of it: a schema of which they know no table is none.
+    /// A discovery as the caller may know of it: a schema of which they know no table is none. That there is nothing at all is said to whom
+    /// no policy hides anything. It was of one schema, if one is named, and made just now, or not.
     async fn as_seen(
         self: &Arc<Self>,
         found: Discovery,
         grant: &Grant,
         source: &DataSource,
+        (schema, is_new): (Option<&str>, bool),
     ) -> Result<Discovery, Fault> {
-        let seen = match self.view(grant, source).await? {
+        let view = self.view(grant, source).await?;
+        let is_nothing = view.is_none() && is_nothing(&found.schemas);
+        let seen = match view {
             Some(view) => Discovery { schemas: self.counted(found.schemas, view).await?, ..found },
             None => found,
         };
-        let warnings = self.misfits(grant, source, &seen.schemas).await?;
+        let mut warnings = self.misfits(grant, source, &seen.schemas).await?;
+        if is_nothing {
+            warnings.push(self.said_of_nothing(source, schema, is_new).await);
+        }
         Ok(Discovery { warnings, ..seen })
     }
 
@@ -173,7 +182,7 @@ impl Catalog {
         match found {
             Err(_elapsed) => refuse(SourceRefusal::StillRunning { retry_after: RUNNING_FOR }),
             Ok(Ok(discovery)) => Ok(Discovery::clone(&discovery)),
-            Ok(Err(Failure::Source(SourceError { code, message, detail }))) => {
+            Ok(Err(Failure::Source(SourceError { code, message, detail, .. }))) => {
                 refuse(SourceRefusal::Failed { code, message, detail })
             }
             Ok(Err(Failure::Outdated)) => refuse(SourceRefusal::NotFound),
@@ -256,6 +265,7 @@ impl Catalog {
     ) -> Result<(), NotOpen> {
         let answer = {
             let mut ask = pin!(async {
+                self.ensure_kept(source).await?;
                 let open = self.opened(source).await?;
                 Ok::<_, NotOpen>(open.discover_into(schema, &mut *keeper).await?)
             });
@@ -287,6 +297,7 @@ impl Catalog {
                 number: source.number,
                 tested_at: self.kernel.now(),
                 outcome: Err(error.clone()),
+                warnings: Vec::new(),
             };
             self.record(source, &report, None).await?;
         }

@@ -7,6 +7,7 @@ pub(crate) mod called;
 pub mod discover;
 pub(crate) mod discovery_job;
 mod keep;
+pub(crate) mod nothing;
 pub mod read;
 pub(crate) mod repository;
 pub mod stored;

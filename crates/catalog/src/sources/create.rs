@@ -101,7 +101,7 @@ impl Acting<'_> {
             organization_sees_all: false,
             account: Some(self.grant.account()),
         };
-        if self.app.files.exists(&mut self.unit, owner, path).await? {
+        if self.app.files.exist(&mut self.unit, &[(owner, path)]).await?.contains(&true) {
             Ok(())
         } else {
             refuse(SourceRefusal::FileNotFound)

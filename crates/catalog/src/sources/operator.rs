@@ -17,6 +17,7 @@ use super::status::SourceStatus;
 use crate::life::test_job;
 use crate::life::testing::TestReport;
 use crate::schemas::discover::Discovery;
+use crate::schemas::nothing::is_nothing;
 use crate::work::Work;
 use crate::{Catalog, CatalogTables};
 
@@ -67,7 +68,12 @@ impl Catalog {
     /// [`SourceRefusal::NotFound`], [`SourceRefusal::Busy`].
     pub async fn test_data_source_for_operator(&self, number: i64) -> Outcome<TestReport, SourceRefusal> {
         let source = self.data_source_for_operator(number).await?;
-        self.tested(&source, None, None).await
+        let mut report = self.tested(&source, None, None).await?;
+        // Of one that failed, the detail says all.
+        if report.outcome.is_ok() {
+            self.say_more(&source, &mut report).await?;
+        }
+        Ok(report)
     }
 
     /// Discovers the tables of a data source.
@@ -78,7 +84,11 @@ impl Catalog {
     /// [`SourceRefusal`].
     pub async fn discover_for_operator(self: &Arc<Self>, number: i64) -> Outcome<Discovery, SourceRefusal> {
         let source = self.data_source_for_operator(number).await?;
-        self.discovered(source, None, None).await
+        let mut found = self.discovered(source.clone(), None, None).await?;
+        if is_nothing(&found.schemas) {
+            found.warnings.push(self.said_of_nothing(&source, None, true).await);
+        }
+        Ok(found)
     }
 
     /// Pauses a data source, which is not checked by itself then; or has it tested and checked again.

@@ -336,13 +336,13 @@ impl Sources<'_> {
         )
     }
 
-    /// Says of the organization's sources that are made of a file that they do not answer, and has them tested: it is removed. Answers
-    /// their numbers.
+    /// Says of the organization's sources that are made of a file that they do not answer, and has them tested: it is removed. What is said
+    /// of each has its number in it. Answers their numbers.
     pub(crate) async fn lose_file(
         &mut self,
         organization: OrganizationId,
         path: &str,
-        reason: &str,
+        (before_number, behind_it): (String, &str),
         now: Timestamp,
     ) -> Result<Vec<i64>> {
         let numbers = fetch_all!(
@@ -359,12 +359,13 @@ impl Sources<'_> {
         execute!(
             self.0,
             "update data_sources set status = case when status in ('maintenance', 'inactive') then status else 'failed' end,
-                last_failure_at = $3, failure_reason = $4, next_check_at = $3
+                last_failure_at = $3, failure_reason = $4 || cast(number as text) || $5, next_check_at = $3
              where organization_id = $1 and file_path = $2 and deleted_at is null",
             organization.0,
             path,
             now.micros(),
-            reason,
+            before_number,
+            behind_it,
         )?;
         self.touch(organization);
         Ok(numbers.into_iter().map(|(number,)| number).collect())

@@ -14,7 +14,7 @@ use crate::network::tls::{Tls, TlsMode};
 use crate::rows::Unfit;
 use crate::settings::Settings;
 use crate::source::Relation;
-use crate::wire::server::{Driver, Out, Work};
+use crate::wire::server::{Driver, MOST_PLACES, Out, Work};
 use crate::wire::{Bytes, Endpoint, not_signed_in};
 
 mod plan;
@@ -172,6 +172,18 @@ impl Driver for Cassandra {
             }
         });
         Ok((version, result))
+    }
+
+    fn named(&self) -> Option<(&'static str, &str)> {
+        self.keyspace.as_deref().map(|name| ("keyspace", name))
+    }
+
+    async fn places(&self, wire: &mut Wire) -> Result<Vec<String>, SourceError> {
+        let rows = self.texts(wire, "SELECT keyspace_name FROM system_schema.keyspaces", &[]).await?;
+        let mut names: Vec<String> = rows.into_iter().flatten().collect();
+        names.sort_by_key(|name| self.keyspace.as_ref() != Some(name));
+        names.truncate(MOST_PLACES);
+        Ok(names)
     }
 
     async fn discover(&self, wire: &mut Wire, schema: Option<&str>) -> Result<Discovered, SourceError> {

@@ -28,7 +28,7 @@ pub(super) const AUTH_RESPONSE: u8 = 15;
 pub(super) const AUTH_SUCCESS: u8 = 16;
 
 pub(super) fn garbled() -> SourceError {
-    SourceError::connection("The server does not answer as Cassandra.")
+    SourceError::foreign("Cassandra")
 }
 
 /// A connection.

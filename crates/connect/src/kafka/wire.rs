@@ -17,7 +17,7 @@ pub(super) const LATEST: i64 = -1;
 pub(super) const EARLIEST: i64 = -2;
 
 pub(super) fn garbled() -> SourceError {
-    SourceError::connection("The server does not answer as Kafka.")
+    SourceError::foreign("Kafka")
 }
 
 /// A connection to one broker.

@@ -16,7 +16,7 @@ const LONGEST: usize = 48_000_000;
 const HEADER: usize = 21;
 
 pub(super) fn garbled() -> SourceError {
-    SourceError::connection("The server does not answer as MongoDB.")
+    SourceError::foreign("MongoDB")
 }
 
 /// A connection.

@@ -1,6 +1,7 @@
 //! Connections to servers that speak MySQL's protocol.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -8,8 +9,10 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{
     ClientIdentity, Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Row, SslOpts,
 };
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
-use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, quoted, within};
 use crate::network::NetworkPolicy;
 use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::settings::Settings;
@@ -20,6 +23,10 @@ use crate::wire::Endpoint;
 const ANY_NAME: &str = "NotValidForName.invalid";
 /// Bytes of a packet, and so of a row, at most.
 const PACKET: usize = 128 << 20;
+
+/// How long is waited for a server to greet until it is looked whether it is one.
+const GREETING: Duration = Duration::from_secs(5);
+const SILENT: &str = "What listens there did not greet, as MySQL does before it is asked anything: is it another kind of server, or another port?";
 
 /// How to connect to one server.
 pub(crate) struct Connector {
@@ -68,8 +75,38 @@ impl Connector {
         Ok(conn)
     }
 
-    /// A connection with TLS, or without, as it is asked for.
+    /// A connection, or why there is none; soon where what listens is no server of this protocol, which greets before it is asked anything.
     async fn signed_in(&self) -> Result<Conn, SourceError> {
+        let patience = GREETING.min(self.endpoint.limit * 2 / 5);
+        let mut signing_in = pin!(self.sign_in());
+        if let Ok(ended) = timeout(patience, &mut signing_in).await {
+            return ended;
+        }
+        let foreign = tokio::select! {
+            ended = &mut signing_in => return ended,
+            foreign = self.foreign(patience) => foreign,
+        };
+        match foreign {
+            Some(error) => Err(error),
+            None => signing_in.await,
+        }
+    }
+
+    /// What shows that no server of this protocol listens there: what another connection is greeted with. A server that is slow greets it.
+    async fn foreign(&self, patience: Duration) -> Option<SourceError> {
+        let Endpoint { dialer, host, port, .. } = &self.endpoint;
+        let mut stream = timeout(patience, dialer.dial(host, *port)).await.ok()?.ok()?;
+        let mut head = [0; 5];
+        match timeout(patience, stream.read_exact(&mut head)).await {
+            Err(_elapsed) => Some(SourceError::new(ErrorCode::Timeout, SILENT)),
+            // The length of the first packet, its number, and the version of the protocol, or that it is an error.
+            Ok(Ok(_)) if !matches!(head, [_, _, 0, 0, 9 | 10 | 0xff]) => Some(SourceError::foreign("MySQL")),
+            Ok(_) => None,
+        }
+    }
+
+    /// A connection with TLS, or without, as it is asked for.
+    async fn sign_in(&self) -> Result<Conn, SourceError> {
         let tls = (self.mode != TlsMode::Disable).then(|| self.tls.clone());
         let (addresses, port) = self.addresses().await?;
         let error = match self.attempt(&addresses, port, tls).await {
@@ -152,7 +189,10 @@ impl Connector {
                 1044 | 1142 | 1143 | 1227 => {
                     SourceError::query(format!("The user may not read this (error {}).", server.code))
                 }
-                1049 => SourceError::connection("The database does not exist."),
+                1049 => {
+                    let database = quoted(&self.database);
+                    SourceError::connection(format!("The database {database} does not exist."))
+                }
                 1040 | 1203 | 1226 => SourceError::connection("The server has no free connection."),
                 1317 | 1969 | 3024 => {
                     SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
@@ -174,7 +214,7 @@ impl Connector {
             Error::Io(_) | Error::Driver(DriverError::ConnectionClosed) => {
                 SourceError::connection("The connection to the server failed or ended.")
             }
-            _ => SourceError::connection("The server does not answer as one."),
+            _ => SourceError::foreign("MySQL"),
         };
         known.with_detail(detail)
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
 use super::connect::Connector;
@@ -17,6 +18,14 @@ const COLUMNS: &str = "SELECT table_name, column_name, column_type, is_nullable,
 
 const KEYS: &str = "SELECT table_name, column_name, referenced_table_schema, referenced_table_name, referenced_column_name \
     FROM information_schema.key_column_usage WHERE table_schema = ? AND referenced_table_name IS NOT NULL";
+
+const DATABASES: &str = "SELECT schema_name FROM information_schema.schemata \
+    WHERE schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') ORDER BY schema_name LIMIT 1000";
+
+/// Databases that a user may look into.
+pub(super) async fn databases(connector: &Connector, conn: &mut Conn) -> Result<Vec<String>, SourceError> {
+    conn.query(DATABASES).await.map_err(|error| connector.error(&error))
+}
 
 /// What a user may read of a database.
 pub(super) async fn discover(

@@ -114,6 +114,10 @@ impl Driver for Mysql {
         Ok((version.map(|version| product(&version)), first.and_then(|row| row.as_ref(0).and_then(shown))))
     }
 
+    async fn places(&self, conn: &mut Conn) -> Result<Vec<String>, SourceError> {
+        discover::databases(&self.connector, &mut conn.conn).await
+    }
+
     async fn discover(&self, conn: &mut Conn, schema: Option<&str>) -> Result<Discovered, SourceError> {
         let schema = schema.unwrap_or(&self.connector.database);
         discover::discover(&self.connector, &mut conn.conn, schema).await

@@ -12,8 +12,8 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{CancelToken, Client, Config};
 use tokio_rustls::client;
 
-use super::framed::{Dialed, Framed, LARGEST, Messages};
-use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
+use super::framed::{Dialed, FOREIGN, Framed, LARGEST, Messages};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, quoted, within};
 use crate::network::NetworkPolicy;
 use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::registry::SourceType;
@@ -115,6 +115,8 @@ impl Connector {
             let refused = tls::refusal(error).or(shakes_hands.then_some(Refusal::Ended));
             let known = if self.oversized.swap(false, Ordering::Relaxed) {
                 SourceError::query(format!("A row is larger than {LARGEST} bytes."))
+            } else if cause.starts_with(FOREIGN) {
+                SourceError::foreign("PostgreSQL")
             } else if shakes_hands && cause == NO_TLS {
                 no_tls_offered(self.tls.mode)
             } else if let Some(refusal) = refused {
@@ -137,7 +139,10 @@ impl Connector {
                 ErrorCode::Authentication,
                 "The server refused the user name or the password.",
             ),
-            ("3D000", _) => SourceError::connection("The database does not exist."),
+            ("3D000", _) => {
+                let database = quoted(self.endpoint.database.as_deref().unwrap_or_default());
+                SourceError::connection(format!("The database {database} does not exist."))
+            }
             ("57014", _) => {
                 SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
             }

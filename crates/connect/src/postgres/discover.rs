@@ -48,11 +48,28 @@ const KEYS: &str = "SELECT k.conrelid::int8, k.contype::text, u.here::int4, fn.n
     LEFT JOIN pg_catalog.pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = u.there \
     WHERE k.contype IN ('p', 'f') AND k.conrelid <> 0";
 
+const SCHEMAS: &str = "SELECT n.nspname::text FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' \
+    AND n.nspname NOT IN ('information_schema', 'crdb_internal', '_timescaledb_internal') AND has_schema_privilege(n.oid, 'USAGE') \
+    ORDER BY CASE WHEN n.nspname = $1 THEN 0 ELSE 1 END, n.nspname LIMIT 1000";
+
 /// Primary keys and references, by relation and column.
 #[derive(Default)]
 struct Keys {
     primary: std::collections::HashSet<(i64, i32)>,
     foreign: HashMap<(i64, i32), ForeignKey>,
+}
+
+/// Schemas that a user may look into, the named one first if it is there.
+pub(super) async fn schemas(
+    connector: &Connector,
+    client: &Client,
+    named: Option<&str>,
+) -> Result<Vec<String>, SourceError> {
+    let failed = |error: tokio_postgres::Error| connector.error(&error);
+    let parameters = [(named.unwrap_or_default(), Type::TEXT)];
+    let rows = client.query_typed_raw(SCHEMAS, parameters).await.map_err(failed)?;
+    let rows: Vec<Row> = rows.try_collect().await.map_err(failed)?;
+    rows.iter().map(|row| row.try_get(0).map_err(failed)).collect()
 }
 
 /// What a user may read of a database, or of one schema of it. A relation is handed on when its last column has come.

@@ -15,6 +15,9 @@ use crate::network::dial::Wire;
 /// Bytes of one message, and so of one row, at most.
 pub(super) const LARGEST: usize = 64 << 20;
 
+/// What is said first where somebody answers who does not speak the protocol.
+pub(super) const FOREIGN: &str = "no answer of PostgreSQL's protocol";
+
 /// Bytes before a message's content: its type, and its length with the length's own four bytes.
 const HEAD: usize = 5;
 
@@ -40,6 +43,10 @@ impl Messages {
     /// The next bytes that came.
     fn pass(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while let Some((byte, rest)) = bytes.split_first() {
+            // To the question for TLS: yes, no, or an error. A web server, or one that greets before it is asked, says anything else.
+            if self.before > 0 && !matches!(*byte, b'S' | b'N' | b'E') {
+                return Err(foreign(&format!("{byte:#04x} to the question for TLS")));
+            }
             let skipped = if self.before > 0 { &mut self.before } else { &mut self.left };
             if *skipped > 0 {
                 let passed = bytes.len().min(*skipped);
@@ -71,9 +78,12 @@ impl Messages {
         if kind == b'D' {
             self.oversized.store(true, Ordering::Relaxed);
         }
-        let text = format!("a message of {length} bytes");
-        Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        Err(foreign(&format!("a message of {length} bytes")))
     }
+}
+
+fn foreign(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{FOREIGN}: {what}"))
 }
 
 /// A stream whose messages are watched, if it carries any itself.
@@ -156,6 +166,19 @@ mod tests {
             assert_eq!((messages.known, messages.left), (0, 0), "{step}");
         }
         assert!(!oversized.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn who_answers_the_question_for_tls_in_another_protocol_is_told_at_once() {
+        let oversized = Arc::default();
+        for said in [&b"HTTP/1.1 400 Bad Request"[..], b"J\0\0\0\x0a8.0.36\0", b"-ERR unknown command", b"\0"]
+        {
+            let refused = Messages::new(1, &oversized).pass(said).unwrap_err();
+            assert!(refused.to_string().starts_with(FOREIGN), "{refused}");
+        }
+        for said in [&b"S"[..], b"N", b"E"] {
+            Messages::new(1, &oversized).pass(said).unwrap();
+        }
     }
 
     #[test]

@@ -103,6 +103,14 @@ impl Driver for Postgres {
         Ok((Some(product(&version)), result))
     }
 
+    fn named(&self) -> Option<(&'static str, &str)> {
+        self.only_schema.as_deref().map(|name| ("schema", name))
+    }
+
+    async fn places(&self, conn: &mut Conn) -> Result<Vec<String>, SourceError> {
+        discover::schemas(&self.connector, &conn.client, self.only_schema.as_deref()).await
+    }
+
     async fn discover(&self, conn: &mut Conn, schema: Option<&str>) -> Result<Discovered, SourceError> {
         let mut found = Discovered::default();
         self.discover_into(conn, schema, &mut found).await?;

@@ -63,7 +63,7 @@ impl Reply {
 }
 
 pub(super) fn garbled() -> SourceError {
-    SourceError::connection("The server does not answer as Redis.")
+    SourceError::foreign("Redis")
 }
 
 impl Wire {

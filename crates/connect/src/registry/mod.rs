@@ -178,6 +178,24 @@ impl TypeInfo {
         self.tested != Tested::NoDriver
     }
 
+    /// Whether `schema_name` says anything to its driver.
+    pub fn reads_schema_name(&self) -> bool {
+        use SourceType as T;
+        matches!(
+            self.kind,
+            T::Postgresql
+                | T::Cockroachdb
+                | T::Redshift
+                | T::Sqlserver
+                | T::Synapse
+                | T::Oracle
+                | T::Db2
+                | T::Cassandra
+                | T::Snowflake
+                | T::Bigquery
+        )
+    }
+
     /// The required fields that are missing. `given` tells whether a field is there and not blank.
     pub fn missing(&self, given: impl Fn(&str) -> bool) -> Vec<&'static str> {
         let by_string = self.connection_string && given("connection_string");
@@ -218,6 +236,15 @@ mod tests {
         assert_eq!(said("postgres"), "\"postgres\" is no type of data source; did you mean postgresql?");
         assert!(said("spreadsheet").contains("the nearest are: "), "{}", said("spreadsheet"));
         assert!(said(&"x".repeat(1_000_000)).len() < 200);
+    }
+
+    #[test]
+    fn a_required_schema_is_read() {
+        for info in types() {
+            assert!(!info.required.contains(&"schema_name") || info.reads_schema_name(), "{}", info.kind);
+        }
+        assert!(TypeInfo::of(SourceType::Postgresql).reads_schema_name());
+        assert!(!TypeInfo::of(SourceType::Mysql).reads_schema_name());
     }
 
     #[test]

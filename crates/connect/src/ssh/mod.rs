@@ -81,6 +81,7 @@ impl Tunnel {
                     _ => format!("The SSH server cannot be used. {}", error.message),
                 },
                 detail: credentials.redact(&error.detail),
+                names: Vec::new(),
             },
         )
     }
@@ -111,8 +112,8 @@ impl Tunnel {
         if refused {
             return Err(failed("The SSH server has another key than the one that is pinned."));
         }
-        let mut session =
-            connected.map_err(|error| failed("The SSH server does not answer as one.").with_detail(error))?;
+        let mut session = connected
+            .map_err(|error| failed(&SourceError::foreign("an SSH server").message).with_detail(error))?;
         sign_in(&mut session, ssh, credentials).await?;
         Ok(Self {
             session: Arc::new(session),

@@ -28,7 +28,7 @@ const LONGEST: usize = 128 << 20;
 const WAITING: usize = 256 << 10;
 
 pub(super) fn garbled() -> SourceError {
-    SourceError::connection("The server does not answer as SQL Server.")
+    SourceError::foreign("SQL Server")
 }
 
 /// A connection.

@@ -24,6 +24,8 @@ use crate::source::{BatchStream, Connections, Order, Relation, Scan, Source, Tes
 const PING: Duration = Duration::from_secs(2);
 /// How long stopping a read at the server may take.
 const STOPPING: Duration = Duration::from_secs(5);
+/// Names of schemas and the like that are looked through.
+pub(crate) const MOST_PLACES: usize = 1_000;
 
 /// What a protocol does.
 #[async_trait::async_trait]
@@ -49,6 +51,15 @@ pub(crate) trait Driver: Send + Sync + 'static {
         conn: &mut Self::Conn,
         query: Option<&str>,
     ) -> Result<(Option<String>, Option<String>), SourceError>;
+    /// The part of the server that is looked into because the settings name it, where signing in does not tell that there is none of that
+    /// name: what such a part is, and the name.
+    fn named(&self) -> Option<(&'static str, &str)> {
+        None
+    }
+    /// Names of such parts that the user may look into, at most [`MOST_PLACES`]; the named one is among them if there is one.
+    async fn places(&self, _conn: &mut Self::Conn) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
     async fn discover(&self, conn: &mut Self::Conn, schema: Option<&str>) -> Result<Discovered, SourceError>;
     /// The same, handed on as it is found where there may be much.
     async fn discover_into(
@@ -190,6 +201,16 @@ impl<D: Driver> Server<D> {
     }
 }
 
+/// Refuses what the settings name and is not there.
+async fn look_for_named<D: Driver>(driver: &D, conn: &mut D::Conn) -> Result<(), SourceError> {
+    let Some((what, name)) = driver.named() else { return Ok(()) };
+    let there = driver.places(conn).await?;
+    if there.iter().any(|place| place == name) {
+        return Ok(());
+    }
+    Err(SourceError::no_such(what, name, there))
+}
+
 /// Reads to the end, an error, the deadline, or until nobody wants more.
 async fn run<D: Driver>(
     driver: Arc<D>,
@@ -243,7 +264,10 @@ impl<D: Driver> Source for Server<D> {
         let queries = timeout.min(self.driver.endpoint().query_timeout);
         let (version, result) = within(timeout, "The test", async {
             let mut conn = self.connected(timeout, queries).await?;
-            let found = self.driver.probe(&mut conn, query).await;
+            let found = match look_for_named(&*self.driver, &mut conn).await {
+                Ok(()) => self.driver.probe(&mut conn, query).await,
+                Err(missing) => Err(missing),
+            };
             // The answer does not wait for the goodbye.
             let driver = Arc::clone(&self.driver);
             tokio::spawn(async move { tokio::time::timeout(STOPPING, driver.abandon(conn)).await });
@@ -267,9 +291,23 @@ impl<D: Driver> Source for Server<D> {
     async fn discover_into(&self, schema: Option<&str>, finds: &mut dyn Finds) -> Result<(), SourceError> {
         let (place, mut conn) = self.conn().await?;
         let limit = self.driver.endpoint().query_timeout;
-        within(limit, "Discovery", self.driver.discover_into(&mut conn, schema, finds)).await?;
+        within(limit, "Discovery", async {
+            if schema.is_none() {
+                look_for_named(&*self.driver, &mut conn).await?;
+            }
+            self.driver.discover_into(&mut conn, schema, finds).await
+        })
+        .await?;
         place.put(conn);
         Ok(())
+    }
+
+    async fn places(&self) -> Result<Vec<String>, SourceError> {
+        let (place, mut conn) = self.conn().await?;
+        let limit = self.driver.endpoint().limit;
+        let names = within(limit, "Reading the names of schemas", self.driver.places(&mut conn)).await?;
+        place.put(conn);
+        Ok(names)
     }
 
     async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError> {

@@ -24,6 +24,7 @@ mod narrowed;
 mod oauth;
 mod others;
 mod parquets;
+mod places;
 mod postgres;
 mod pubsub;
 mod redis;

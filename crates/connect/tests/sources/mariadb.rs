@@ -247,6 +247,8 @@ async fn discovery(server: &Mariadb, admin: &mut mysql_async::Conn) {
     assert_eq!(order.columns[2].foreign_key.as_ref().unwrap().table, "region");
     assert!(read(source.as_ref(), Relation::new("shop", "or`der é")).await.unwrap().is_empty());
     assert!(source.discover(Some("other")).await.unwrap().schemas.is_empty());
+    let places = source.places().await.unwrap();
+    assert!(places.contains(&"shop".to_owned()) && !places.contains(&"other".to_owned()), "{places:?}");
     let refused = read(source.as_ref(), Relation::new("other", "hidden")).await.unwrap_err();
     assert!(refused.message.contains("does not exist or may not be read"), "{refused}");
 }

@@ -220,6 +220,54 @@ async fn garbage_is_an_error_and_no_panic() {
     }
 }
 
+// A server of MySQL greets; of PostgreSQL, HTTP and many others it waits for its client to begin, as MySQL's client does.
+#[tokio::test]
+async fn what_does_not_greet_as_mysql_does_is_told_as_another_kind_of_server_before_its_time_is_over() {
+    for (greeting, code, said) in [
+        (&b""[..], ErrorCode::Timeout, "What listens there did not greet, as MySQL does"),
+        (
+            b"SSH-2.0-OpenSSH_9.2p1\r\n",
+            ErrorCode::Connection,
+            "What listens there does not answer as MySQL does",
+        ),
+    ] {
+        let port = serve(move |mut stream| async move {
+            let _ = stream.write_all(greeting).await;
+            let mut buffer = [0; 1024];
+            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+        })
+        .await;
+        let mut settings = settings(SourceType::Mysql, port);
+        settings.connection_timeout = Duration::from_secs(10);
+        let source = open(settings, &here()).await.unwrap();
+        let error = source.test(None, Duration::from_secs(60)).await.unwrap_err();
+        assert_eq!(error.code, code, "{error:?}");
+        assert!(error.message.starts_with(said), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_answer_as_postgresql_does_is_told_as_another_kind_of_server() {
+    for answer in
+        [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"J\0\0\0\x0a8.0.36\0", b"-ERR unknown command\r\n"]
+    {
+        // It stays open: nothing but the answer tells.
+        let port = serve(move |mut stream| async move {
+            let mut buffer = [0; 1024];
+            let _ = stream.read(&mut buffer).await;
+            let _ = stream.write_all(answer).await;
+            while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+        })
+        .await;
+        for kind in [SourceType::Postgresql, SourceType::Cockroachdb, SourceType::Redshift] {
+            let error = failure(settings(kind, port)).await;
+            assert_eq!(error.code, ErrorCode::Connection, "{kind}: {error:?}");
+            let said = "What listens there does not answer as PostgreSQL does";
+            assert!(error.message.starts_with(said), "{kind}: {error:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_closes_at_once_is_a_failed_connection() {
     let port = serve(|stream| async move { drop(stream) }).await;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_objects::{ObjectKey, ObjectsError, Reading};
 
 use super::file::TrackedFile;
@@ -11,6 +11,16 @@ use crate::Storage;
 use crate::fault::store_fault;
 
 impl Storage {
+    /// How many bytes the store has of a file; none where it has lost it.
+    ///
+    /// # Errors
+    /// Only faults, such as that the store does not answer.
+    pub async fn size_in_store(&self, file: &TrackedFile) -> Result<Option<u64>, Fault> {
+        let Ok(key) = ObjectKey::parse(&file.object_name) else { return Ok(None) };
+        let found = self.objects.find(&key).await.map_err(store_fault)?;
+        Ok(found.map(|found| found.size))
+    }
+
     /// The bytes of a file, or a part of them, piece by piece. Who may read it, the caller has found out.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! A file that another feature reads: for a data source that is made of it.
 
+use std::collections::HashMap;
+
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::Fault;
@@ -43,7 +45,20 @@ impl Storage {
         Ok(file.filter(|file| whose.owns(file)))
     }
 
-    /// The same outside of a unit of work.
+    /// Of each of some keys, whether there is a stored file under it that is one of these. All are looked for in one statement.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn has_files(&self, unit: &mut Unit, files: &[(Whose, &str)]) -> Result<Vec<bool>, Fault> {
+        let names: Vec<&str> = files.iter().map(|(_, object_name)| *object_name).collect();
+        let stored = unit.files().stored_among(&names).await?;
+        let stored: HashMap<&str, &TrackedFile> =
+            stored.iter().map(|file| (file.object_name.as_str(), file)).collect();
+        let is_there = |(whose, name): &(Whose, &str)| stored.get(*name).is_some_and(|file| whose.owns(file));
+        Ok(files.iter().map(is_there).collect())
+    }
+
+    /// The same as [`Storage::reach_file`] outside of a unit of work.
     ///
     /// # Errors
     /// Only faults.

@@ -1,11 +1,18 @@
 //! Files in the store of rows.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
+use std::iter;
+
+use tidegate_database::{
+    Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional, fetch_rows, prune, rows,
+};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use uuid::Uuid;
 
 use crate::files::file::{FileCategory, TrackedFile};
+
+/// Keys that one statement looks for at most; a power of two.
+const MOST_NAMES: usize = 1_024;
 
 /// Files of a unit of work.
 pub struct Files<'u>(pub(crate) &'u mut Unit);
@@ -123,6 +130,31 @@ impl Files<'_> {
             object_name,
         )?;
         row.map(Row::read).transpose()
+    }
+
+    /// Those of some keys that are stored.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn stored_among(&mut self, object_names: &[&str]) -> Result<Vec<TrackedFile>> {
+        let mut found = Vec::new();
+        for names in object_names.chunks(MOST_NAMES) {
+            // As many as a power of two, the last one several times: there are few texts, and all of them stay prepared.
+            let padded = names.len().next_power_of_two();
+            let last = names.last().copied().unwrap_or_default();
+            let some = fetch_rows!(
+                self.0,
+                Row,
+                rows(select!("where state = 'stored' and object_name in ("), 0, 1, padded, ")"),
+                [],
+                names.iter().copied().chain(iter::repeat(last)).take(padded),
+                name => [name],
+            )?;
+            for row in some {
+                found.push(row.read()?);
+            }
+        }
+        Ok(found)
     }
 
     /// The state of the one under a key.

@@ -37,4 +37,27 @@ on_both_engines! {
             assert_eq!(found, expected, "{of_each_end}");
         }
     }
+
+    async fn of_some_keys_those_with_a_stored_file_are_found_whatever_their_number(world: World) {
+        for name in ALL {
+            stored(&world, name).await;
+        }
+        world.database.sql("update storage_files set state = 'removed' where object_name = 'third'").await;
+        let others: Vec<String> = (0..1_500).map(|number| format!("other{number}")).collect();
+        for count in [0, 1, 2, 3, 17, 1_500] {
+            let mut asked = vec!["fourth", "third", "first"];
+            asked.extend(others.iter().take(count).map(String::as_str));
+            // The last of a list, too, and once although it is asked for twice.
+            asked.extend(["first", "fifth"]);
+            let files = read!(world.store, unit => unit.files().stored_among(&asked));
+            let mut found: Vec<String> = files.into_iter().map(|file| file.object_name).collect();
+            found.sort();
+            found.dedup();
+            assert_eq!(found, ["fifth", "first", "fourth"], "{count}");
+        }
+        for asked in [Vec::new(), vec!["third"], vec!["none", "First"]] {
+            let files = read!(world.store, unit => unit.files().stored_among(&asked));
+            assert!(files.is_empty(), "{asked:?}");
+        }
+    }
 }

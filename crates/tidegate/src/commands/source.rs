@@ -121,8 +121,10 @@ async fn test(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure>
                 "connection_successful": true,
                 "response_time_ms": u64::try_from(milliseconds).unwrap_or(u64::MAX),
                 "database_version": version,
+                "warnings": report.warnings,
             });
-            Answer::new(format!("It answers within {milliseconds} ms: {version}"), json)
+            let text = format!("It answers within {milliseconds} ms: {version}");
+            Answer::new(with_warnings(text, &report.warnings), json)
         }
         Err(error) => {
             let code = error.code.as_str();
@@ -137,6 +139,11 @@ async fn test(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure>
             Answer { good: false, ..Answer::new(text, json) }
         }
     })
+}
+
+/// A text, and what looks well and is not, a line each.
+fn with_warnings(text: String, warnings: &[String]) -> String {
+    warnings.iter().fold(text, |text, warning| format!("{text}\n{warning}"))
 }
 
 async fn discover(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure> {
@@ -172,8 +179,9 @@ async fn discover(opened: &Opened, command: &NamedSource) -> Result<Answer, Fail
         "tables": tables,
         "columns": columns,
         "duration_ms": found.duration_ms,
+        "warnings": found.warnings,
     });
-    Ok(Answer::new(text, json))
+    Ok(Answer::new(with_warnings(text, &found.warnings), json))
 }
 
 async fn pause(opened: &Opened, command: &NamedSource, paused: bool) -> Result<Answer, Failure> {

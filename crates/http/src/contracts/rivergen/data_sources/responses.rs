@@ -207,6 +207,9 @@ pub(super) struct TestedData {
     /// `CONNECTION_ERROR`, `AUTHENTICATION_ERROR`, `TIMEOUT_ERROR`, `SSH_TUNNEL_ERROR`, `QUERY_ERROR`, `FILE_NOT_FOUND`,
     /// `UNSUPPORTED_TYPE`, or `LOCAL_DISK`: this server has no room for a copy.
     error_code: Option<&'static str>,
+    /// What looks well and is not, such as a data source in which no table was found: not there where nothing does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 impl From<TestReport> for TestedData {
@@ -224,6 +227,7 @@ impl From<TestReport> for TestedData {
                 database_version: tested.version,
                 error_message: None,
                 error_code: None,
+                warnings: report.warnings,
             },
             Err(error) => Self {
                 data_source_id,
@@ -236,6 +240,7 @@ impl From<TestReport> for TestedData {
                 database_version: None,
                 error_code: Some(error.code.as_str()),
                 error_message: Some(error.message),
+                warnings: report.warnings,
             },
         }
     }
@@ -259,7 +264,7 @@ pub(super) struct DiscoveryData {
     total_columns: i64,
     discovered_at: String,
     discovery_duration_ms: i64,
-    /// Which policies do not fit the tables, for those who write policies: not there where all do.
+    /// That no table was found; and, for those who write policies, which policies do not fit the tables: not there where neither is so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
@@ -322,6 +327,9 @@ pub(super) struct HealthData {
     max_response_time_ms: Option<i64>,
     failure_count_24h: i64,
     last_failure_at: Option<String>,
+    /// Why the data source does not answer; not there where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<String>,
 }
 
 impl From<Health> for HealthData {
@@ -337,6 +345,7 @@ impl From<Health> for HealthData {
             max_response_time_ms: health.times.map(|times| times.longest),
             failure_count_24h: health.failed_lately,
             last_failure_at: at(health.last_failure_at),
+            failure_reason: health.failure_reason,
         }
     }
 }

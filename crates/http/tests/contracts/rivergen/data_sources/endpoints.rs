@@ -116,6 +116,47 @@ on_both_engines! {
         assert_eq!(found["tables_count"], json!(3), "{}", all.text);
     }
 
+    async fn a_schema_that_is_not_there_or_has_nothing_is_told_by_test_and_discovery(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        server.database.sql("create schema bare").await;
+        let number = created(&app, &ada, &server.body_with(json!({ "schema_name": "publik" }))).await;
+        let (test, discover) = (format!("/{number}/test"), format!("/{number}/discover-schema?refresh=true"));
+        run_jobs(&app).await;
+        let said = "There is no schema \"publik\" that the user of the data source may use.";
+        let shown = get(&app, &ada, &format!("/{number}")).await;
+        assert_eq!(shown.assert_status(200).field("data.status"), &json!("failed"), "{}", shown.text);
+        // What there is, whoever tests it is told; why it failed reads also whom policies keep names from.
+        assert_eq!(shown.text_at("data.failure_reason"), said);
+        let tested = post(&app, &ada, &test).await;
+        assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("CONNECTION_ERROR"), "{}", tested.text);
+        let told = tested.text_at("data.error_message");
+        assert!(told.starts_with(&format!("{said} There are: public")) && told.contains("bare"), "{told}");
+        let refused = post(&app, &ada, &discover).await;
+        refused.assert_error(400, "BAD_REQUEST");
+        assert_eq!(refused.text_at("error.message"), format!("CONNECTION_ERROR: {said}"));
+        // One that is there, and has no table.
+        let change = |schema: &str| json!({ "schema_name": schema });
+        patch(&app, &ada, &format!("/{number}"), &change("bare")).await.assert_status(200);
+        run_jobs(&app).await;
+        let found = post(&app, &ada, &discover).await;
+        assert_eq!(found.assert_status(200).field("data.total_tables"), &json!(0), "{}", found.text);
+        let warned = found.text_at("data.warnings.0");
+        assert!(warned.starts_with("No table or view was found that the user of the data source may read."), "{warned}");
+        assert!(warned.contains("schema_name \"bare\". There are: bare, public"), "{warned}");
+        let tested = post(&app, &ada, &test).await;
+        assert_eq!(tested.assert_status(200).field("data.status"), &json!("active"), "{}", tested.text);
+        assert!(tested.text_at("data.warnings.0").ends_with("schema_name \"bare\"."), "{}", tested.text);
+        // Nothing is said where there is something, unless another schema is asked for.
+        patch(&app, &ada, &format!("/{number}"), &change("public")).await.assert_status(200);
+        run_jobs(&app).await;
+        for answer in [post(&app, &ada, &test).await, post(&app, &ada, &discover).await] {
+            assert_eq!(answer.assert_status(200).field("data").get("warnings"), None, "{}", answer.text);
+        }
+        let other = post(&app, &ada, &format!("{discover}&schema_name=nowhere")).await;
+        assert!(other.assert_status(200).text_at("data.warnings.0").contains("schema_name \"nowhere\""), "{}", other.text);
+    }
+
     async fn a_test_answers_200_in_both_outcomes_and_is_noted(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;

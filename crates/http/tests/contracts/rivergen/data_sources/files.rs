@@ -69,6 +69,18 @@ on_both_engines! {
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"));
     }
 
+    async fn a_schema_of_a_source_that_has_none_is_told_to_be_read_by_nobody(engine: Engine) {
+        let (app, _files, _database) = with_file(engine).await;
+        let ada = owner(&app, ADA).await;
+        let mut body = body();
+        body["schema_name"] = json!("shop");
+        let number = created(&app, &ada, &body).await;
+        let tested = post(&app, &ada, &format!("/{number}/test")).await;
+        assert_eq!(tested.assert_status(200).field("data.status"), &json!("active"), "{}", tested.text);
+        let told = "schema_name \"shop\" is not read: data sources of type sqlite have no such setting.";
+        assert_eq!(tested.field("data.warnings"), &json!([told]));
+    }
+
     async fn a_file_of_another_tenant_and_one_that_is_not_there_are_the_same(engine: Engine) {
         let (app, _files, _database) = with_file(engine).await;
         let (ada, eve) = (owner(&app, ADA).await, owner(&app, "eve@example.com").await);

@@ -8,6 +8,7 @@ use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 use super::wire::{
     ADA, builder, create, created, get, member, owner, patch, post, run_jobs, signed_in, start, status,
 };
+use crate::watch::Statements;
 
 const CSV: &str = "id,name\n1,tea\n2,coffee\n";
 
@@ -18,6 +19,15 @@ async fn uploaded(app: &TestApp, who: &Person, name: &str, content: impl AsRef<[
     let request = app.post("/api/v1/storage/upload").bearer(&who.access_token);
     let answer = request.body("multipart/form-data; boundary=b", form).send().await;
     answer.assert_status(201).text_at("data.file_path")
+}
+
+/// What is said of a data source whose file was removed.
+fn said_of_removed(object: &str, number: i64) -> String {
+    let name = object.rsplit('/').next().unwrap();
+    format!(
+        "The file {name} does not exist any more. Upload it again, and send its new file_path with PATCH /api/v1/data-sources/{number}; or \
+         delete the data source."
+    )
 }
 
 fn of_file(object: &str) -> serde_json::Value {
@@ -51,17 +61,23 @@ on_both_engines! {
         let expected = "read this file, and does not answer any more: give it another file_path, or delete it.";
         assert_eq!(warning, format!("The data source Goods ({number}) {expected}"));
         // At once, and not when it is tested next.
-        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data.current_status"), &json!("failed"));
+        let said = said_of_removed(&object, number);
+        let health = get(&app, &ada, &format!("/{number}/health")).await;
+        assert_eq!(health.field("data.current_status"), &json!("failed"));
+        assert_eq!(health.text_at("data.failure_reason"), said);
         assert_eq!(status(&app, &ada, number).await, "failed");
+        assert_eq!(get(&app, &ada, &format!("/{number}")).await.text_at("data.failure_reason"), said);
         app.get(path).send().await.assert_status(404);
         get(&app, &ada, &format!("/{number}/file-url")).await.assert_error(404, "NOT_FOUND");
         // What was open is a copy, and ends with the file.
         let tested = post(&app, &ada, &format!("/{number}/test")).await;
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"), "{}", tested.text);
+        assert_eq!(tested.text_at("data.error_message"), said);
         // Another file takes its place.
         patch(&app, &ada, &format!("/{number}"), &json!({ "file_path": other })).await.assert_status(200);
         run_jobs(&app).await;
         assert_eq!(status(&app, &ada, number).await, "active");
+        assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data").get("failure_reason"), None);
     }
 
     async fn no_node_reads_its_copy_of_a_file_that_was_removed(engine: Engine) {
@@ -83,7 +99,8 @@ on_both_engines! {
         for client in [other.client(), app.client()] {
             let asked = client.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
             let told = asked.assert_status(200).text_at("data.error_message");
-            assert_eq!(told, "The data source goods does not answer (FILE_NOT_FOUND).", "{}", asked.text);
+            let away = "The data source goods does not answer (FILE_NOT_FOUND).";
+            assert_eq!(told, format!("{away} {}", said_of_removed(&object, number)), "{}", asked.text);
             assert_eq!(asked.field("data.error_code"), "source_unavailable");
             // What was shown before was of that file, too.
             for number in &shown {
@@ -94,6 +111,8 @@ on_both_engines! {
         }
         let discovered = post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await;
         discovered.assert_error(400, "BAD_REQUEST");
+        let told = format!("FILE_NOT_FOUND: {}", said_of_removed(&object, number));
+        assert_eq!(discovered.text_at("error.message"), told);
         // What comes in its place is read by all of them.
         let next = uploaded(&app, &ada, "goods.csv", "id,name\n1,cocoa\n").await;
         patch(&app, &ada, &format!("/{number}"), &json!({ "file_path": next })).await.assert_status(200);
@@ -103,6 +122,80 @@ on_both_engines! {
             let asked = client.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
             assert_eq!(asked.assert_status(200).field("data.result_preview"), &json!([{ "name": "cocoa" }]), "{}", asked.text);
         }
+    }
+
+    // The server has a copy open, and answers from it.
+    async fn a_test_misses_a_file_that_somebody_took_from_the_store_or_changed_there(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let object = uploaded(&app, &ada, "goods.csv", CSV).await;
+        let number = created(&app, &ada, &of_file(&object)).await;
+        run_jobs(&app).await;
+        assert_eq!(status(&app, &ada, number).await, "active");
+        let (path, name) = (app.files_directory().join(&object), object.rsplit('/').next().unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let lost = format!("The file {name} was not removed here, and is not in the server's store any more. Upload it again");
+        let tested = post(&app, &ada, &format!("/{number}/test")).await;
+        assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"), "{}", tested.text);
+        assert!(tested.text_at("data.error_message").starts_with(&lost), "{}", tested.text);
+        // Nor is a copy of it read from now on.
+        let query = json!({ "sql": "select name from goods", "selected_data_source_ids": [number] });
+        let asked = app.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+        assert!(asked.assert_status(200).text_at("data.error_message").contains(&lost), "{}", asked.text);
+        // It comes back, and goes again: a check that nobody asked for misses it, and so does a discovery.
+        std::fs::write(&path, CSV).unwrap();
+        let tested = post(&app, &ada, &format!("/{number}/test")).await;
+        assert_eq!(tested.assert_status(200).field("data.status"), &json!("active"), "{}", tested.text);
+        std::fs::remove_file(&path).unwrap();
+        let discovered = post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await;
+        discovered.assert_error(400, "BAD_REQUEST");
+        assert!(discovered.text_at("error.message").contains(&lost), "{}", discovered.text);
+        std::fs::write(&path, CSV).unwrap();
+        post(&app, &ada, &format!("/{number}/test")).await.assert_status(200);
+        assert_eq!(status(&app, &ada, number).await, "active");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "id\n").unwrap();
+        app.advance(Duration::from_secs(300));
+        for outcome in app.kernel().run_job("data source schedule").await.unwrap() {
+            outcome.unwrap();
+        }
+        run_jobs(&app).await;
+        let shown = get(&app, &ada, &format!("/{number}")).await;
+        assert_eq!(shown.assert_status(200).field("data.status"), &json!("failed"), "{}", shown.text);
+        let changed = format!("The file {name} has 3 bytes in the server's store and had 23 when it was uploaded");
+        assert!(shown.text_at("data.failure_reason").starts_with(&changed), "{}", shown.text);
+    }
+
+    async fn the_files_of_a_query_are_looked_for_at_once_however_many_there_are(engine: Engine) {
+        let statements = Statements::containing("storage_files");
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let (mut objects, mut numbers) = (Vec::new(), Vec::new());
+        for name in ["goods.csv", "north.csv", "east.csv", "south.csv", "west.csv"] {
+            let object = uploaded(&app, &ada, name, CSV).await;
+            numbers.push(created(&app, &ada, &of_file(&object)).await);
+            objects.push(object);
+            run_jobs(&app).await;
+        }
+        app.catch_up().await;
+        let (mut costs, mut last) = (Vec::new(), json!(null));
+        // The first one only warms up.
+        for scope in [&numbers[..], &numbers[..1], &numbers[..]] {
+            let before = statements.seen();
+            let query = json!({ "sql": "select name from goods order by name", "selected_data_source_ids": scope });
+            let asked = app.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+            assert_eq!(asked.assert_status(200).field("data.result_preview.0.name"), "coffee", "{}", asked.text);
+            costs.push(statements.seen() - before);
+            last = asked.field("data.execution_id").clone();
+        }
+        assert!(costs[1] > 0 && costs[1] == costs[2], "{costs:?}");
+        // Each of them counts: rows that were kept of several files are shown as long as all are there.
+        let kept = app.get(&format!("/api/v1/queries/{last}")).bearer(&ada.access_token).send().await;
+        assert!(kept.assert_status(200).text.contains("coffee"), "{}", kept.text);
+        let removed = app.delete(&format!("/api/v1/storage/objects/{}", objects[4])).bearer(&ada.access_token).send().await;
+        removed.assert_status(200);
+        let kept = app.get(&format!("/api/v1/queries/{last}")).bearer(&ada.access_token).send().await;
+        assert!(!kept.assert_status(200).text.contains("coffee"), "{}", kept.text);
     }
 
     async fn copies_of_an_organizations_files_have_an_end_together(engine: Engine) {

@@ -14,6 +14,7 @@ use super::wire::{
     ADA, Server, account_of, asker, created, delete, employees, member, number_of, owner, patch, policy,
     post, signed_in, start,
 };
+use crate::rivergen::data_sources::wire as sources;
 
 fn emp() -> Relation {
     let columns = vec![Column::new("region", ColumnType::Text), Column::new("ssn", ColumnType::Text)];
@@ -414,5 +415,16 @@ on_both_engines! {
         assert_eq!(listed[0], listed[1]);
         // What they see is known since then.
         assert_ne!(discovered(&developer, "").await["discovered_at"], absent["discovered_at"]);
+        // Which schemas there are is told where one is not found, and not to them.
+        assert_eq!((hidden.get("warnings"), absent.get("warnings")), (None, None));
+        let told = discovered(&ada, "schema_name=nowhere").await["warnings"][0].clone();
+        assert!(told.as_str().unwrap().contains("payroll"), "{told}");
+        let change = json!({ "schema_name": "nowhere" });
+        sources::patch(&app, &ada, &format!("/{source}"), &change).await.assert_status(200);
+        for (who, is_told) in [(&developer, false), (&ada, true)] {
+            let tested = sources::post(&app, who, &format!("/{source}/test")).await;
+            let told = tested.assert_status(200).text_at("data.error_message");
+            assert!(told.contains("no schema \"nowhere\"") && told.contains("payroll") == is_told, "{told}");
+        }
     }
 }

@@ -1,0 +1,127 @@
+//! The file of a source: whether it is there, and what is said where it is not.
+
+use tidegate_connect::{ErrorCode, FileSource, SourceError};
+use tidegate_database::Unit;
+use tidegate_kernel::Fault;
+
+use crate::Catalog;
+use crate::hooks::{FileOwner, Kept};
+use crate::life::open::NotOpen;
+use crate::sources::DataSource;
+
+/// What to do where a file is gone, before the number of its data source and behind it.
+const ADVICE: (&str, &str) = (
+    "Upload it again, and send its new file_path with PATCH /api/v1/data-sources/",
+    "; or delete the data source.",
+);
+
+/// What a file is called in the storage, without its folders.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn removed(path: &str) -> String {
+    format!("The file {} does not exist any more.", name(path))
+}
+
+/// What is said of the sources of a file that is removed, before the number of each and behind it.
+pub(crate) fn said_of_removed(path: &str) -> (String, &'static str) {
+    (format!("{} {}", removed(path), ADVICE.0), ADVICE.1)
+}
+
+fn gone(source: &DataSource, what: &str) -> SourceError {
+    let (begin, end) = ADVICE;
+    SourceError::new(ErrorCode::FileNotFound, format!("{what} {begin}{}{end}", source.number))
+}
+
+/// That the file of a source was removed.
+pub(crate) fn no_file(source: &DataSource, path: &str) -> SourceError {
+    gone(source, &removed(path))
+}
+
+fn lost(source: &DataSource, path: &str) -> SourceError {
+    gone(
+        source,
+        &format!("The file {} was not removed here, and is not in the server's store any more.", name(path)),
+    )
+}
+
+/// Why a source does not open: where its file was looked for, which one, and what to do.
+pub(crate) fn of_file(source: &DataSource, error: SourceError) -> SourceError {
+    match &source.connection.file_path {
+        Some(path) if error.code == ErrorCode::FileNotFound => {
+            SourceError { detail: error.detail, ..lost(source, path) }
+        }
+        _ => error,
+    }
+}
+
+impl Catalog {
+    /// The file of a source that has one. What is open is a copy of it, which ends with the file: it is looked for before each use, since
+    /// any node may have removed it.
+    pub(super) async fn present_file(&self, source: &DataSource) -> Result<Option<FileSource>, NotOpen> {
+        let Some(path) = &source.connection.file_path else { return Ok(None) };
+        if let Some(file) = self.files.open(owner_of(source), path).await? {
+            return Ok(Some(file));
+        }
+        self.pools.drop_source(source.id).await;
+        Err(no_file(source, path).into())
+    }
+
+    /// Looks whether the store has the file of a source as it was uploaded: what is open is a copy of it, which answers also where that is
+    /// gone. A store that does not answer has lost nothing.
+    pub(crate) async fn ensure_kept(&self, source: &DataSource) -> Result<(), NotOpen> {
+        let Some(path) = &source.connection.file_path else { return Ok(()) };
+        let kept = match self.files.kept(owner_of(source), path).await {
+            Ok(kept) => kept,
+            Err(error) => {
+                let number = source.number;
+                tracing::warn!(%error, data_source = number, "the file of a data source cannot be looked for");
+                return Ok(());
+            }
+        };
+        match kept {
+            // Where there is none, opening it says so.
+            Kept::Whole | Kept::NoFile => Ok(()),
+            Kept::Lost => Err(lost(source, path).into()),
+            Kept::Otherwise { size, uploaded } => {
+                let what = format!(
+                    "The file {} has {size} bytes in the server's store and had {uploaded} when it was uploaded: it was changed there.",
+                    name(path)
+                );
+                Err(gone(source, &what).into())
+            }
+        }
+    }
+
+    /// Of each of some sources, whether its file is still there; true for one that has none. All files are looked for at once.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn have_their_files(&self, sources: &[&DataSource]) -> Result<Vec<bool>, Fault> {
+        let files: Vec<(FileOwner, &str)> = sources
+            .iter()
+            .filter_map(|source| Some((owner_of(source), source.connection.file_path.as_deref()?)))
+            .collect();
+        if files.is_empty() {
+            return Ok(vec![true; sources.len()]);
+        }
+        let mut unit = self.kernel.store.read().await?;
+        let mut there = self.files.exist(&mut unit, &files).await?.into_iter();
+        let has_its =
+            |source: &&DataSource| source.connection.file_path.is_none() || there.next().unwrap_or_default();
+        Ok(sources.iter().map(has_its).collect())
+    }
+
+    /// Whether the file of a source is still there, in a unit of work.
+    pub(crate) async fn has_file_in(&self, unit: &mut Unit, source: &DataSource) -> Result<bool, Fault> {
+        let Some(path) = &source.connection.file_path else { return Ok(true) };
+        let file = (owner_of(source), path.as_str());
+        Ok(self.files.exist(unit, &[file]).await?.contains(&true))
+    }
+}
+
+/// Who sees a source reads its file, whoever uploaded it.
+fn owner_of(source: &DataSource) -> FileOwner {
+    FileOwner { organization: source.organization, organization_sees_all: true, account: None }
+}
