@@ -21,6 +21,12 @@ pub trait Deferred: Any + Send {
     fn write(self: Box<Self>, unit: &mut Unit) -> BoxFuture<'_, Result<()>>;
 }
 
+/// What was done apart from a unit and holds only if the unit is committed. Dropped without it, it is undone.
+pub trait OnCommit: Send {
+    /// The unit is about to be committed.
+    fn committed(self: Box<Self>);
+}
+
 /// One transaction. Dropped without [`Unit::commit`], it is rolled back.
 ///
 /// Keep it short and pure database: hashing, signing and network come before or after it.
@@ -39,6 +45,8 @@ pub struct Unit {
     made: Vec<Uuid>,
     /// Rows that the unit locked.
     locked: Vec<Uuid>,
+    /// What holds only if the unit is committed.
+    on_commit: Vec<Box<dyn OnCommit>>,
 }
 
 impl Unit {
@@ -53,6 +61,7 @@ impl Unit {
             put_off: None,
             made: Vec::new(),
             locked: Vec::new(),
+            on_commit: Vec::new(),
         }
     }
 
@@ -207,6 +216,8 @@ impl Unit {
         let finishing = tokio::spawn(async move {
             self.write_deferred().await?;
             self.run_put_off().await?;
+            // A commit that fails may have been carried out.
+            std::mem::take(&mut self.on_commit).into_iter().for_each(|done| done.committed());
             self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
             self.damage.present();
             if let Some(listener) = self.listener {
@@ -215,6 +226,11 @@ impl Unit {
             Ok(())
         });
         finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
+    /// Takes what was done apart from the unit and holds only if it is committed.
+    pub fn on_commit(&mut self, done: Box<dyn OnCommit>) {
+        self.on_commit.push(done);
     }
 
     /// Notes a change that caches must hear of once it is committed: for repositories.

@@ -10,7 +10,7 @@ use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::{
     AccountHooks, AllowedApplication, ApplicationMaker, ApplicationNews, ContactDetails,
 };
-use tidegate_kernel::{Fault, Work};
+use tidegate_kernel::{CountedMessage, Fault, Work};
 
 use crate::IdentityTables;
 use crate::accounts::add_email::offer_email;
@@ -149,12 +149,16 @@ impl AccountHooks for IdentityHooks {
         work: &'w mut Work<'_>,
         account: AccountId,
         details: ContactDetails<'w>,
+        message: &'w mut Option<CountedMessage>,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
             if let (Some(first), Some(last)) = (details.first_name, details.last_name) {
                 work.unit.accounts().name(account, first, last, work.now).await?;
             }
-            offer_email(work, account, details.email).await
+            match message.take() {
+                Some(message) => offer_email(work, account, details.email, message).await,
+                None => Ok(()),
+            }
         }
         .boxed()
     }

@@ -1,5 +1,6 @@
 //! What one node keeps in memory. Nothing here is needed after a restart.
 
+pub(crate) mod counted_message;
 pub(crate) mod counting;
 pub(crate) mod keys;
 pub(crate) mod memory;
