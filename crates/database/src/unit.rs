@@ -21,10 +21,11 @@ pub trait Deferred: Any + Send {
     fn write(self: Box<Self>, unit: &mut Unit) -> BoxFuture<'_, Result<()>>;
 }
 
-/// What was done apart from a unit and holds only if the unit is committed. Dropped without it, it is undone.
+/// What a unit holds until it ends, and is told that it is committed: such as something that was done apart from it, and is undone when it is
+/// dropped without that.
 pub trait OnCommit: Send {
     /// The unit is about to be committed.
-    fn committed(self: Box<Self>);
+    fn committed(&mut self);
 }
 
 /// One transaction. Dropped without [`Unit::commit`], it is rolled back.
@@ -45,7 +46,7 @@ pub struct Unit {
     made: Vec<Uuid>,
     /// Rows that the unit locked.
     locked: Vec<Uuid>,
-    /// What holds only if the unit is committed.
+    /// What is told of its commit, and dropped at its end.
     on_commit: Vec<Box<dyn OnCommit>>,
 }
 
@@ -217,7 +218,7 @@ impl Unit {
             self.write_deferred().await?;
             self.run_put_off().await?;
             // A commit that fails may have been carried out.
-            std::mem::take(&mut self.on_commit).into_iter().for_each(|done| done.committed());
+            self.on_commit.iter_mut().for_each(|held| held.committed());
             self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
             self.damage.present();
             if let Some(listener) = self.listener {
@@ -228,9 +229,9 @@ impl Unit {
         finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
-    /// Takes what was done apart from the unit and holds only if it is committed.
-    pub fn on_commit(&mut self, done: Box<dyn OnCommit>) {
-        self.on_commit.push(done);
+    /// Holds that until the unit ends, and tells it of the commit.
+    pub fn on_commit(&mut self, held: Box<dyn OnCommit>) {
+        self.on_commit.push(held);
     }
 
     /// Notes a change that caches must hear of once it is committed: for repositories.

@@ -251,7 +251,7 @@ impl ProvisionalCount {
 }
 
 impl OnCommit for ProvisionalCount {
-    fn committed(mut self: Box<Self>) {
+    fn committed(&mut self) {
         self.keep();
     }
 }

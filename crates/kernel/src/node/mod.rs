@@ -8,5 +8,6 @@ pub(crate) mod meter;
 pub(crate) mod once_per_window;
 pub(crate) mod pace;
 pub(crate) mod readiness;
+pub(crate) mod shared_rows;
 pub(crate) mod together;
 pub(crate) mod token_uses;

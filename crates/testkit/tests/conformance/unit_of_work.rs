@@ -23,7 +23,7 @@ struct Apart {
 }
 
 impl OnCommit for Apart {
-    fn committed(mut self: Box<Self>) {
+    fn committed(&mut self) {
         self.holds = true;
     }
 }
