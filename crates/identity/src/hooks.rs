@@ -76,7 +76,8 @@ impl AccountHooks for IdentityHooks {
         work: &'w mut Work<'_>,
         account: AccountId,
     ) -> BoxFuture<'w, Result<bool, Fault>> {
-        async move { Ok(work.unit.factors().any(account).await?) }.boxed()
+        // An account that the unit made has none.
+        async move { Ok(!work.unit.has_made(account.0) && work.unit.factors().any(account).await?) }.boxed()
     }
 
     fn admits_without_second_factor<'w>(
