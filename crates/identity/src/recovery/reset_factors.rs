@@ -292,9 +292,7 @@ impl<G> Work<'_, G> {
 
     /// Calls off resets of second factors that wait: their links and their jobs do nothing any more.
     pub(crate) async fn withdraw_factor_resets(&mut self, account: AccountId) -> Result<(), Fault> {
-        for purpose in [Purpose::CancelFactorReset, Purpose::ConfirmFactorReset] {
-            self.unit.challenges().remove(purpose, account).await?;
-        }
-        Ok(())
+        let purposes = [Purpose::CancelFactorReset, Purpose::ConfirmFactorReset];
+        Ok(self.unit.challenges().remove_both(purposes, account).await?)
     }
 }
