@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidegate_domain::EmailAddress;
 use tidegate_domain::id::AccountId;
-use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
+use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Work};
 
 use crate::BrokerageTables;
@@ -48,20 +48,11 @@ impl AccountHooks for BrokerageHooks {
     }
 
     /// The address the broker writes to is offered again until it is shown to be the person's.
-    fn signed_in<'w>(
+    fn unproven_address<'w>(
         &'w self,
         work: &'w mut Work<'_>,
         account: AccountId,
-    ) -> BoxFuture<'w, Result<(), Fault>> {
-        async move {
-            match read_unproven_address(work.kernel, work.unit, self.broker, account).await? {
-                Some(email) => {
-                    let details = ContactDetails { email: &email, first_name: None, last_name: None };
-                    work.contact_learned(account, details).await
-                }
-                None => Ok(()),
-            }
-        }
-        .boxed()
+    ) -> BoxFuture<'w, Result<Option<EmailAddress>, Fault>> {
+        async move { read_unproven_address(work.kernel, work.unit, self.broker, account).await }.boxed()
     }
 }

@@ -116,6 +116,7 @@ impl Brokerage {
             LocalStatus::Pending => LocalStatus::New,
             status => status,
         };
+        let message = self.kernel.count_mail_where_sent(call).await?;
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         let now = work.now;
@@ -139,7 +140,7 @@ impl Brokerage {
             first_name: Some(&request.first_name),
             last_name: Some(&request.last_name),
         };
-        work.contact_learned(account, details).await?;
+        work.contact_learned(account, details, message).await?;
         work.commit().await
     }
 

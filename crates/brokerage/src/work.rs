@@ -1,8 +1,8 @@
 //! One request's unit of work.
 
 use tidegate_domain::id::AccountId;
-use tidegate_kernel::Fault;
 use tidegate_kernel::hooks::ContactDetails;
+use tidegate_kernel::{CountedMessage, Fault};
 
 use crate::Brokerage;
 
@@ -17,7 +17,8 @@ impl<G> Work<'_, G> {
         &mut self,
         account: AccountId,
         details: ContactDetails<'_>,
+        message: Option<CountedMessage>,
     ) -> Result<(), Fault> {
-        self.kernel().contact_learned(account, details).await
+        self.kernel().contact_learned(account, details, message).await
     }
 }

@@ -24,7 +24,7 @@ pub use keyed::Keyed;
 pub use repeats::Repeats;
 pub use sqlx;
 pub use statement::{MOST_ROWS, rows};
-pub use unit::{Deferred, Unit};
+pub use unit::{Deferred, OnCommit, Unit};
 
 /// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -21,6 +21,13 @@ pub trait Deferred: Any + Send {
     fn write(self: Box<Self>, unit: &mut Unit) -> BoxFuture<'_, Result<()>>;
 }
 
+/// What a unit holds until it ends, and is told that it is committed: such as something that was done apart from it, and is undone when it is
+/// dropped without that.
+pub trait OnCommit: Send {
+    /// The unit is about to be committed.
+    fn committed(&mut self);
+}
+
 /// One transaction. Dropped without [`Unit::commit`], it is rolled back.
 ///
 /// Keep it short and pure database: hashing, signing and network come before or after it.
@@ -39,6 +46,8 @@ pub struct Unit {
     made: Vec<Uuid>,
     /// Rows that the unit locked.
     locked: Vec<Uuid>,
+    /// What is told of its commit, and dropped at its end.
+    on_commit: Vec<Box<dyn OnCommit>>,
 }
 
 impl Unit {
@@ -53,6 +62,7 @@ impl Unit {
             put_off: None,
             made: Vec::new(),
             locked: Vec::new(),
+            on_commit: Vec::new(),
         }
     }
 
@@ -207,6 +217,8 @@ impl Unit {
         let finishing = tokio::spawn(async move {
             self.write_deferred().await?;
             self.run_put_off().await?;
+            // A commit that fails may have been carried out.
+            self.on_commit.iter_mut().for_each(|held| held.committed());
             self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
             self.damage.present();
             if let Some(listener) = self.listener {
@@ -215,6 +227,11 @@ impl Unit {
             Ok(())
         });
         finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    }
+
+    /// Holds that until the unit ends, and tells it of the commit.
+    pub fn on_commit(&mut self, held: Box<dyn OnCommit>) {
+        self.on_commit.push(held);
     }
 
     /// Notes a change that caches must hear of once it is committed: for repositories.

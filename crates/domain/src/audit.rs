@@ -24,7 +24,7 @@ pub struct AuditRetention {
     #[default(Duration::from_secs(30 * 24 * 3_600))]
     pub keep_without_account: Duration,
     /// Failed sign-ins, reset requests and texted codes of one client network that are written one by one; further
-    /// ones of the same kind and account are added up in one row.
+    /// ones of the same kind and account are added up in one row, or in one for each that is written at the same moment.
     #[default(Some(Limit::new(60, 3_600)))]
     #[schemars(extend("x-kept" = true))]
     pub attempts_by_network: Option<Limit>,

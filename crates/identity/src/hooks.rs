@@ -10,7 +10,7 @@ use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::{
     AccountHooks, AllowedApplication, ApplicationMaker, ApplicationNews, ContactDetails,
 };
-use tidegate_kernel::{Fault, Work};
+use tidegate_kernel::{CountedMessage, Fault, Work};
 
 use crate::IdentityTables;
 use crate::accounts::add_email::offer_email;
@@ -76,7 +76,8 @@ impl AccountHooks for IdentityHooks {
         work: &'w mut Work<'_>,
         account: AccountId,
     ) -> BoxFuture<'w, Result<bool, Fault>> {
-        async move { Ok(work.unit.factors().any(account).await?) }.boxed()
+        // An account that the unit made has none.
+        async move { Ok(!work.unit.has_made(account.0) && work.unit.factors().any(account).await?) }.boxed()
     }
 
     fn admits_without_second_factor<'w>(
@@ -149,12 +150,16 @@ impl AccountHooks for IdentityHooks {
         work: &'w mut Work<'_>,
         account: AccountId,
         details: ContactDetails<'w>,
+        message: &'w mut Option<CountedMessage>,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
             if let (Some(first), Some(last)) = (details.first_name, details.last_name) {
                 work.unit.accounts().name(account, first, last, work.now).await?;
             }
-            offer_email(work, account, details.email).await
+            match message.take() {
+                Some(message) => offer_email(work, account, details.email, message).await,
+                None => Ok(()),
+            }
         }
         .boxed()
     }

@@ -11,7 +11,7 @@ use tidegate_kernel::message::{CodeText, Mail};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Actor, Call, Fault, Grant};
+use tidegate_kernel::{Actor, Call, CountedMessage, Fault, Grant};
 
 use crate::Identity;
 
@@ -93,6 +93,17 @@ impl Identity {
         }
     }
 
+    /// Counts a message for a signed-in caller, if they may do this: before the unit that sends it begins.
+    pub(crate) async fn count_message_as(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<CountedMessage, Fault> {
+        actor.authorize(permission)?;
+        self.kernel.count_message(call).await
+    }
+
     /// Begins to read for a signed-in caller, if they may; what is known of their session may be two seconds old.
     pub(crate) async fn read_as<'a>(
         &self,
@@ -139,16 +150,20 @@ impl<G> Work<'_, G> {
         self.kernel().count(counted, limit).await
     }
 
-    pub(crate) async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
-        self.kernel().send(mail).await
+    pub(crate) async fn send(&mut self, mail: Mail<'_>, counted: CountedMessage) -> Result<(), Fault> {
+        self.kernel().send(mail, counted).await
     }
 
     pub(crate) async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         self.kernel().notify(mail).await
     }
 
-    pub(crate) async fn text_code(&mut self, text: CodeText<'_>) -> Result<(), Fault> {
-        self.kernel().text_code(text).await
+    pub(crate) async fn text_code(
+        &mut self,
+        text: CodeText<'_>,
+        counted: CountedMessage,
+    ) -> Result<(), Fault> {
+        self.kernel().text_code(text, counted).await
     }
 
     /// Makes it all durable.

@@ -41,7 +41,9 @@ impl Work<'_> {
     /// The key of an event. Attempts of one network, kind and account share one once there were many: callers who have not
     /// signed in must not fill the log. Whether the account exists makes no difference. Each node counts in memory and
     /// exchanges its counts, as for traffic limits: this is about the size of the log, not about guesses.
-    fn event_id(&self, action: Action, account: Option<AccountId>) -> AuditEventId {
+    ///
+    /// On PostgreSQL a unit that adds to a row locks it until the commit, so units at the same time have a row each.
+    fn event_id(&mut self, action: Action, account: Option<AccountId>) -> AuditEventId {
         let shared = match self.kernel.settings.audit.attempts_by_network {
             Some(limit) if self.call.causer.is_none() && action.is_attempt() => {
                 self.kernel.exceeded_audit(self.call, limit)
@@ -60,7 +62,15 @@ impl Work<'_> {
             account.map(|account| account.to_string()).unwrap_or_default(),
             resets_at.micros(),
         );
-        let mac = self.kernel.vault.mac("audited attempts", row.as_bytes());
+        let named = |row: &str| self.kernel.vault.mac("audited attempts", row.as_bytes());
+        let mut mac = named(&row);
+        if self.unit.is_postgres() {
+            let place = self.kernel.memory.shared_attempts.take(mac);
+            if place.number() > 0 {
+                mac = named(&format!("{row} {}", place.number()));
+            }
+            self.unit.on_commit(Box::new(place));
+        }
         AuditEventId(Uuid::from_bytes(first_half(mac)))
     }
 }

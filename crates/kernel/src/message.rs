@@ -6,16 +6,14 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::{SmsTemplate, Template, minutes};
-use tidegate_domain::limit::Limit;
 use tidegate_domain::{Catalogue, EmailAddress, LanguageTag, PhoneNumber, Secret, Timestamp};
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::reserved::Reserved;
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::{Channel, NewMessage};
 use crate::throttle::Counted;
-use crate::{Call, Kernel, KernelTables, Work};
+use crate::{CountedMessage, Kernel, KernelTables, Work};
 
 /// What the values of a message are sealed for.
 pub(crate) const PAYLOAD: &str = "outbox payload";
@@ -54,8 +52,6 @@ pub struct CodeText<'a> {
     /// Whether it is counted for all numbers of its prefix when it is delivered, rather than when it was asked for: the
     /// answer must not tell which numbers have an account.
     pub counted_at_delivery: bool,
-    /// Whether the message was counted already, before the unit began: see [`Kernel::counts_of_text`].
-    pub is_counted: bool,
     /// False for an unknown phone: the same work, and no message is sent.
     pub deliverable: bool,
 }
@@ -74,8 +70,8 @@ struct Queued<'a> {
     channel: Channel,
     template: &'a str,
     rule: CountingRule,
-    /// Whether the network was counted for it before the unit began.
-    network_is_counted: bool,
+    /// That it was counted by who causes it; none where it is not.
+    counted: Option<CountedMessage>,
     recipient: &'a str,
     /// The mailbox or phone it is counted by.
     counted_as: &'a str,
@@ -101,7 +97,7 @@ enum OverLimit {
 struct CountingRule {
     /// OverLimit the limit of its recipient.
     recipient: OverLimit,
-    /// OverLimit a limit of who caused it.
+    /// OverLimit a limit of who caused it. What is sent in any case is not counted by them: a notice.
     causer: OverLimit,
     /// Factor on the recipient's limit.
     times: u32,
@@ -110,9 +106,6 @@ struct CountingRule {
 /// What a caller asked for.
 const REQUESTED: CountingRule =
     CountingRule { recipient: OverLimit::Refuse, causer: OverLimit::Refuse, times: 1 };
-
-/// What was counted before.
-const COUNTED: CountingRule = CountingRule { recipient: OverLimit::Send, causer: OverLimit::Send, times: 1 };
 
 /// Every template says how it is counted.
 const fn rule_of(template: Template) -> CountingRule {
@@ -214,79 +207,33 @@ impl Kernel {
     }
 }
 
-impl Kernel {
-    /// What a text message with a code counts as that a caller asks for. A request that counts it before its unit, with what it counts
-    /// besides, holds the count of its network for no longer than counting takes.
-    pub fn counts_of_text<'c>(&self, call: &Call, phone: &'c PhoneNumber) -> Vec<(Counted<'c>, Limit)> {
-        let counts = self.message_counts(call, phone.expose(), REQUESTED);
-        counts.into_iter().map(|(count, _)| count).collect()
-    }
-
-    /// Counts a mail by the network of who asks for it, in a unit of its own and before the one that sends it
-    /// ([`Work::send_counted_in`]): that would keep others of the network waiting until its commit. It is taken back unless it is kept.
-    ///
-    /// # Errors
-    /// [`Fault::RateLimited`], and those of the store.
-    pub async fn count_mail_by_network(&self, call: &Call) -> Result<Reserved, Fault> {
-        let limit = self.settings.messages.by_network;
-        Ok(self.reserve(call, Counted::MessagesByNetwork, limit).await??)
-    }
-
-    /// What a message counts as: its recipient and who causes it, network, account and organization. And what becomes of it beyond each
-    /// limit.
-    fn message_counts<'c>(
-        &self,
-        call: &Call,
-        counted_as: &'c str,
-        rule: CountingRule,
-    ) -> Vec<((Counted<'c>, Limit), OverLimit)> {
-        let limits = &self.settings.messages;
-        let causer = call.causer;
-        let CountingRule { recipient, causer: by_causer, times } = rule;
-        let of_recipient = limits.by_recipient.map(|limit| limit.times(times));
-        let counts = [
-            Some((Counted::MessagesByRecipient(counted_as), of_recipient, recipient)),
-            Some((Counted::MessagesByNetwork, limits.by_network, by_causer)),
-            causer.map(|by| (Counted::MessagesByAccount(by.account), limits.by_account, by_causer)),
-            causer.map(|by| {
-                (Counted::MessagesByOrganization(by.organization), limits.by_organization, by_causer)
-            }),
-        ];
-        let counts = counts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send);
-        counts.filter_map(|(counted, limit, beyond)| Some(((counted, limit?), beyond))).collect()
-    }
-}
-
 impl Work<'_> {
-    /// Puts a mail in the outbox.
+    /// Puts a mail in the outbox that was counted by who causes it.
     ///
     /// # Errors
-    /// Those of the store and the vault.
-    pub async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
-        self.send_in(mail, Language::OfRecipient).await
+    /// [`Fault::RateLimited`], and those of the store and the vault.
+    pub async fn send(&mut self, mail: Mail<'_>, counted: CountedMessage) -> Result<(), Fault> {
+        self.send_in(mail, Language::OfRecipient, counted).await
     }
 
     /// Puts a mail in the outbox, in a language that is known.
     ///
     /// # Errors
-    /// Those of the store and the vault.
-    pub async fn send_in(&mut self, mail: Mail<'_>, language: Language) -> Result<(), Fault> {
-        self.enqueue_mail(mail, language, false).await
-    }
-
-    /// Puts a mail in the outbox that the network was counted for before the unit began: see [`Kernel::count_mail_by_network`].
-    ///
-    /// # Errors
-    /// Those of the store and the vault.
-    pub async fn send_counted_in(&mut self, mail: Mail<'_>, language: Language) -> Result<(), Fault> {
-        self.enqueue_mail(mail, language, true).await
+    /// As of [`Work::send`].
+    pub async fn send_in(
+        &mut self,
+        mail: Mail<'_>,
+        language: Language,
+        counted: CountedMessage,
+    ) -> Result<(), Fault> {
+        self.enqueue_mail(mail, language, Some(counted)).await
     }
 
     async fn enqueue_mail(
         &mut self,
         mail: Mail<'_>,
         language: Language,
-        network_is_counted: bool,
+        counted: Option<CountedMessage>,
     ) -> Result<(), Fault> {
         let mut values = json!({
             "product": self.kernel.settings.product,
@@ -299,7 +246,7 @@ impl Work<'_> {
             channel: Channel::Email,
             template: mail.template.as_str(),
             rule: rule_of(mail.template),
-            network_is_counted,
+            counted,
             recipient: mail.to.as_str(),
             counted_as: &mail.to.mailbox(),
             cause: mail.cause,
@@ -310,19 +257,24 @@ impl Work<'_> {
         .await
     }
 
-    /// Puts a text message in the outbox.
+    /// Puts a text message in the outbox that was counted by who causes it.
     ///
     /// # Errors
-    /// Those of the store and the vault.
-    pub async fn text_code(&mut self, text: CodeText<'_>) -> Result<(), Fault> {
-        self.text_code_in(text, Language::OfRecipient).await
+    /// As of [`Work::send`].
+    pub async fn text_code(&mut self, text: CodeText<'_>, counted: CountedMessage) -> Result<(), Fault> {
+        self.text_code_in(text, Language::OfRecipient, counted).await
     }
 
     /// Puts a text message in the outbox, in a language that is known.
     ///
     /// # Errors
-    /// Those of the store and the vault.
-    pub async fn text_code_in(&mut self, text: CodeText<'_>, language: Language) -> Result<(), Fault> {
+    /// As of [`Work::send`].
+    pub async fn text_code_in(
+        &mut self,
+        text: CodeText<'_>,
+        language: Language,
+        counted: CountedMessage,
+    ) -> Result<(), Fault> {
         let values = json!({
             "product": self.kernel.settings.product,
             "code": text.code.expose(),
@@ -333,8 +285,8 @@ impl Work<'_> {
         self.enqueue(Queued {
             channel: Channel::Sms,
             template: SmsTemplate::Code.as_str(),
-            rule: if text.is_counted { COUNTED } else { REQUESTED },
-            network_is_counted: text.is_counted,
+            rule: REQUESTED,
+            counted: Some(counted),
             recipient: text.to.expose(),
             counted_as: text.to.expose(),
             cause: text.cause,
@@ -345,11 +297,11 @@ impl Work<'_> {
         .await
     }
 
-    /// The one way into the outbox: what goes through here is counted, deliverable or not, unless it was before.
+    /// The one way into the outbox: what goes through here is counted by its recipient, deliverable or not, unless it was before.
     ///
-    /// Counted last, and best as the last thing that the unit does: on PostgreSQL, others of the network wait from then on until
+    /// Counted last, and best as the last thing that the unit does: on PostgreSQL, others who write to the recipient wait from then on until
     /// the unit is committed.
-    async fn enqueue(&mut self, queued: Queued<'_>) -> Result<(), Fault> {
+    async fn enqueue(&mut self, mut queued: Queued<'_>) -> Result<(), Fault> {
         let language = json!({ "language": self.language_for(&queued).await? });
         let mut values = queued.values.clone();
         tidegate_domain::text::merge(&mut values, &language);
@@ -368,7 +320,8 @@ impl Work<'_> {
         };
         self.unit.outbox().insert(message).await?;
         self.unit.write_deferred().await?;
-        if !self.count_message(&queued).await? {
+        let counted = queued.counted.take();
+        if !self.judge_message(&queued, counted).await? {
             self.unit.outbox().withhold(id).await?;
         }
         Ok(())
@@ -405,36 +358,52 @@ impl Work<'_> {
         Arc::clone(languages.of(of_account.or_else(|| self.call.language(languages))))
     }
 
-    /// Counts a message by its recipient and by who causes it: network, account, organization. False when it is one too
+    /// Counts a message by its recipient, and judges it by them and by who causes it, who was counted before. False when it is one too
     /// many and nothing is to be sent; it is counted nowhere then.
-    async fn count_message(&mut self, queued: &Queued<'_>) -> Result<bool, Fault> {
-        let counts = self.kernel.message_counts(self.call, queued.counted_as, queued.rule);
-        let is_open = |counted: &Counted<'_>| {
-            !(queued.network_is_counted && matches!(counted, Counted::MessagesByNetwork))
+    async fn judge_message(
+        &mut self,
+        queued: &Queued<'_>,
+        counted: Option<CountedMessage>,
+    ) -> Result<bool, Fault> {
+        let rule = queued.rule;
+        let is_open = rule.recipient != OverLimit::Send
+            && !counted.as_ref().is_some_and(|counted| counted.by_recipient);
+        let limit = self.kernel.settings.messages.by_recipient.filter(|_| is_open);
+        let limit = limit.map(|limit| limit.times(rule.times));
+        let recipient = Counted::MessagesByRecipient(queued.counted_as);
+        let over_recipient = self.count(recipient, limit).await?;
+        let (taken, over_causer) = match counted.map(|counted| counted.by_causer) {
+            Some(Ok(taken)) => (Some(taken), None),
+            Some(Err(exceeded)) => (None, Some(exceeded)),
+            None => (None, None),
         };
-        let counts = counts.into_iter().filter(|((counted, _), _)| is_open(counted));
-        let (counted, beyond): (Vec<_>, Vec<_>) = counts.unzip();
-        let exceeded = self.count_each(&counted).await?;
         let mut is_within = true;
-        for (exceeded, beyond) in exceeded.into_iter().zip(beyond) {
-            match exceeded {
-                Some(exceeded) if beyond == OverLimit::Refuse => return Err(exceeded.into()),
-                Some(_) => is_within = false,
-                None => {}
+        for (exceeded, beyond) in [(over_recipient, rule.recipient), (over_causer, rule.causer)] {
+            match (exceeded, beyond) {
+                (Some(exceeded), OverLimit::Refuse) => return Err(exceeded.into()),
+                (Some(_), OverLimit::Discard) => is_within = false,
+                (Some(_), OverLimit::Send) | (None, _) => {}
             }
         }
-        if !is_within {
-            let counted: Vec<_> = counted.iter().map(|(counted, _)| *counted).collect();
-            self.refund(&counted).await?;
+        if is_within {
+            if let Some(taken) = taken {
+                self.unit.on_commit(Box::new(taken));
+            }
+        } else if limit.is_some() {
+            self.refund(&[recipient]).await?;
         }
         Ok(is_within)
     }
 
-    /// Puts a notice in the outbox: welcome, but no reason to refuse anything while mails cannot be sent.
+    /// Puts a notice in the outbox: welcome, but no reason to refuse anything while mails cannot be sent. Who causes it is not counted.
     ///
     /// # Errors
-    /// Those of the store and the vault.
+    /// Those of the store and the vault; a defect where the template is none of a notice.
     pub async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
+        if rule_of(mail.template).causer != OverLimit::Send {
+            let template = mail.template.as_str();
+            return Err(Fault::Internal(format!("{template} is no notice: it is counted by who causes it")));
+        }
         if self.kernel.settings.mail == DeliveryMode::Off {
             self.kernel.unsent_notices.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
@@ -443,6 +412,6 @@ impl Work<'_> {
             );
             return Ok(());
         }
-        self.send(mail).await
+        self.enqueue_mail(mail, Language::OfRecipient, None).await
     }
 }

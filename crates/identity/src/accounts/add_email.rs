@@ -10,9 +10,8 @@ use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
-use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::throttle::Counted;
-use tidegate_kernel::{Call, Work};
+use tidegate_kernel::{Call, CountedMessage, Work};
 
 use crate::accounts::link_purpose::ConfirmLinkError;
 use crate::credentials::challenge::new_challenge;
@@ -25,20 +24,20 @@ const LINK_PREFIX: &str = "tga_";
 /// Mails a link to an address that is to become the account's. Until it is followed the address belongs to no account: a
 /// caller who enters another person's address must neither block it nor get into the account that claims it.
 ///
-/// Nothing is sent while the last link can still be followed, where no mail can be sent, to an address that is taken,
-/// or beyond the limit. Otherwise it is sent again: mails get lost.
+/// Nothing is sent while the last link can still be followed, to an address that is taken, or beyond the limit. Otherwise it is sent
+/// again: mails get lost.
 pub(crate) async fn offer_email(
     work: &mut Work<'_>,
     account: AccountId,
     email: &EmailAddress,
+    message: CountedMessage,
 ) -> Result<(), Fault> {
     let last = work.unit.challenges().latest(Purpose::AddEmail, account).await?;
     if last.is_some_and(|last| last.expires_at > work.now && last.address == email.as_str()) {
         return Ok(());
     }
     let limit = work.call.profile.limits.mails_by_email;
-    if work.kernel.settings.mail == DeliveryMode::Off
-        || has_another_owner(work, email).await?
+    if has_another_owner(work, email).await?
         || work.count(Counted::MailsByEmail(email), limit).await?.is_some()
     {
         return Ok(());
@@ -59,7 +58,7 @@ pub(crate) async fn offer_email(
         // Following the link lets this phone sign in to what the address's owner then takes for their own account.
         "phones": phones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     });
-    work.send(Mail {
+    let mail = Mail {
         template: Template::EmailAddition,
         to: email,
         // Chosen by a caller who may be an attacker.
@@ -67,8 +66,8 @@ pub(crate) async fn offer_email(
         cause: new.id.into(),
         values,
         deliverable: true,
-    })
-    .await
+    };
+    work.send(mail, message).await
 }
 
 /// Whether an account has proven the address. One that has it unproven loses it to the proof.
@@ -79,6 +78,24 @@ async fn has_another_owner(work: &mut Work<'_>, email: &EmailAddress) -> Result<
 }
 
 impl Identity {
+    /// Offers an address to an account whose owner has signed in: see [`offer_email`]. In a unit of its own, after the one that signs in:
+    /// its mail is counted before it, and most sign-ins send none.
+    pub(crate) async fn offer_email_again(
+        &self,
+        call: &Call,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<(), Fault> {
+        let Some(message) = self.kernel.count_mail_where_sent(call).await? else {
+            return Ok(());
+        };
+        let mut work = self.begin(call).await?;
+        // Of two sign-ins at once, one sends a mail.
+        work.lock(account).await?;
+        offer_email(&mut work.kernel(), account, email, message).await?;
+        work.commit().await
+    }
+
     /// Whether the token of a link adds an address to an account.
     pub(crate) async fn adds_email(&self, token: &PlainToken) -> Result<bool, Fault> {
         let mut unit = self.kernel.store.read().await?;

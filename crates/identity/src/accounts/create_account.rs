@@ -97,6 +97,7 @@ impl Identity {
         let hash = self.new_hash(call, grant, &call.profile.password, claim.password).await?;
 
         let display_name = [claim.first_name.as_str(), claim.last_name.as_str()].join(" ");
+        let message = self.kernel.count_message(call).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageMembers).await?;
         let new = NewPerson {
             login: &login,
@@ -126,9 +127,9 @@ impl Identity {
             return Err(Fault::from(exceeded).into());
         }
         if hash.is_some() {
-            work.send_activation(&account, &claim.email).await?;
+            work.send_activation(&account, &claim.email, message).await?;
         } else {
-            work.send_password_link(&account, &claim.email, redirect.as_ref()).await?;
+            work.send_password_link(&account, &claim.email, redirect.as_ref(), message).await?;
         }
         let organization = work.grant.organization();
         work.require_room(organization, &[Quota::Members, Quota::MetadataBytes]).await?;

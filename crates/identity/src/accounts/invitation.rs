@@ -12,10 +12,10 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::session::EndReason;
-use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::work::Subject;
+use tidegate_kernel::{CountedMessage, KernelTables};
 
 use crate::IdentityTables;
 use crate::accounts::claims_repository::Home;
@@ -84,6 +84,7 @@ impl<G> Work<'_, G> {
         &mut self,
         account: &Account,
         email: &EmailAddress,
+        message: CountedMessage,
     ) -> Result<(), Fault> {
         let managed_by = self.manager_of(account.id).await?;
         let code = PlainToken::generate_hex(self.app.kernel.entropy.as_ref());
@@ -109,15 +110,9 @@ impl<G> Work<'_, G> {
             }
             None => Template::SignUpCode,
         };
-        self.send(Mail {
-            template,
-            to: email,
-            display_name: "",
-            cause: new.id.into(),
-            values,
-            deliverable: true,
-        })
-        .await
+        let mail =
+            Mail { template, to: email, display_name: "", cause: new.id.into(), values, deliverable: true };
+        self.send(mail, message).await
     }
 
     /// The organization that manages the account, or invites it. None for an account at home with itself.

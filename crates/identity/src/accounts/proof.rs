@@ -84,8 +84,7 @@ impl<G> Work<'_, G> {
             self.unit.sessions().end_all(account, EndReason::MailboxProven, self.now).await?;
             self.unit.access_tokens().remove_all(account).await?;
             self.kernel().footholds_removed(account).await?;
-            self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
-            self.unit.challenges().remove(Purpose::AddEmail, account).await?;
+            self.unit.challenges().remove_both([Purpose::ChangeEmail, Purpose::AddEmail], account).await?;
         }
         if is_same_person {
             return Ok(Some(Proven { first: true, password_dropped: false }));

@@ -58,6 +58,7 @@ impl Identity {
             )
             .await?;
 
+        let message = self.kernel.count_message(call).await?;
         // The account is locked: of two requests at once the second replaces the first one's code.
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
         work.authorize_recent().await?;
@@ -79,7 +80,7 @@ impl Identity {
         let hashed = hex::encode(mac);
         work.audit(Action::EmailChangeRequested, work.grant.subject(), json!({ "new_email_hash": hashed }))
             .await?;
-        work.send(Mail {
+        let mail = Mail {
             template: Template::EmailChangeCode,
             to: new_email,
             // The new address may be another person's: no text of the caller goes into a mail to it.
@@ -87,8 +88,8 @@ impl Identity {
             cause: new.id.into(),
             values: json!({ "code": code.expose(), "minutes": minutes(call.profile.codes.change_email) }),
             deliverable: true,
-        })
-        .await?;
+        };
+        work.send(mail, message).await?;
         Ok(work.commit().await?)
     }
 }

@@ -17,7 +17,7 @@ use tidegate_kernel::message::{Language, Mail};
 use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
-use tidegate_kernel::{Call, Refused, Settings};
+use tidegate_kernel::{Call, CountedMessage, Refused, Settings};
 
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::work::Work;
@@ -388,23 +388,9 @@ impl<G> Work<'_, G> {
         &mut self,
         email: &EmailAddress,
         challenge: &EmailChallenge,
+        message: CountedMessage,
     ) -> Result<(), Fault> {
-        let mail = self.mail_of(email, challenge);
-        self.kernel().send_in(mail, challenge.language.clone()).await
-    }
-
-    /// The same, where the network was counted for the mail before the unit began.
-    pub(crate) async fn send_counted_email_challenge(
-        &mut self,
-        email: &EmailAddress,
-        challenge: &EmailChallenge,
-    ) -> Result<(), Fault> {
-        let mail = self.mail_of(email, challenge);
-        self.kernel().send_counted_in(mail, challenge.language.clone()).await
-    }
-
-    fn mail_of<'m>(&self, email: &'m EmailAddress, challenge: &EmailChallenge) -> Mail<'m> {
-        Mail {
+        let mail = Mail {
             template: Template::SignUpCode,
             to: email,
             // Chosen by a caller who has not shown the mailbox.
@@ -416,7 +402,8 @@ impl<G> Work<'_, G> {
                 "minutes": minutes(self.call.profile.codes.verify_email),
             }),
             deliverable: true,
-        }
+        };
+        self.kernel().send_in(mail, challenge.language.clone(), message).await
     }
 }
 

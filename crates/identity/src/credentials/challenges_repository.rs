@@ -365,6 +365,20 @@ impl Challenges<'_> {
         )
     }
 
+    /// Removes the account's challenges of either purpose.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_both(&mut self, [one, other]: [Purpose; 2], account: AccountId) -> Result<()> {
+        put_off!(
+            self.0,
+            "delete from challenges where purpose in ($1, $2) and account_id = $3",
+            one.as_str(),
+            other.as_str(),
+            account.0,
+        )
+    }
+
     /// Removes challenges that expired before `before`; answers how many.
     ///
     /// # Errors

@@ -61,11 +61,8 @@ impl Identity {
             (Counted::CodesByPhone(phone), limits.by_phone),
             (Counted::RegistrationsByPrefix(phone), registrations),
         ];
-        // With the message, which is one in any case: in the unit, others of the network would wait for its count until the commit.
-        let message = self.kernel.counts_of_text(call, phone).into_iter();
-        let message = message.map(|(counted, limit)| (counted, Some(limit)));
-        let counted: Vec<_> = counted.into_iter().chain(message).collect();
-        self.kernel.throttle(call, &counted).await?;
+        // With the message, which is one in any case.
+        let message = self.kernel.count_text(call, phone, &counted).await?;
 
         let mut work = self.begin(call).await?;
         let login = LoginName::Phone(phone.clone());
@@ -87,10 +84,9 @@ impl Identity {
             code: &code,
             expires_at: new.expires_at,
             counted_at_delivery: purpose == PhonePurpose::SignIn,
-            is_counted: true,
             deliverable,
         };
-        work.kernel().text_code_in(text, language).await?;
+        work.kernel().text_code_in(text, language, message).await?;
         work.commit().await
     }
 }

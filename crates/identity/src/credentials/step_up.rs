@@ -129,6 +129,7 @@ impl Identity {
         actor: &Actor,
         kind: FactorKind,
     ) -> Outcome<(), StepUpError> {
+        let message = self.count_message_as(call, actor, Permission::StepUp).await?;
         let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
         work.require_sender(kind)?;
         let account = work.grant.account();
@@ -151,7 +152,7 @@ impl Identity {
         };
         let metadata = json!({ "method": kind.as_str() });
         work.audit(Action::FactorCodeSent, work.grant.subject(), metadata).await?;
-        work.challenge_factor(challenge, Some(&recipient)).await?;
+        work.challenge_factor(challenge, Some((&recipient, message))).await?;
         Ok(work.commit().await?)
     }
 

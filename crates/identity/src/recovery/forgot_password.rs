@@ -8,11 +8,11 @@ use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
-use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, CountedMessage};
 use uuid::Uuid;
 
 use crate::credentials::challenge::RESET_PREFIX;
@@ -64,6 +64,7 @@ impl Identity {
             .throttle(call, &[(Counted::ForgotPasswordByIp, call.profile.limits.forgot_password_by_ip)])
             .await?;
 
+        let message = self.kernel.count_message(call).await?;
         let mut work = self.begin(call).await?;
         let found = work.unit.accounts().find_for_sign_in(&email.clone().into()).await?;
         let found = found.filter(|found| found.account.disabled_at.is_none());
@@ -84,15 +85,15 @@ impl Identity {
         let link = work.insert_reset_link(new, account.as_ref(), redirect).await?;
         let subject = Subject { account: account.as_ref().map(|account| account.id), ..Subject::default() };
         work.audit(Action::PasswordResetRequested, subject, json!({})).await?;
-        work.send(Mail {
+        let mail = Mail {
             template: Template::PasswordReset,
             to: email,
             display_name: account.as_ref().filter(|_| verified).map_or("", |account| &account.display_name),
             cause: link.cause,
             values: link.values,
             deliverable,
-        })
-        .await?;
+        };
+        work.send(mail, message).await?;
         work.commit().await
     }
 }
@@ -110,6 +111,7 @@ impl<G> Work<'_, G> {
         account: &Account,
         email: &EmailAddress,
         redirect: Option<&RedirectUrl>,
+        message: CountedMessage,
     ) -> Result<(), Fault> {
         let organization = self.manager_of(account.id).await?;
         let continuation = Continuation { invitation: organization, ..Continuation::default() };
@@ -120,7 +122,7 @@ impl<G> Work<'_, G> {
             let label = self.unit.claims().label(organization).await?.to_string();
             tidegate_domain::text::merge(&mut link.values, &json!({ "organization": label }));
         }
-        self.send(Mail {
+        let mail = Mail {
             template: Template::Invitation,
             to: email,
             // Chosen by the creator of the account: see above.
@@ -128,8 +130,8 @@ impl<G> Work<'_, G> {
             cause: link.cause,
             values: link.values,
             deliverable: true,
-        })
-        .await
+        };
+        self.send(mail, message).await
     }
 
     /// Mails an account's owner a link to set a new password, after they reported a change that was not theirs.
@@ -137,22 +139,23 @@ impl<G> Work<'_, G> {
         &mut self,
         account: AccountId,
         email: &EmailAddress,
+        message: CountedMessage,
     ) -> Result<(), Fault> {
         let Some(account) = self.unit.accounts().find(account).await? else {
             return Ok(());
         };
         let new = self.new_challenge(Purpose::ResetPassword, email.as_str());
         let link = self.insert_reset_link(new, Some(&account), None).await?;
-        self.send(Mail {
+        self.audit(Action::PasswordResetRequested, account.id, json!({})).await?;
+        let mail = Mail {
             template: Template::PasswordReset,
             to: email,
             display_name: &account.display_name,
             cause: link.cause,
             values: link.values,
             deliverable: true,
-        })
-        .await?;
-        self.audit(Action::PasswordResetRequested, account.id, json!({})).await
+        };
+        self.send(mail, message).await
     }
 
     async fn insert_reset_link(

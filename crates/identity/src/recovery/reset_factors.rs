@@ -13,7 +13,7 @@ use tidegate_domain::{EmailAddress, Permission, Role, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Actor, Call, KernelTables};
+use tidegate_kernel::{Actor, Call, CountedMessage, KernelTables};
 
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::credentials::factors::remove::kinds_of;
@@ -91,14 +91,15 @@ impl Identity {
         call: &Call,
         email: &EmailAddress,
     ) -> Outcome<FactorReset, ResetFactorsError> {
+        let mode = self.kernel.settings.factor_resets.by_operator;
+        let message = self.count_question(call, mode).await?;
         let mut work = self.begin(call).await?;
         let Some(account) = work.unit.accounts().owner_of(&email.clone().into()).await? else {
             return refuse(ResetFactorsError::UnknownAccount);
         };
         work.lock(account).await?;
-        let mode = self.kernel.settings.factor_resets.by_operator;
         let request = Request { account, mode, by: None, subject: account.into() };
-        let reset = work.request_factor_reset(&request).await?;
+        let reset = work.request_factor_reset(&request, message).await?;
         work.commit().await?;
         Ok(reset)
     }
@@ -113,6 +114,9 @@ impl Identity {
         actor: &Actor,
         login: &LoginName,
     ) -> Outcome<FactorReset, ResetFactorsError> {
+        actor.authorize(Permission::ManageMembers)?;
+        let mode = self.kernel.settings.factor_resets.by_manager;
+        let message = self.count_question(call, mode).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageMembers).await?;
         work.authorize_recent().await?;
         let Some(member) = work.lock_member(login).await? else {
@@ -128,18 +132,29 @@ impl Identity {
         if !member.accepted {
             return refuse(ResetFactorsError::NotManaged);
         }
-        let mode = self.kernel.settings.factor_resets.by_manager;
         let subject = Subject { account: Some(member.account), ..work.grant.subject() };
         let request = Request { account: member.account, mode, by: Some(by), subject };
-        let reset = work.request_factor_reset(&request).await?;
+        let reset = work.request_factor_reset(&request, message).await?;
         work.commit().await?;
         Ok(reset)
+    }
+
+    /// Counts the mail that asks the owner; none where they are not asked.
+    async fn count_question(&self, call: &Call, mode: ResetMode) -> Result<Option<CountedMessage>, Fault> {
+        match mode {
+            ResetMode::Immediate => Ok(None),
+            ResetMode::Delayed | ResetMode::Confirmed => Ok(Some(self.kernel.count_message(call).await?)),
+        }
     }
 }
 
 impl<G> Work<'_, G> {
     /// Removes the factors, or has their removal wait for its time or for the owner. A new request takes the place of one that waits.
-    async fn request_factor_reset(&mut self, request: &Request) -> Outcome<FactorReset, ResetFactorsError> {
+    async fn request_factor_reset(
+        &mut self,
+        request: &Request,
+        message: Option<CountedMessage>,
+    ) -> Outcome<FactorReset, ResetFactorsError> {
         let Request { account, mode, by, .. } = *request;
         let has_passkeys = self.unit.passkeys().count(account).await? > 0;
         if !has_passkeys && !self.unit.factors().any(account).await? {
@@ -154,12 +169,12 @@ impl<G> Work<'_, G> {
             }
             ResetMode::Delayed => {
                 let at = self.now.plus(delay);
-                self.ask_owner(request, Purpose::CancelFactorReset, at).await?;
+                self.ask_owner(request, Purpose::CancelFactorReset, at, message).await?;
                 Ok(FactorReset::At(at))
             }
             ResetMode::Confirmed => {
                 let until = self.now.plus(self.call.profile.codes.of(Purpose::ConfirmFactorReset));
-                self.ask_owner(request, Purpose::ConfirmFactorReset, until).await?;
+                self.ask_owner(request, Purpose::ConfirmFactorReset, until, message).await?;
                 Ok(FactorReset::OnceConfirmed(until))
             }
         }
@@ -171,6 +186,7 @@ impl<G> Work<'_, G> {
         request: &Request,
         purpose: Purpose,
         at: Timestamp,
+        message: Option<CountedMessage>,
     ) -> Outcome<(), ResetFactorsError> {
         self.app.kernel.require_mail()?;
         let account = request.account;
@@ -212,7 +228,7 @@ impl<G> Work<'_, G> {
             }),
             deliverable: true,
         };
-        Ok(self.send(mail).await?)
+        Ok(self.send(mail, CountedMessage::required(message)?).await?)
     }
 
     /// The account's second factors and passkeys as its owner calls them, in the owner's language.
@@ -276,9 +292,7 @@ impl<G> Work<'_, G> {
 
     /// Calls off resets of second factors that wait: their links and their jobs do nothing any more.
     pub(crate) async fn withdraw_factor_resets(&mut self, account: AccountId) -> Result<(), Fault> {
-        for purpose in [Purpose::CancelFactorReset, Purpose::ConfirmFactorReset] {
-            self.unit.challenges().remove(purpose, account).await?;
-        }
-        Ok(())
+        let purposes = [Purpose::CancelFactorReset, Purpose::ConfirmFactorReset];
+        Ok(self.unit.challenges().remove_both(purposes, account).await?)
     }
 }

@@ -74,6 +74,7 @@ impl Identity {
             return refuse(SecureAccountError::InvalidLink);
         };
         let call = call.under(self.recovering_profile(challenge.contract));
+        let message = self.kernel.count_mail_where_sent(&call).await?;
         let mut work = self.begin(&call).await?;
         work.lock(account).await?;
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
@@ -90,11 +91,12 @@ impl Identity {
         let email = EmailAddress::from_stored(challenge.address);
         let emails = work.unit.accounts().emails(account).await?;
         let is_primary = emails.iter().any(|known| known.is_primary && known.email == email);
-        let outcome = if is_primary && self.kernel.require_mail().is_ok() {
-            work.mail_recovery(account, &email).await?;
-            AccountSecured::ResetMailed
-        } else {
-            AccountSecured::SessionsEnded
+        let outcome = match message.filter(|_| is_primary) {
+            Some(message) => {
+                work.mail_recovery(account, &email, message).await?;
+                AccountSecured::ResetMailed
+            }
+            None => AccountSecured::SessionsEnded,
         };
         work.commit().await?;
         Ok(outcome)

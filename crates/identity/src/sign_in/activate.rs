@@ -119,6 +119,7 @@ impl Identity {
                 ],
             )
             .await?;
+        let message = self.kernel.count_message(call).await?;
         let mut work = self.begin(call).await?;
         work.lock(account.id).await?;
         // Again: it may have been verified or deleted meanwhile, and the address may belong to another account.
@@ -135,7 +136,7 @@ impl Identity {
         }
         // Only those of this contract: another caller must not disturb a sign-up through another contract.
         work.unit.challenges().withdraw(Purpose::VerifyEmail, account.id, call.profile.contract).await?;
-        work.send_activation(&account, email).await?;
+        work.send_activation(&account, email, message).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;
         Ok(work.commit().await?)
     }

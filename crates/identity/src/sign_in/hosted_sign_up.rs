@@ -15,7 +15,6 @@ use tidegate_domain::id::ChallengeId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Password, Secret, limit};
-use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
@@ -23,6 +22,7 @@ use tidegate_kernel::message::Mail;
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, CountedMessage};
 
 use crate::accounts::people::{NewPerson, Person};
 use crate::credentials::challenge::{Answer, TEMPORARY_PREFIX, no_token, used_token};
@@ -97,8 +97,9 @@ impl Identity {
         }
         let hash = self.hash_for_client(call, password).await?;
         let pending = PendingSignUp { display_name, password: self.seal_password(&email, &hash)? };
+        let message = self.kernel.count_message(call).await?;
         let work = self.begin(call).await?;
-        Ok(work.send_sign_up_code(&email, pending, &action).await?)
+        Ok(work.send_sign_up_code(&email, pending, &action, message).await?)
     }
 
     /// Mails another code, withdraws the old one, and answers the temporary token that goes with the new one. The same request sent
@@ -129,6 +130,7 @@ impl Identity {
         };
         let pending = pending(&challenge)?.clone();
         self.kernel.throttle(call, &[(Counted::SignUpByIp, call.profile.limits.sign_up_by_ip)]).await?;
+        let message = self.kernel.count_message(call).await?;
         let mut work = self.begin(call).await?;
         let now = work.now;
         if !work.unit.challenges().consume(challenge.id, now).await? {
@@ -139,7 +141,7 @@ impl Identity {
         // The new one has it.
         work.unit.challenges().forget_continuation(challenge.id).await?;
         let email = EmailAddress::from_stored(challenge.address);
-        Ok(work.send_sign_up_code(&email, pending, &action).await?)
+        Ok(work.send_sign_up_code(&email, pending, &action, message).await?)
     }
 
     /// Confirms the mailed code: makes the account, with the organization, workspace and roles that every person gets, and opens its first
@@ -242,6 +244,7 @@ impl Work<'_> {
         email: &EmailAddress,
         pending: PendingSignUp,
         action: &OneTime,
+        message: CountedMessage,
     ) -> Result<Secret, Fault> {
         let app = self.app;
         let token = PlainToken::generate(TEMPORARY_PREFIX, app.kernel.entropy.as_ref());
@@ -258,7 +261,7 @@ impl Work<'_> {
         let is_taken = owner.is_some() && owner != invited;
         let limit = self.call.profile.limits.mails_by_email;
         let deliverable = self.count(Counted::MailsByEmail(email), limit).await?.is_none();
-        self.mail_sign_up(email, pending, &token, Told { is_taken, deliverable }).await?;
+        self.mail_sign_up(email, pending, &token, Told { is_taken, deliverable }, message).await?;
         self.commit().await?;
         Ok(Secret::new(token.expose()))
     }
@@ -269,6 +272,7 @@ impl Work<'_> {
         pending: PendingSignUp,
         token: &PlainToken,
         told: Told,
+        message: CountedMessage,
     ) -> Result<(), Fault> {
         let (app, now) = (self.app, self.now);
         let entropy = app.kernel.entropy.as_ref();
@@ -294,7 +298,7 @@ impl Work<'_> {
             let minutes = minutes(self.call.profile.codes.verify_email);
             (Template::HostedSignUpCode, json!({ "code": code.expose(), "minutes": minutes }))
         };
-        self.send(Mail {
+        let mail = Mail {
             template,
             to: email,
             // Chosen by a caller who has not shown the mailbox.
@@ -302,8 +306,8 @@ impl Work<'_> {
             cause: new.id.into(),
             values,
             deliverable: told.deliverable,
-        })
-        .await
+        };
+        self.send(mail, message).await
     }
 
     /// Makes the account, opens its first session, and commits.

@@ -10,7 +10,6 @@ use tidegate_domain::factor::DeviceData;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{Password, Secret};
-use tidegate_kernel::Call;
 use tidegate_kernel::admission::{Evidence, SessionKey};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
@@ -18,6 +17,7 @@ use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, CountedMessage};
 use uuid::Uuid;
 
 use crate::accounts::repository::SignInRecord;
@@ -247,6 +247,7 @@ impl Identity {
         if needs_mail && self.kernel.require_mail().is_err() {
             return refuse(SignInError::CannotVerify);
         }
+        let mail = if needs_mail { Some(self.kernel.count_message(call).await?) } else { None };
         let mut work = self.begin(call).await?;
         if !work.holds(account.id, &proof).await? {
             return Ok(None);
@@ -264,11 +265,10 @@ impl Identity {
             let evidence = Evidence { trusted_device: true, ..evidence.clone() };
             completed = work.complete_sign_in(account, completion(evidence)).await?;
         }
-        // Before a mail is counted: on PostgreSQL others of the network wait from then on.
         if !matches!(completed, Completed::Refused(_)) {
             reserved.refund(&mut work.unit).await?;
         }
-        let outcome = match work.outcome_of(completed, account, claim, &evidence).await? {
+        let outcome = match work.outcome_of(completed, account, claim, &evidence, mail).await? {
             Ok(outcome) => outcome,
             Err(refusal) => {
                 return self.refuse_sign_in(work, &claim.login, account, refusal, reserved).await.map(Some);
@@ -390,10 +390,11 @@ impl Work<'_> {
         account: &Account,
         claim: &SignIn,
         evidence: &Evidence,
+        mail: Option<CountedMessage>,
     ) -> Result<Result<SignInOutcome, Refusal>, Fault> {
         Ok(match completed {
             Completed::SignedIn(signed_in) => Ok(SignInOutcome::SignedIn(Box::new(signed_in))),
-            Completed::VerifyEmail => Ok(self.ask_to_verify(account, claim).await?),
+            Completed::VerifyEmail => Ok(self.ask_to_verify(account, claim, mail).await?),
             Completed::SecondFactor => {
                 self.note_second_factor(account).await?;
                 let request = self.ask_second_factor(account, evidence, claim.workspace).await?;
@@ -404,14 +405,19 @@ impl Work<'_> {
     }
 
     /// Sends a code that verifies the address and then signs in.
-    async fn ask_to_verify(&mut self, account: &Account, claim: &SignIn) -> Result<SignInOutcome, Fault> {
+    async fn ask_to_verify(
+        &mut self,
+        account: &Account,
+        claim: &SignIn,
+        mail: Option<CountedMessage>,
+    ) -> Result<SignInOutcome, Fault> {
         let Some(email) = claim.login.email() else {
             return Err(Fault::Internal("an address is to be verified that is none".to_owned()));
         };
         let continuation = Continuation { remember_me: claim.remember_me, ..Continuation::default() };
         let challenge = self.new_email_challenge(account, email, continuation).await?;
         self.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" })).await?;
-        self.send_email_challenge(email, &challenge).await?;
+        self.send_email_challenge(email, &challenge, CountedMessage::required(mail)?).await?;
         let temporary_token = Secret::new(challenge.temporary.expose());
         Ok(SignInOutcome::VerificationRequired { temporary_token })
     }

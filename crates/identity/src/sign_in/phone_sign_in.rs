@@ -114,12 +114,17 @@ impl Identity {
             }
         };
         // What features know of an account is about one that there was before.
-        if !work.unit.has_made(account.id.0) {
-            work.kernel().signed_in(account.id).await?;
-        }
+        let is_new = work.unit.has_made(account.id.0);
+        let offered = if is_new { None } else { work.kernel().unproven_address(account.id).await? };
         let kept = KeptPhoneSignIn { account: account.id, session, token: token.expose().to_owned() };
         work.kernel().keep_answer(&action, &kept).await?;
         work.commit().await?;
+        if let Some(email) = offered
+            && let Err(fault) = self.offer_email_again(call, account.id, &email).await
+        {
+            // They are signed in, and it is offered at the next sign-in.
+            tracing::warn!(error = %fault, "an e-mail address is not offered to its owner");
+        }
         Ok(PhoneSignedIn { account: account.id, token })
     }
 }

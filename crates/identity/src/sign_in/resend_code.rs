@@ -59,6 +59,7 @@ impl Identity {
             .throttle(call, &[(Counted::ResendByAccount(account), call.profile.limits.resend_by_account)])
             .await?;
 
+        let message = self.kernel.count_message(call).await?;
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         let Some(account) = work.account_of(&challenge).await? else {
@@ -68,7 +69,7 @@ impl Identity {
         let sent = work.new_email_challenge(&account, email, challenge.continuation.clone()).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;
         work.kernel().keep_answer(&action, &sent.temporary.expose()).await?;
-        work.send_email_challenge(email, &sent).await?;
+        work.send_email_challenge(email, &sent, message).await?;
         work.commit().await?;
         Ok(Secret::new(sent.temporary.expose()))
     }

@@ -370,6 +370,7 @@ impl Identity {
         let Some(account) = self.account_of_pending(hash.as_bytes()).await? else {
             return refuse(ChooseFactorError::InvalidToken);
         };
+        let message = self.count_code(call, claim.kind).await?;
         let mut work = self.begin(call).await?;
         work.require_sender(claim.kind)?;
         let proof = json!([claim.temporary_token.expose(), claim.kind.as_str()]);
@@ -416,7 +417,7 @@ impl Identity {
         };
         work.audit(Action::FactorCodeSent, account.id, json!({ "method": claim.kind.as_str() })).await?;
         work.kernel().keep_answer(&action, &token.expose()).await?;
-        work.challenge_factor(next, recipient.as_ref()).await?;
+        work.challenge_factor(next, recipient.as_ref().zip(message)).await?;
         work.commit().await?;
         Ok(Secret::new(token.expose()))
     }

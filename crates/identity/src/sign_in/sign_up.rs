@@ -108,10 +108,10 @@ impl Identity {
         if let Some(answer) = known.answer {
             return answer.map_err(tidegate_kernel::Refused::Rule);
         }
-        // In the unit that sends it, others of the network would wait for its count until the commit.
+        // Refused before the hash, which costs much.
         let mut mail = None;
         if sends_code {
-            mail = Some(self.kernel.count_mail_by_network(call).await?);
+            mail = Some(self.kernel.count_message(call).await?.within_limits()?);
         }
         let hash = self.hash_for_client(call, claim.password.clone()).await?;
 
@@ -133,12 +133,8 @@ impl Identity {
             drop(work);
             return self.answer_of_the_first(&claim, &repeat, SignUpError::IdempotencyConflict).await;
         }
-        if let Some(challenge) = challenge {
-            work.send_counted_email_challenge(&claim.email, &challenge).await?;
-        }
-        // Before: the commit goes on where the client goes away, and the mail with it.
-        if let Some(mail) = &mut mail {
-            mail.keep();
+        if let (Some(challenge), Some(mail)) = (challenge, mail) {
+            work.send_email_challenge(&claim.email, &challenge, mail).await?;
         }
         work.commit().await?;
         Ok(signed_up)

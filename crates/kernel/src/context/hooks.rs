@@ -12,6 +12,7 @@ use tidegate_domain::{EmailAddress, Scopes};
 use crate::KernelTables;
 use crate::context::work::Work;
 use crate::fault::Fault;
+use crate::node::counted_message::CountedMessage;
 
 /// What a feature has learned of the person of an account.
 #[derive(Clone, Copy, Debug)]
@@ -145,24 +146,26 @@ pub trait AccountHooks: Send + Sync + 'static {
         ready(Ok(())).boxed()
     }
 
-    /// The holder of the account's phone signed in with it: not when that made the account, of which features know nothing yet.
-    fn signed_in<'w>(
+    /// The address that the feature has of the person and that nothing shows to be theirs yet: it is offered to them when the holder of
+    /// the account's phone has signed in with it. Not when that made the account, of which features know nothing yet.
+    fn unproven_address<'w>(
         &'w self,
         work: &'w mut Work<'_>,
         account: AccountId,
-    ) -> BoxFuture<'w, Result<(), Fault>> {
+    ) -> BoxFuture<'w, Result<Option<EmailAddress>, Fault>> {
         let _ = (work, account);
-        ready(Ok(())).boxed()
+        ready(Ok(None)).boxed()
     }
 
-    /// A feature has learned who the person of the account is.
+    /// A feature has learned who the person of the account is. `message` is for a mail to them: the feature that sends one takes it.
     fn contact_learned<'w>(
         &'w self,
         work: &'w mut Work<'_>,
         account: AccountId,
         details: ContactDetails<'w>,
+        message: &'w mut Option<CountedMessage>,
     ) -> BoxFuture<'w, Result<(), Fault>> {
-        let _ = (work, account, details);
+        let _ = (work, account, details, message);
         ready(Ok(())).boxed()
     }
 }
@@ -265,18 +268,21 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Notifies every feature that the holder of the account's phone signed in.
+    /// Asks the features for an address of the person that is to be offered to them.
     ///
     /// # Errors
-    /// As [`Work::account_deleted`].
-    pub async fn signed_in(&mut self, account: AccountId) -> Result<(), Fault> {
+    /// The first feature's that fails.
+    pub async fn unproven_address(&mut self, account: AccountId) -> Result<Option<EmailAddress>, Fault> {
         for hooks in self.kernel.hooks() {
-            hooks.signed_in(self, account).await?;
+            if let Some(email) = hooks.unproven_address(self, account).await? {
+                return Ok(Some(email));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Notifies every feature of contact details of the account owner.
+    /// Notifies every feature of contact details of the account owner. `message` was counted before the unit, for a mail to them; none
+    /// where no mail can be sent.
     ///
     /// # Errors
     /// As [`Work::account_deleted`].
@@ -284,9 +290,10 @@ impl Work<'_> {
         &mut self,
         account: AccountId,
         details: ContactDetails<'_>,
+        mut message: Option<CountedMessage>,
     ) -> Result<(), Fault> {
         for hooks in self.kernel.hooks() {
-            hooks.contact_learned(self, account, details).await?;
+            hooks.contact_learned(self, account, details, &mut message).await?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tidegate_database::{MOST_ROWS, Result, Store, StoreError, Unit};
+use tidegate_database::{MOST_ROWS, OnCommit, Result, Store, StoreError, Unit};
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::LimitStatus;
 use tokio::runtime::Handle;
@@ -247,6 +247,12 @@ impl ProvisionalCount {
     /// Those of the database.
     pub(crate) async fn give_back(mut self) -> Result<()> {
         self.counting.take_back(std::mem::take(&mut self.buckets)).await
+    }
+}
+
+impl OnCommit for ProvisionalCount {
+    fn committed(&mut self) {
+        self.keep();
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::cache::{Changes, REMEMBERED, ReadCache};
 use crate::changes;
+use crate::node::shared_rows::SharedRows;
 use crate::node::token_uses::TokenUses;
 use crate::tables::sessions::SessionRecord;
 
@@ -33,6 +34,8 @@ pub(crate) struct Memory {
     /// Which personal access token has a hash, and whose it is.
     pub(crate) access_tokens: ReadCache<[u8; 32], (AccessTokenId, AccountId)>,
     pub(crate) token_uses: TokenUses,
+    /// Audit rows that attempts share.
+    pub(crate) shared_attempts: Arc<SharedRows>,
     pub(crate) mails: Notify,
     pub(crate) texts: Notify,
     pub(crate) jobs: Notify,
@@ -47,6 +50,7 @@ impl Memory {
             sessions: ReadCache::new(REMEMBERED),
             access_tokens: ReadCache::new(REMEMBERED),
             token_uses: TokenUses::default(),
+            shared_attempts: Arc::default(),
             mails: Notify::new(),
             texts: Notify::new(),
             jobs: Notify::new(),

@@ -1,6 +1,6 @@
 //! What people have allowed applications, in the store.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional, prune};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional, prune, put_off};
 use tidegate_domain::ContractId;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::{Scopes, Timestamp};
@@ -178,10 +178,10 @@ impl Consents<'_> {
         Ok(deleted > 0)
     }
 
-    /// Forgets what the account has allowed.
+    /// Forgets what the account has allowed: put off to the next statement. Codes are not, so that units which forget an application lock the
+    /// rows in the same order.
     pub(crate) async fn delete_of_account(&mut self, account: AccountId) -> Result<()> {
-        execute!(self.0, "delete from oauth_consents where account_id = $1", account.0)?;
-        Ok(())
+        put_off!(self.0, "delete from oauth_consents where account_id = $1", account.0)
     }
 
     /// Forgets what was allowed the application.

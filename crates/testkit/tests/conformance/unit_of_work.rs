@@ -1,6 +1,8 @@
 //! Everything of a unit happens, or nothing.
 
-use tidegate_database::{DatabaseUrl, Result, Store, StoreError, StoreOptions, Unit};
+use std::sync::{Arc, Mutex};
+
+use tidegate_database::{DatabaseUrl, OnCommit, Result, Store, StoreError, StoreOptions, Unit};
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
@@ -14,6 +16,24 @@ use tidegate_testkit::{Engine, TestDatabase, concurrently, on_both_engines, on_o
 
 use crate::world::{NOW, World, address, at, insert_account};
 
+/// Something done apart from a unit, which tells how it ended.
+struct Apart {
+    ends: Arc<Mutex<Vec<&'static str>>>,
+    holds: bool,
+}
+
+impl OnCommit for Apart {
+    fn committed(&mut self) {
+        self.holds = true;
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        self.ends.lock().unwrap().push(if self.holds { "holds" } else { "undone" });
+    }
+}
+
 on_both_engines! {
     async fn a_unit_of_a_single_statement_is_durable_once_it_is_committed(world: World) {
         let limit = Limit::new(5, 60);
@@ -24,6 +44,23 @@ on_both_engines! {
         assert_eq!(reading.limits().next(b"single", limit, NOW).await.unwrap().unwrap().remaining, 3);
     }
 
+    async fn what_was_done_apart_from_a_unit_holds_if_it_is_committed(world: World) {
+        let ends = Arc::new(Mutex::new(Vec::new()));
+        let apart = || Box::new(Apart { ends: Arc::clone(&ends), holds: false });
+        let mut unit = world.store.begin().await.unwrap();
+        unit.on_commit(apart());
+        drop(unit);
+        let taken = world.account().await;
+        let mut unit = world.store.begin().await.unwrap();
+        unit.on_commit(apart());
+        insert_account(&mut unit, taken).await.unwrap_err();
+        unit.commit().await.unwrap_err();
+        assert_eq!(*ends.lock().unwrap(), ["undone", "undone"]);
+        let mut unit = world.store.begin().await.unwrap();
+        unit.on_commit(apart());
+        unit.commit().await.unwrap();
+        assert_eq!(*ends.lock().unwrap(), ["undone", "undone", "holds"]);
+    }
 
     async fn what_is_committed_is_there_on_every_node(world: World) {
         let account = world.account().await;

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::limit::{Limit, MessageLimits};
-use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, eventually, on_both_engines};
+use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, eventually, on_both_engines, on_one_engine};
 
 use crate::pages::sign_in::window::Window;
+use crate::watch::Log;
 
 const ROOT: &str = "root@example.com";
 const HOUR: u64 = 3_600;
@@ -179,6 +180,44 @@ on_both_engines! {
         assert_eq!(app.sql_count("select count(*) from outbox_messages").await, 3);
     }
 
+    async fn what_is_not_sent_uses_up_no_messages_of_its_network(engine: Engine) {
+        let limits = MessageLimits {
+            by_recipient: Some(Limit::new(1, HOUR)),
+            by_network: Some(Limit::new(2, HOUR)),
+            ..MessageLimits::NONE
+        };
+        let app = with_messages(engine, limits).await;
+        let network = "203.0.113.9";
+        // One mail gets the mailbox; the others are discarded, and given back soon.
+        for _ in 0..4 {
+            eventually("a reset is asked for", || async {
+                (forgot(&app, network, "nobody@example.com").await.status == 200).then_some(())
+            })
+            .await;
+        }
+        eventually("the network's second mail", || async {
+            (forgot(&app, network, "nobody2@example.com").await.status == 200).then_some(())
+        })
+        .await;
+        forgot(&app, network, "nobody3@example.com").await.assert_status(429);
+    }
+
+    async fn what_is_refused_uses_up_no_messages_of_its_network(engine: Engine) {
+        let by_network = Some(Limit::new(1, HOUR));
+        let app = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;
+        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        app.sign_up_rivergen_verified("bob@example.com").await;
+        let change = async |email: &str| {
+            let request = app.post("/api/v1/auth/me/email/request").ip("203.0.113.9").bearer(&ada.access_token);
+            request.json(&json!({ "new_email": email })).send().await.status
+        };
+        assert_eq!(change("bob@example.com").await, 400, "taken");
+        eventually("the network's mail", || async { (change("ada2@example.com").await == 200).then_some(()) }).await;
+        assert_eq!(change("ada3@example.com").await, 429);
+        // What is looked at before is answered as without the limit.
+        assert_eq!(change("bob@example.com").await, 400);
+    }
+
     async fn codes_that_are_texted_are_counted_by_the_network_that_asks_for_them(engine: Engine) {
         let by_network = Some(Limit::new(2, HOUR));
         let app = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;
@@ -327,5 +366,44 @@ on_both_engines! {
         first.assert_status(201);
         let again = post(&app, "203.0.113.9", path, &body("ada@example.com")).await;
         assert_eq!((again.status, &again.text), (201, &first.text));
+    }
+}
+
+on_one_engine! { Engine::Postgres;
+    // Nobody else in the network waits for what a message comes with.
+    async fn no_unit_counts_messages_by_network(engine: Engine) {
+        let log = Log::listen();
+        let by_network = Some(Limit::new(20, HOUR));
+        let app = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;
+        let ada = app.sign_up_rivergen("ada@example.com").await;
+        let bob = app.sign_up_rivergen_verified("bob@example.com").await;
+        app.enrol_email_otp(&bob).await;
+        let token = app.sign_in_halfway(&bob).await;
+        app.catch_up().await;
+        let requests = [
+            ("/api/v1/auth/forgot-password", json!({ "email": "bob@example.com" })),
+            ("/api/v1/auth/forgot-password", json!({ "email": "nobody@example.com" })),
+            (
+                "/api/v1/auth/resend-signup-otp",
+                json!({ "email": "ada@example.com", "temporary_token": ada.temporary_token }),
+            ),
+            ("/api/v1/auth/login", json!({ "email": "ada@example.com", "password": PASSWORD })),
+            ("/api/v1/auth/mfa/otp/generate", json!({ "temporary_token": token, "method": "email_otp" })),
+            ("/api/v1/auth/enter-phone", json!({ "phone": "+254712345678" })),
+        ];
+        for (path, body) in requests {
+            let before = log.lines().len();
+            let answer = post(&app, "203.0.113.9", path, &body).await;
+            assert!(answer.status < 400, "{path}: {}", answer.text);
+            let lines = log.lines();
+            let statements: Vec<&String> =
+                lines[before..].iter().filter(|line| line.contains("sqlx::query")).collect();
+            let begun = statements.iter().position(|line| line.contains("summary=\"begin"));
+            let (apart, in_unit) = statements.split_at(begun.expect("a unit"));
+            let counts = |statements: &[&String]| {
+                statements.iter().filter(|line| line.contains("rate_limit_buckets.count + excluded.count")).count()
+            };
+            assert_eq!((counts(apart), counts(in_unit)), (1, 0), "{path}");
+        }
     }
 }

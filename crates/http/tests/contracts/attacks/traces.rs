@@ -1,10 +1,15 @@
 //! What happens behind an answer does not tell who is known, and what strangers leave behind is bounded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_domain::ContractId;
+use tidegate_domain::audit::Action;
 use tidegate_domain::limit::Limit;
-use tidegate_testkit::{Engine, TestApp, on_both_engines};
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, Work};
+use tidegate_testkit::{Engine, TestApp, on_both_engines, on_one_engine};
 
 use crate::pages::sign_in::window::Window;
 use crate::riven::wire::{ADA, BOB, EVE, other_than};
@@ -162,5 +167,39 @@ on_both_engines! {
         app.advance(370 * DAY);
         app.kernel().prune().await.unwrap();
         assert_eq!(count("is not null").await, 0);
+    }
+}
+
+on_one_engine! { Engine::Postgres;
+    // A unit that adds to a row locks it until its commit.
+    async fn units_at_the_same_time_add_up_attempts_of_one_network_without_waiting(engine: Engine) {
+        let builder = TestApp::builder(engine).without_limits().settings(|settings| {
+            settings.audit.attempts_by_network = Some(Limit::new(0, 3_600));
+        });
+        let app = builder.start().await;
+        let profile = Arc::clone(app.kernel().settings().profile(ContractId::RIVEN));
+        let call = Call::to_contract(profile, "192.0.2.1".parse().unwrap(), "a test".to_owned());
+        let begun = async || {
+            let mut unit = app.store().begin().await.unwrap();
+            let now = app.kernel().now();
+            let mut work = Work { kernel: app.kernel(), call: &call, unit: &mut unit, now };
+            work.audit(Action::CodeTexted, Subject::default(), json!({})).await.unwrap();
+            unit.write_deferred().await.unwrap();
+            unit.run_put_off().await.unwrap();
+            unit
+        };
+        let (one, two, three) = (begun().await, begun().await, begun().await);
+        for unit in [three, one, two] {
+            unit.commit().await.unwrap();
+        }
+        let texted = "from audit_events where action = 'auth.otp.sent'";
+        let rows = async || app.sql_count(&format!("select count(*) {texted}")).await;
+        assert_eq!(rows().await, 3);
+        // One after another they add to one row.
+        for _ in 0..4 {
+            begun().await.commit().await.unwrap();
+        }
+        assert_eq!(rows().await, 3);
+        assert_eq!(app.sql_count(&format!("select cast(sum(repeats) as bigint) {texted}")).await, 7);
     }
 }

@@ -1,6 +1,7 @@
 //! Rate limits.
 
 use serde_json::json;
+use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_testkit::{Engine, Fixture, PASSWORD, Request, TestApp, on_both_engines};
 
 use super::{MANY, Nodes, all_at_once, assert_only, assert_tally, tally};
@@ -21,6 +22,12 @@ impl Limited {
         let body = json!({ "email": email, "password": PASSWORD });
         self.0.request(number, "/api/v1/auth/login", &body)
     }
+}
+
+/// Nodes with these limits on messages only.
+async fn with_messages(engine: Engine, messages: MessageLimits) -> Nodes {
+    let builder = TestApp::builder(engine).without_limits();
+    Nodes::of(builder.settings(|settings| settings.messages = messages).start().await).await
 }
 
 /// All from one client.
@@ -68,5 +75,54 @@ on_both_engines! {
         let answers = all_at_once(people).await;
         assert_tally(&answers, &[(201, "", 3), (429, "RATE_LIMITED", MANY - 3)]);
         assert_eq!(nodes.count("select count(*) from accounts").await, 3);
+    }
+
+    async fn five_messages_of_one_network_get_through_whatever_they_are(engine: Engine) {
+        let by_network = Some(Limit::new(5, 3_600));
+        let nodes = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;
+        let requests = (0..MANY).map(|number| match number % 3 {
+            0 => nodes.sign_up(number, &format!("ada{number}@example.com")).ip(ONE),
+            1 => {
+                let body = json!({ "email": format!("nobody{number}@example.com") });
+                nodes.request(number, "/api/v1/auth/forgot-password", &body).ip(ONE)
+            }
+            _ => {
+                let body = json!({ "phone": format!("+2547123456{number:02}") });
+                nodes.request(number, "/api/v1/auth/enter-phone", &body).ip(ONE)
+            }
+        });
+        let answers = all_at_once(requests).await;
+        assert_only(&answers, &[(200, ""), (201, ""), (429, "RATE_LIMITED")]);
+        assert_eq!(answers.iter().filter(|answer| answer.status != 429).count(), 5, "{:?}", tally(&answers));
+        assert_eq!(nodes.count("select count(*) from outbox_messages").await, 5);
+    }
+
+    async fn of_two_messages_of_one_network_both_are_counted(engine: Engine) {
+        let by_network = Some(Limit::new(3, 3_600));
+        let nodes = with_messages(engine, MessageLimits { by_network, ..MessageLimits::NONE }).await;
+        let forgot = |number: usize| {
+            let body = json!({ "email": format!("nobody{number}@example.com") });
+            nodes.request(number, "/api/v1/auth/forgot-password", &body).ip(ONE)
+        };
+        assert_tally(&all_at_once((0..2).map(forgot)).await, &[(200, "", 2)]);
+        assert_tally(&all_at_once((2..4).map(forgot)).await, &[(200, "", 1), (429, "RATE_LIMITED", 1)]);
+    }
+
+    async fn five_messages_of_one_organization_get_through(engine: Engine) {
+        let (by_account, by_organization) = (Some(Limit::new(1_000, 3_600)), Some(Limit::new(5, 3_600)));
+        let limits = MessageLimits { by_account, by_organization, ..MessageLimits::NONE };
+        let nodes = with_messages(engine, limits).await;
+        let root = nodes.app.provision("root@example.com").await;
+        let answers = all_at_once((0..MANY).map(|number| {
+            let body = json!({
+                "email": format!("ada{number}@example.com"), "role": "backend", "first_name": "Ada",
+                "last_name": "Lovelace",
+            });
+            nodes.request(number, "/v1/accounts/individual/", &body).bearer(&root.access_token)
+        }))
+        .await;
+        let made = answers.iter().filter(|answer| answer.status == 200).count();
+        assert_eq!((made, answers.iter().filter(|answer| answer.status == 429).count()), (5, MANY - 5));
+        assert_eq!(nodes.count("select count(*) from outbox_messages where template = 'invitation'").await, 5);
     }
 }

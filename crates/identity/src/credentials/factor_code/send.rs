@@ -9,10 +9,11 @@ use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, PhoneNumber, Secret};
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::{CodeText, Mail};
+use tidegate_kernel::{Call, CountedMessage};
 
-use crate::IdentityTables;
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// Where codes are sent.
 #[derive(Clone, Debug)]
@@ -41,6 +42,20 @@ pub(crate) struct CodeChallenge<'a> {
     pub(crate) continuation: &'a Continuation,
 }
 
+impl Identity {
+    /// Counts the message with a code of that kind, before the unit that sends it; none where codes are not sent.
+    pub(crate) async fn count_code(
+        &self,
+        call: &Call,
+        kind: FactorKind,
+    ) -> Result<Option<CountedMessage>, Fault> {
+        match kind {
+            FactorKind::Totp => Ok(None),
+            FactorKind::EmailOtp | FactorKind::SmsOtp => Ok(Some(self.kernel.count_message(call).await?)),
+        }
+    }
+}
+
 impl<G> Work<'_, G> {
     /// Where the account's codes of that kind go: the primary address, or the phone, if it is proven to be theirs.
     pub(crate) async fn recipient(
@@ -59,10 +74,11 @@ impl<G> Work<'_, G> {
     pub(crate) async fn challenge_factor(
         &mut self,
         challenge: CodeChallenge<'_>,
-        recipient: Option<&Recipient>,
+        recipient: Option<(&Recipient, CountedMessage)>,
     ) -> Result<(), Fault> {
         let code = one_time_code(CODE_DIGITS, self.app.kernel.entropy.as_ref());
-        let address = challenge.address.or(recipient.map(Recipient::as_str)).unwrap_or_default();
+        let to = recipient.as_ref().map(|(recipient, _)| recipient.as_str());
+        let address = challenge.address.or(to).unwrap_or_default();
         let new = self.new_challenge(challenge.purpose, address);
         let mac = self.app.code_mac(new.id, code.expose());
         let new = NewChallenge {
@@ -76,32 +92,31 @@ impl<G> Work<'_, G> {
         self.unit.challenges().insert(&new).await?;
         match recipient {
             None => Ok(()),
-            Some(Recipient::Email(email)) => {
+            Some((Recipient::Email(email), message)) => {
                 let minutes = minutes(expires_at.since(self.now));
                 let pending = challenge.continuation.sign_in.as_ref();
                 let provider = pending.and_then(PendingSignIn::mailbox_for).map(|to| to.title.as_str());
                 let provider = provider.unwrap_or_default();
-                self.send(Mail {
+                let mail = Mail {
                     template: Template::SecondFactorCode,
                     to: email,
                     display_name: "",
                     cause,
                     values: json!({ "code": code.expose(), "minutes": minutes, "provider": provider }),
                     deliverable: true,
-                })
-                .await
+                };
+                self.send(mail, message).await
             }
-            Some(Recipient::Phone(phone)) => {
+            Some((Recipient::Phone(phone), message)) => {
                 let text = CodeText {
                     to: phone,
                     cause,
                     code: &code,
                     expires_at,
                     counted_at_delivery: false,
-                    is_counted: false,
                     deliverable: true,
                 };
-                self.text_code(text).await
+                self.text_code(text, message).await
             }
         }
     }

@@ -38,6 +38,7 @@ impl Identity {
         actor: &Actor,
         kind: FactorKind,
     ) -> Outcome<(), SetUpCodesError> {
+        let message = self.count_message_as(call, actor, Permission::ManageOwnFactors).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         work.authorize_recent().await?;
         work.require_sender(kind)?;
@@ -75,7 +76,7 @@ impl Identity {
             .await?;
         let metadata = json!({ "method": kind.as_str() });
         work.audit(Action::FactorCodeSent, work.grant.subject(), metadata).await?;
-        work.challenge_factor(challenge, Some(&recipient)).await?;
+        work.challenge_factor(challenge, Some((&recipient, message))).await?;
         Ok(work.commit().await?)
     }
 }
