@@ -198,7 +198,7 @@ impl Unit {
         self.damage.note(error.into())
     }
 
-    /// Makes everything durable, then notifies the caches. When this returns `Ok` the work survives power loss.
+    /// Makes everything durable, then notifies the caches, here and on other nodes. When this returns `Ok` the work survives power loss.
     ///
     /// Once called, it completes and the caches are notified, even when the caller goes away.
     ///
@@ -219,11 +219,13 @@ impl Unit {
             self.run_put_off().await?;
             // A commit that fails may have been carried out.
             self.on_commit.iter_mut().for_each(|held| held.committed());
-            self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
+            let announced =
+                self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
             self.damage.present();
             if let Some(listener) = self.listener {
                 self.changes.into_iter().for_each(|change| listener.changed(change));
             }
+            announced.sent().await;
             Ok(())
         });
         finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))

@@ -21,6 +21,7 @@ use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
 pub use copy::{CopiedTable, FinishedCopy};
 pub use migrate::{Migration, WholeSchema};
+pub(crate) use postgres::{Announced, Announcer};
 pub(crate) use sqlite::WriterGuard;
 
 const TABLES_ON_SQLITE: &str = "select name from sqlite_master where type = 'table'";
@@ -35,7 +36,7 @@ pub struct StoreOptions {
     /// Where.
     pub url: DatabaseUrl,
     /// Most PostgreSQL connections, or SQLite reading connections, of this process. On PostgreSQL one of them listens
-    /// to the other nodes, so there are two at least.
+    /// to the other nodes, one tells them of changes, and two at least are for units of work.
     pub max_connections: u32,
     /// Most units of work that share one SQLite commit.
     pub max_group: usize,
@@ -91,7 +92,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     Sqlite { writer: Arc<sqlite::Writer>, readers: SqlitePool },
-    Postgres { units: postgres::Connections, pool: PgPool, listening: PgPool },
+    Postgres { units: postgres::Connections, pool: PgPool, listening: PgPool, announcer: Announcer },
 }
 
 /// A connection of either engine, borrowed for one statement.
@@ -106,7 +107,7 @@ pub enum Connection<'c> {
 pub(crate) enum Session {
     SqliteWrite(WriterGuard),
     SqliteRead(PoolConnection<Sqlite>),
-    PostgresWrite(postgres::Transaction),
+    PostgresWrite(postgres::Transaction, Announcer),
     /// Each statement is a transaction.
     PostgresSingle(postgres::Pooled),
     PostgresRead(postgres::Pooled),
@@ -117,7 +118,7 @@ impl Session {
         match self {
             Self::SqliteWrite(guard) => Connection::Sqlite(guard.connection()),
             Self::SqliteRead(connection) => Connection::Sqlite(connection),
-            Self::PostgresWrite(transaction) => Connection::Postgres(transaction),
+            Self::PostgresWrite(transaction, _) => Connection::Postgres(transaction),
             Self::PostgresRead(connection) | Self::PostgresSingle(connection) => {
                 connection.begins();
                 Connection::Postgres(connection)
@@ -129,28 +130,32 @@ impl Session {
     pub(crate) fn settled(&mut self) {
         match self {
             Self::PostgresRead(connection) | Self::PostgresSingle(connection) => connection.settled(),
-            Self::SqliteWrite(_) | Self::SqliteRead(_) | Self::PostgresWrite(_) => {}
+            Self::SqliteWrite(_) | Self::SqliteRead(_) | Self::PostgresWrite(..) => {}
         }
     }
 
     /// Whether it is one to write with.
     pub(crate) fn writes(&self) -> bool {
-        matches!(self, Self::SqliteWrite(_) | Self::PostgresWrite(_) | Self::PostgresSingle(_))
+        matches!(self, Self::SqliteWrite(_) | Self::PostgresWrite(..) | Self::PostgresSingle(_))
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
         !matches!(self, Self::SqliteWrite(_) | Self::SqliteRead(_))
     }
 
-    /// Makes what the unit wrote durable and notifies other nodes of `changes`.
-    pub(crate) async fn commit(self, changes: &[Change]) -> Result<()> {
+    /// Makes what the unit wrote durable and announces `changes` to other nodes, also where it is not known whether it was committed.
+    pub(crate) async fn commit(self, changes: &[Change]) -> Result<Announced> {
         match self {
-            Self::SqliteWrite(guard) => guard.commit().await,
-            Self::PostgresWrite(transaction) => {
-                Ok(transaction.commit(postgres::announcement(changes)).await?)
+            Self::SqliteWrite(guard) => guard.commit().await?,
+            Self::PostgresWrite(transaction, announcer) => {
+                let committed = transaction.commit().await;
+                let announced = announcer.announce(changes);
+                committed?;
+                return Ok(announced);
             }
-            Self::SqliteRead(_) | Self::PostgresRead(_) | Self::PostgresSingle(_) => Ok(()),
+            Self::SqliteRead(_) | Self::PostgresRead(_) | Self::PostgresSingle(_) => {}
         }
+        Ok(Announced::NOTHING)
     }
 }
 
@@ -169,7 +174,7 @@ impl Store {
                 Backend::Sqlite { writer: Arc::new(writer), readers }
             }
             DatabaseUrl::Postgres(url) => {
-                let (units, pool) = postgres::open(url, options).await?;
+                let (units, pool, announcer) = postgres::open(url, options).await?;
                 let listening = match &options.listen_url {
                     Some(DatabaseUrl::Postgres(url)) => postgres::open_for_listening(url)?,
                     Some(DatabaseUrl::Sqlite(_)) => {
@@ -178,7 +183,7 @@ impl Store {
                     }
                     None => pool.clone(),
                 };
-                Backend::Postgres { units, pool, listening }
+                Backend::Postgres { units, pool, listening, announcer }
             }
         };
         Ok(Self {
@@ -249,9 +254,10 @@ impl Store {
     pub async fn begin(&self) -> Result<Unit> {
         let session = match &self.backend {
             Backend::Sqlite { writer, .. } => writer.begin().await.map(Session::SqliteWrite),
-            Backend::Postgres { units, .. } => {
-                units.begin().await.map(Session::PostgresWrite).map_err(StoreError::from)
-            }
+            Backend::Postgres { units, announcer, .. } => match units.begin().await {
+                Ok(transaction) => Ok(Session::PostgresWrite(transaction, announcer.clone())),
+                Err(error) => Err(StoreError::from(error)),
+            },
         };
         let session = session.map_err(|error| self.damage.note(error))?;
         Ok(Unit::new(session, self.listener.get().cloned(), self.damage.clone()))
@@ -380,10 +386,11 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Backend::Postgres { units, pool, listening } => {
+            Backend::Postgres { units, pool, listening, announcer } => {
                 listening.close().await;
                 pool.close().await;
                 units.close().await;
+                announcer.close().await;
             }
         }
     }

@@ -1,9 +1,11 @@
 //! PostgreSQL: a pool, and notifications between nodes.
 
+mod announcer;
 mod connections;
 mod opening;
 mod owner;
 
+pub(crate) use announcer::{Announced, Announcer};
 pub(super) use connections::{Connections, Pooled, Transaction};
 
 use std::str::FromStr;
@@ -59,15 +61,17 @@ const IDLE_BESIDE: Duration = Duration::from_secs(10);
 /// A connection unused for so long is asked whether it still lives before it is used.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-/// The connections of units of work, and a pool for what an installation does once: migrations, copies, listening.
-pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<(Connections, PgPool)> {
+/// The connections of units of work, a pool for what an installation does once (migrations, copies, listening), and who tells other nodes of
+/// changes.
+pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<(Connections, PgPool, Announcer)> {
     let connect = connect_options(url)?;
     opening::try_connect(&connect, options).await?;
     let pool =
         PgPoolOptions::new().max_connections(2).idle_timeout(IDLE_BESIDE).acquire_timeout(ACQUIRE_TIMEOUT);
-    // One is the listener's. Two at least are for units, one of which may wait for the other.
-    let units = usize::try_from(options.max_connections).unwrap_or(usize::MAX).saturating_sub(1).max(2);
-    Ok((Connections::new(connect.clone(), units), pool.connect_lazy_with(connect)))
+    // One is the listener's, and one the announcer's. Two at least are for units, one of which may wait for the other.
+    let units = usize::try_from(options.max_connections).unwrap_or(usize::MAX).saturating_sub(2).max(2);
+    let announcer = Announcer::new(connect.clone());
+    Ok((Connections::new(connect.clone(), units), pool.connect_lazy_with(connect), announcer))
 }
 
 /// A pool of one connection that listens to other nodes, past a pooler. It connects when it is first used.
@@ -146,8 +150,8 @@ async fn applied_on(on: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
     Ok(rows.into_iter().map(|(version,)| version).collect())
 }
 
-/// SQL that tells the other nodes, at the moment of commit, what changed; none where nothing did.
-pub(super) fn announcement(changes: &[Change]) -> Option<String> {
+/// SQL that tells the other nodes what changed; none where nothing did.
+fn announcement(changes: &[Change]) -> Option<String> {
     if changes.is_empty() {
         return None;
     }

@@ -1,8 +1,6 @@
 //! The connections that units of work run on.
 //!
-//! sqlx's pool asks the server whenever a connection is given back, and its transactions end in a trip of their own after the
-//! announcement of what changed. Here a connection is asked only where a statement was left unfinished, and announcement and commit are
-//! one trip.
+//! sqlx's pool asks the server whenever a connection is given back. Here a connection is asked only where a statement was left unfinished.
 
 use std::io::{self, ErrorKind};
 use std::ops::{Deref, DerefMut};
@@ -12,7 +10,7 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -256,14 +254,9 @@ impl Transaction {
         .await
     }
 
-    /// Runs `announcement`, where there is one, and commits, in one trip. Must not be cut off: nobody would know whether it was done.
-    pub(crate) async fn commit(mut self, announcement: Option<String>) -> sqlx::Result<()> {
-        match announcement {
-            Some(select) => {
-                sqlx::raw_sql(AssertSqlSafe(format!("{select}; commit"))).execute(&mut *self).await?
-            }
-            None => self.execute("commit").await?,
-        };
+    /// Commits. Must not be cut off: nobody would know whether it was done.
+    pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
+        self.execute("commit").await?;
         drop(self.0.take());
         Ok(())
     }
