@@ -16,6 +16,7 @@ use super::execution::{Execution, ExecutionKind, PartStatus};
 use super::live::{Place, Running};
 use super::repository::{Asking, NewRow, Progress};
 use super::run::{Over, Task};
+use crate::ports::RecordSlot;
 use crate::records::repository::NewPrompt;
 use crate::work::Acting;
 use crate::{PromptRefusal, PromptTables, Prompts};
@@ -116,6 +117,7 @@ impl Prompts {
             language,
             started_at,
             ip: call.ip,
+            records: Some(RecordSlot::default()),
         };
         let over = self.launch(task, place);
         match timeout(patience, over).await {
