@@ -54,8 +54,7 @@ on_both_engines! {
             ],
             Engine::Postgres => vec![
                 "select sessions",
-                "update organizations",
-                "insert prompt_executions",
+                "update organizations + insert prompt_executions",
                 ended.as_str(),
             ],
         };
