@@ -17,7 +17,7 @@ use tidegate_prompts::ports::{
 };
 
 use crate::governed::{PersonRelations, authorized};
-use crate::recorder::{Gathered, Recorded, Told, Unwritten};
+use crate::recorder::{Gathered, Held, Recorded, Told, Unwritten};
 use crate::watched::{Watched, watched};
 
 /// Data sources of the catalog.
@@ -159,7 +159,14 @@ impl GovernedQueries {
             relations.recorder(&self.policies, recorded, self.unwritten.one())
         };
         let keeper: Arc<dyn Decisions> = match purpose {
-            Purpose::Answer { execution, ip, .. } => Arc::new(recorder(Some(*execution), *ip, None)),
+            Purpose::Answer { execution, ip, records: None, .. } => {
+                Arc::new(recorder(Some(*execution), *ip, None))
+            }
+            Purpose::Answer { execution, ip, records: Some(records), .. } => {
+                let held = Arc::new(Held::new(recorder(Some(*execution), *ip, None)));
+                records.leave(Arc::<Held>::clone(&held));
+                held
+            }
             Purpose::Lookup { execution, ip, group } => {
                 group.kept(|| Gathered::new(recorder(Some(*execution), *ip, Some("value_lookup"))))?
             }

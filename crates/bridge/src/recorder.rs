@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use serde_json::{Map, Value, json};
+use tidegate_database::Unit;
 use tidegate_engine::{Decision, Decisions, Pushed, RelationName};
-use tidegate_kernel::Member;
+use tidegate_kernel::{Fault, Member};
 use tidegate_policies::Policies;
-use tidegate_policies::evaluations::record::Evaluated;
+use tidegate_policies::evaluations::record::{Evaluated, Records};
 use tidegate_policies::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use tidegate_policy::{Decision as Access, Reason};
-use tidegate_prompts::ports::QueryFailure;
+use tidegate_prompts::ports::{self, QueryFailure};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -98,47 +100,128 @@ impl Recorder {
         let (policies, writing) = (Arc::clone(policies), Arc::new(writing));
         Self { policies, who, recorded, sources, handle: Handle::current(), writing }
     }
-}
 
-impl Decisions for Recorder {
-    fn keep(&self, decisions: Vec<Decision>) {
-        if decisions.is_empty() {
-            return;
-        }
-        let (policies, who, sources) = (Arc::clone(&self.policies), self.who, self.sources.clone());
+    /// What is to be written of what was decided; none where nothing was.
+    fn records_of(&self, decisions: &[Decision]) -> Option<Records> {
         let Recorded { execution, ip, purpose } = self.recorded;
-        let writing = Arc::clone(&self.writing);
         let ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let relation = |decision: &Decision| tidegate_policy::Relation {
+            source: self.sources.get(&decision.relation.source).copied().unwrap_or_default(),
+            schema: Some(decision.relation.schema.clone()).filter(|schema| schema != RelationName::NO_SCHEMA),
+            table: decision.relation.table.clone(),
+            columns: Vec::new(),
+        };
+        let relations: Vec<tidegate_policy::Relation> = decisions.iter().map(relation).collect();
+        let evaluated: Vec<Evaluated<'_>> = decisions
+            .iter()
+            .zip(&relations)
+            .map(|(decision, relation)| Evaluated {
+                organization: self.who.organization,
+                user: self.who.number,
+                query: execution,
+                relation,
+                resolved: &decision.resolved,
+                rows_returned: Some(decision.rows).filter(|_| was_read(decision)),
+                is_refused: decision.refused,
+                rows_filtered: None,
+                ip: &ip,
+                metadata: metadata(decision, purpose),
+            })
+            .collect();
+        self.policies.records_of(&evaluated)
+    }
+
+    /// Writes them by themselves.
+    fn write(&self, records: Records) {
+        let (policies, writing) = (Arc::clone(&self.policies), Arc::clone(&self.writing));
         self.handle.spawn(async move {
-            let relation = |decision: &Decision| tidegate_policy::Relation {
-                source: sources.get(&decision.relation.source).copied().unwrap_or_default(),
-                schema: Some(decision.relation.schema.clone())
-                    .filter(|schema| schema != RelationName::NO_SCHEMA),
-                table: decision.relation.table.clone(),
-                columns: Vec::new(),
-            };
-            let relations: Vec<tidegate_policy::Relation> = decisions.iter().map(relation).collect();
-            let evaluated: Vec<Evaluated<'_>> = decisions
-                .iter()
-                .zip(&relations)
-                .map(|(decision, relation)| Evaluated {
-                    organization: who.organization,
-                    user: who.number,
-                    query: execution,
-                    relation,
-                    resolved: &decision.resolved,
-                    rows_returned: Some(decision.rows).filter(|_| was_read(decision)),
-                    is_refused: decision.refused,
-                    rows_filtered: None,
-                    ip: &ip,
-                    metadata: metadata(decision, purpose),
-                })
-                .collect();
-            if let Err(error) = policies.record(&evaluated).await {
+            if let Err(error) = policies.write_records(records).await {
                 tracing::error!(%error, "what policies decided cannot be written");
             }
             drop(writing);
         });
+    }
+}
+
+impl Decisions for Recorder {
+    fn keep(&self, decisions: Vec<Decision>) {
+        if let Some(records) = self.records_of(&decisions) {
+            self.write(records);
+        }
+    }
+}
+
+/// Keeps what is decided of an execution's query until the end of the execution takes it, to write it with that. What is decided later, and
+/// what nobody takes, is written by itself.
+pub(crate) struct Held {
+    recorder: Arc<Recorder>,
+    /// None once they were taken.
+    decisions: Mutex<Option<Vec<Decision>>>,
+}
+
+impl Held {
+    pub(crate) fn new(recorder: Recorder) -> Self {
+        Self { recorder: Arc::new(recorder), decisions: Mutex::new(Some(Vec::new())) }
+    }
+}
+
+impl Decisions for Held {
+    fn keep(&self, decisions: Vec<Decision>) {
+        let mut held = self.decisions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = held.as_mut() {
+            held.extend(decisions);
+            return;
+        }
+        drop(held);
+        self.recorder.keep(decisions);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let held = self.decisions.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.recorder.keep(held.take().unwrap_or_default());
+    }
+}
+
+impl ports::Recorded for Held {
+    fn take(&self) -> Option<Box<dyn ports::Records>> {
+        let held = self.decisions.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let records = self.recorder.records_of(&held)?;
+        Some(Box::new(Taken { recorder: Arc::clone(&self.recorder), records: Some(records) }))
+    }
+}
+
+/// Records on their way into the unit that ends their execution.
+struct Taken {
+    recorder: Arc<Recorder>,
+    /// None once they are written.
+    records: Option<Records>,
+}
+
+#[async_trait]
+impl ports::Records for Taken {
+    fn is_one_statement(&self) -> bool {
+        self.records.as_ref().is_none_or(Records::is_one_statement)
+    }
+
+    async fn put_off(&self, unit: &mut Unit) -> Result<(), Fault> {
+        match &self.records {
+            Some(records) => Ok(records.put_off(unit).await?),
+            None => Ok(()),
+        }
+    }
+
+    fn written(mut self: Box<Self>) {
+        self.records = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(records) = self.records.take() {
+            self.recorder.write(records);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Writes whose outcome nobody waits for: sent together, in one trip to the database.
 
+use futures_util::TryStreamExt;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe};
+use sqlx::{Arguments as _, AssertSqlSafe, Executor as _};
 
 use crate::engine::Connection;
 
@@ -58,14 +59,23 @@ impl PutOff {
         }
     }
 
-    pub(crate) async fn run(self, on: Connection<'_>) -> sqlx::Result<()> {
+    /// Runs them; answers how many rows the last one changed.
+    pub(crate) async fn run(self, on: Connection<'_>) -> sqlx::Result<u64> {
         let sql = self.sql();
         match (self.values, on) {
             (Values::Sqlite(values), Connection::Sqlite(on)) => {
-                sqlx::query_with(AssertSqlSafe(sql), values).execute(on).await.map(|_| ())
+                let mut all =
+                    on.execute_many(sqlx::query_with::<sqlx::Sqlite, _>(AssertSqlSafe(sql), values));
+                let mut changed = 0;
+                while let Some(done) = all.try_next().await? {
+                    changed = done.rows_affected();
+                }
+                Ok(changed)
             }
             (Values::Postgres(values), Connection::Postgres(on)) => {
-                sqlx::query_with(AssertSqlSafe(sql), values).execute(on).await.map(|_| ())
+                // Of a statement with parts only the rows of the last one are counted.
+                let done = sqlx::query_with(AssertSqlSafe(sql), values).execute(on).await?;
+                Ok(done.rows_affected())
             }
             (Values::Sqlite(_), Connection::Postgres(_)) | (Values::Postgres(_), Connection::Sqlite(_)) => {
                 Err(sqlx::Error::Protocol("values of another database".to_owned()))
@@ -75,7 +85,8 @@ impl PutOff {
 }
 
 /// Several statements as one of PostgreSQL. None of them reads what another one writes; keys by which their rows refer to one another
-/// are checked when all are written. In which order they lock rows is not said.
+/// are checked when all are written. In which order they lock rows is not said. The last one may have parts of its own, which stand beside
+/// the others then: PostgreSQL takes parts that write at the top alone.
 fn as_one(statements: &[String]) -> String {
     let Some((last, others)) = statements.split_last() else { return String::new() };
     let mut sql = String::with_capacity(statements.iter().map(|sql| sql.len() + 24).sum());
@@ -86,10 +97,16 @@ fn as_one(statements: &[String]) -> String {
         sql.push_str(statement);
         sql.push(')');
     }
-    if !others.is_empty() {
-        sql.push(' ');
+    match last.strip_prefix("with ").filter(|_| !others.is_empty()) {
+        Some(parts) => {
+            sql.push_str(", ");
+            sql.push_str(parts);
+        }
+        None => {
+            sql.push_str(if others.is_empty() { "" } else { " " });
+            sql.push_str(last);
+        }
     }
-    sql.push_str(last);
     sql
 }
 
@@ -148,6 +165,21 @@ mod tests {
         assert!(put_off.concerns("update notes set a = $1"));
         assert!(put_off.concerns("insert into others (a) select a from notes"));
         assert!(!put_off.concerns("insert into notes_of_others (a) values ($1)"));
+    }
+
+    #[test]
+    fn a_last_statement_with_parts_of_its_own_has_them_beside_the_others() {
+        let sql_of = |others: &[&str]| {
+            let mut put_off = PutOff::new(true);
+            for sql in others {
+                put_off.add(&[*sql]);
+            }
+            put_off.add(&["with a as (update a set x = 1 returning 1) insert into b (x) select 1 from a"]);
+            put_off.sql()
+        };
+        let own = "a as (update a set x = 1 returning 1) insert into b (x) select 1 from a";
+        assert_eq!(sql_of(&[]), format!("with {own}"));
+        assert_eq!(sql_of(&["delete from c"]), format!("with put_off_0 as (delete from c), {own}"));
     }
 
     #[test]

@@ -167,6 +167,16 @@ macro_rules! put_off_together {
     };
 }
 
+/// Runs a statement in one trip with those that the unit has put off, which are about other tables; answers how many rows it changed. Of
+/// several statements for SQLite those of the last one are counted.
+#[macro_export]
+macro_rules! execute_with_put_off {
+    ($unit:expr, $sql:expr $(, $value:expr)* $(,)?) => {{
+        $crate::put_off!($unit, $sql $(, $value)*)?;
+        $unit.run_put_off().await
+    }};
+}
+
 /// Adds the values of what a unit has put off: for the macros that do.
 #[macro_export]
 macro_rules! put_off_values {

@@ -129,16 +129,16 @@ impl Unit {
         self.failed(sqlx::Error::Encode(error))
     }
 
-    /// Runs the statements that were put off.
+    /// Runs the statements that were put off; answers how many rows the last of them changed.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn run_put_off(&mut self) -> Result<()> {
-        let Some(put_off) = self.put_off.take() else { return Ok(()) };
+    pub async fn run_put_off(&mut self) -> Result<u64> {
+        let Some(put_off) = self.put_off.take() else { return Ok(0) };
         match put_off.run(self.connection("put off")?).await {
-            Ok(()) => {
+            Ok(changed) => {
                 self.succeeded();
-                Ok(())
+                Ok(changed)
             }
             Err(error) => Err(self.failed(error)),
         }

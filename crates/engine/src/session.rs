@@ -1,7 +1,7 @@
 //! A session for one query, and its plan.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -41,11 +41,47 @@ use crate::table::GovernedTable;
 /// Memory of a query for each stream that it is computed in: what a stream needs to sort by spilling.
 const STREAM_BYTES: usize = 16 << 20;
 
+/// Sessions that are kept for the next queries, at most. Each is hundreds of functions by their names.
+const KEPT: usize = 8;
+
 /// What all sessions begin with, made once: hundreds of functions, and the rules. It knows no relation and nothing of any query, and can
 /// neither hold memory nor read anything.
 pub(crate) struct Common {
-    in_memory: SessionState,
-    on_disk: SessionState,
+    in_memory: Sessions,
+    on_disk: Sessions,
+    /// The last configuration, with the memory and the threads that it is for. What a query may use is in none.
+    config: Mutex<Option<((usize, usize), SessionConfig)>>,
+}
+
+/// Sessions with the same functions and rules. A query has one for as long as it is planned.
+struct Sessions {
+    /// Of no query, ever.
+    first: SessionState,
+    /// Copies of it that had one. There is nothing left of that in them.
+    kept: Mutex<Vec<SessionState>>,
+}
+
+impl Sessions {
+    fn new(first: SessionState) -> Self {
+        Self { first, kept: Mutex::default() }
+    }
+
+    fn take(&self) -> SessionState {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| self.first.clone())
+    }
+
+    /// Takes everything out of a session that its query put into it: its relations, and its configuration, in which are its memory, its
+    /// disk and its stores. The next one has it then.
+    fn give_back(&self, mut state: SessionState) {
+        *state.config_mut() = self.first.config().clone();
+        state.register_catalog_list(Arc::clone(self.first.catalog_list()));
+        state.mark_start_execution();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT {
+            kept.push(state);
+        }
+    }
 }
 
 impl Common {
@@ -56,8 +92,8 @@ impl Common {
             .with_disk_manager_builder(disk)
             .with_object_store_registry(Arc::new(Stores(Vec::new())))
             .build_arc()?;
-        let state = |joins| {
-            SessionStateBuilder::new()
+        let sessions = |joins| {
+            let first = SessionStateBuilder::new()
                 .with_session_id(String::new())
                 .with_config(SessionConfig::new().with_create_default_catalog_and_schema(false))
                 .with_runtime_env(Arc::clone(&runtime))
@@ -70,17 +106,48 @@ impl Common {
                 .with_window_functions(functions.windows.clone())
                 .with_table_function_list(functions.tables.clone())
                 .with_expr_planners(Functions::planners())
-                .build()
+                .build();
+            Sessions::new(first)
         };
-        Ok(Self { in_memory: state(Joins::InMemory), on_disk: state(Joins::OnDisk) })
+        let (in_memory, on_disk) = (sessions(Joins::InMemory), sessions(Joins::OnDisk));
+        Ok(Self { in_memory, on_disk, config: Mutex::default() })
     }
 
-    fn state(&self, joins: Joins) -> &SessionState {
+    fn sessions(&self, joins: Joins) -> &Sessions {
         match joins {
             Joins::InMemory => &self.in_memory,
             Joins::OnDisk => &self.on_disk,
         }
     }
+
+    /// The configuration of queries with so many bytes of memory, on so many threads: nearly always that of the query before.
+    fn config(&self, limit: usize, threads: usize) -> SessionConfig {
+        let is_for = (limit, threads);
+        let mut last = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, config)) = last.as_ref().filter(|(other, _)| *other == is_for) {
+            return config.clone();
+        }
+        let config = configured(limit, threads);
+        *last = Some((is_for, config.clone()));
+        config
+    }
+}
+
+/// A configuration that nothing can be used with.
+fn configured(limit: usize, threads: usize) -> SessionConfig {
+    let streams = threads.min(limit / STREAM_BYTES).max(1);
+    let mut config = SessionConfig::new()
+        .with_target_partitions(streams)
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(INNER, INNER);
+    let options = config.options_mut();
+    options.optimizer.enable_leaf_expression_pushdown = false;
+    options.optimizer.skip_failed_rules = false;
+    options.explain.show_statistics = false;
+    // What a sort keeps free to merge what it has spilled. Most of what that takes is left free by the pool.
+    options.execution.sort_spill_reservation_bytes = (limit / 16 / streams).min(10 << 20);
+    config
 }
 
 /// What a query is planned with.
@@ -127,11 +194,18 @@ pub struct Shape {
 impl Planning<'_> {
     /// Plans one statement. What fails here failed without a row having been read.
     pub(crate) async fn plan(self, statement: Statement) -> Result<Planned, QueryError> {
+        let sessions = self.common.sessions(self.joins);
+        let state = self.state(sessions.take()).map_err(|error| classify(&error, Phase::Planning))?;
+        let planned = self.plan_in(&state, statement).await;
+        sessions.give_back(state);
+        planned
+    }
+
+    async fn plan_in(self, state: &SessionState, statement: Statement) -> Result<Planned, QueryError> {
         let failed = |error| classify(&error, Phase::Planning);
-        let state = self.state().map_err(failed)?;
-        checker::check_rules(&state)?;
+        checker::check_rules(state)?;
         let titles = Titles::of(&statement);
-        let logical = self.logical(&state, statement).await?;
+        let logical = self.logical(state, statement).await?;
         let asked = Asked { sql: self.sql, tables: &self.tables, functions: self.functions };
         let logical = self.parameters.bind(logical)?;
         let tables: Vec<_> = self.tables.iter().map(|(_, table)| Arc::clone(table)).collect();
@@ -142,14 +216,14 @@ impl Planning<'_> {
         let settled = settled.map_err(|error| explain::explained(&error, &asked))?;
         let constant = explain::failing(&settled, self.functions);
         let told = |error: QueryError| explain::told(error, constant.as_deref());
-        let logical = state.optimizer().optimize(settled, &state, |_, _| {});
+        let logical = state.optimizer().optimize(settled, state, |_, _| {});
         let logical = logical.map_err(|error| told(explain::explained(&error, &asked)))?;
         let checked = !self.without.is(Protection::Checker);
         if checked {
             checker::check_logical(&logical, &expected)?;
         }
         // What policies put into the plan comes now: errors are told by their codes alone.
-        let plan = state.query_planner().create_physical_plan(&logical, &state).await;
+        let plan = state.query_planner().create_physical_plan(&logical, state).await;
         let plan = plan.map_err(|error| told(failed(error)))?;
         if checked {
             checker::check_physical(&plan, &expected, &values)?;
@@ -157,17 +231,23 @@ impl Planning<'_> {
         let (masked, joins) = (masked(&plan), joins::any(&plan));
         let schema = titles.over(&plan.schema());
         let ended = self.memory.ended();
-        let context = Arc::new(task_context(&state)?);
+        let context = Arc::new(task_context(state)?);
         Ok(Planned { plan, context, schema, constant, masked, joins, ended })
     }
 
     /// The columns of one statement, and the types of its parameters: what a plan has once its types are settled. Nothing is optimized
     /// and nothing is made that could run.
     pub(crate) async fn shape(self, statement: Statement) -> Result<Shape, QueryError> {
-        let failed = |error| classify(&error, Phase::Planning);
-        let state = self.state().map_err(failed)?;
+        let sessions = self.common.sessions(self.joins);
+        let state = self.state(sessions.take()).map_err(|error| classify(&error, Phase::Planning))?;
+        let shape = self.shape_in(&state, statement).await;
+        sessions.give_back(state);
+        shape
+    }
+
+    async fn shape_in(self, state: &SessionState, statement: Statement) -> Result<Shape, QueryError> {
         let titles = Titles::of(&statement);
-        let logical = self.logical(&state, statement).await?;
+        let logical = self.logical(state, statement).await?;
         let parameters = parameters::types(&logical)?;
         // Placeholders of no type are text, as whoever sends the values would send them.
         let logical = parameters::without_values(logical, &parameters)?;
@@ -191,27 +271,14 @@ impl Planning<'_> {
         Ok(logical)
     }
 
-    fn state(&self) -> datafusion::common::Result<SessionState> {
-        let limit = self.memory.limit();
-        let streams = self.threads.min(limit / STREAM_BYTES).max(1);
-        let mut config = SessionConfig::new()
-            .with_target_partitions(streams)
-            .with_information_schema(false)
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema(INNER, INNER);
-        let options = config.options_mut();
-        options.optimizer.enable_leaf_expression_pushdown = false;
-        options.optimizer.skip_failed_rules = false;
-        options.explain.show_statistics = false;
-        // What a sort keeps free to merge what it has spilled. Most of what that takes is left free by the pool.
-        options.execution.sort_spill_reservation_bytes = (limit / 16 / streams).min(10 << 20);
+    /// A session of these relations, with what the query may use.
+    fn state(&self, mut state: SessionState) -> datafusion::common::Result<SessionState> {
         let providers = self
             .tables
             .iter()
             .map(|(name, table)| (name.clone(), Arc::clone(table) as Arc<dyn TableProvider>))
             .collect();
-        let config = config.with_extension(self.runtime()?);
-        let mut state = self.common.state(self.joins).clone();
+        let config = self.common.config(self.memory.limit(), self.threads).with_extension(self.runtime()?);
         *state.config_mut() = config;
         state.register_catalog_list(Arc::new(QueryCatalog::new(providers)));
         state.mark_start_execution();
@@ -331,4 +398,44 @@ pub(crate) fn unbound(plan: &LogicalPlan) -> Option<String> {
         })
     });
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::datasource::empty::EmptyTable;
+
+    use super::*;
+
+    #[test]
+    fn a_session_that_the_next_query_has_has_nothing_of_the_one_before() {
+        let common = Common::new(&Functions::new()).unwrap();
+        let sessions = common.sessions(Joins::InMemory);
+        let runtime = RuntimeEnvBuilder::new().build_arc().unwrap();
+        let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::new(Schema::empty())));
+        let mut state = sessions.take();
+        *state.config_mut() = common.config(STREAM_BYTES, 1).with_extension(Arc::clone(&runtime));
+        let tables = vec![(TableReference::bare("emp"), Arc::clone(&table))];
+        state.register_catalog_list(Arc::new(QueryCatalog::new(tables)));
+        state.mark_start_execution();
+        sessions.give_back(state);
+        assert_eq!((Arc::strong_count(&runtime), Arc::strong_count(&table)), (1, 1));
+        let state = sessions.take();
+        assert!(sessions.kept.lock().unwrap().is_empty(), "it is the same one");
+        assert!(runtime_of(state.config()).is_err());
+        assert!(state.catalog_list().catalog_names().is_empty());
+        assert!(checker::check_rules(&state).is_ok());
+    }
+
+    #[test]
+    fn a_configuration_is_one_for_the_memory_of_its_query() {
+        let common = Common::new(&Functions::new()).unwrap();
+        for (limit, streams) in
+            [(STREAM_BYTES, 1), (2 * STREAM_BYTES, 2), (2 * STREAM_BYTES, 2), (STREAM_BYTES, 1)]
+        {
+            let config = common.config(limit, 4);
+            assert_eq!(config.target_partitions(), streams);
+            assert!(runtime_of(&config).is_err());
+        }
+    }
 }

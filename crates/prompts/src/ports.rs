@@ -225,6 +225,51 @@ impl RecordGroup {
     }
 }
 
+/// What policies decided of a query that an execution runs.
+pub trait Recorded: Send + Sync + 'static {
+    /// What was decided so far, to be written by whoever takes it; none where that is nothing. What is decided later is written by itself.
+    fn take(&self) -> Option<Box<dyn Records>>;
+}
+
+/// Records that are to be written. Those that are dropped before [`Self::written`] are written by themselves.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Whether they are one statement.
+    fn is_one_statement(&self) -> bool;
+
+    /// Has the unit write them with its next statement that is not put off, or at its end.
+    ///
+    /// # Errors
+    /// Those of the store.
+    async fn put_off(&self, unit: &mut Unit) -> Result<(), Fault>;
+
+    /// Notes that the unit was committed.
+    fn written(self: Box<Self>);
+}
+
+/// Where whoever runs the query of an execution leaves its records, which are written with the execution's end: one unit of work less for
+/// each query.
+#[derive(Clone, Default)]
+pub struct RecordSlot(Arc<OnceLock<Arc<dyn Recorded>>>);
+
+impl RecordSlot {
+    /// Leaves those of the execution's query. There is one: of another one they are written by themselves.
+    pub fn leave(&self, recorded: Arc<dyn Recorded>) {
+        drop(self.0.set(recorded));
+    }
+
+    /// Takes them.
+    pub(crate) fn take(&self) -> Option<Box<dyn Records>> {
+        self.0.get()?.take()
+    }
+}
+
+impl fmt::Debug for RecordSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordSlot").finish_non_exhaustive()
+    }
+}
+
 /// What a query is run for.
 #[derive(Clone, Debug)]
 pub enum Purpose {
@@ -236,6 +281,8 @@ pub enum Purpose {
         execution: i64,
         /// The client's address.
         ip: Option<IpAddr>,
+        /// Where its records are left, to be written with the end of its execution. Without it they are written as soon as the query is over.
+        records: Option<RecordSlot>,
     },
     /// A question is to be understood: values are looked up that the person may see. It counts against no limit, and is recorded.
     Lookup {

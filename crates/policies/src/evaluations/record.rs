@@ -117,18 +117,44 @@ fn key_of(organization: OrganizationId) -> [u8; 32] {
     key
 }
 
-impl Policies {
-    /// Writes down what was decided about relations of an organization: one row for each, and for each policy that had a part in it. What
-    /// other queries of the organization have to be written meanwhile is written with it.
+/// Records of one query that are still to be written.
+pub struct Records {
+    organization: OrganizationId,
+    rows: Vec<StoredRow>,
+}
+
+impl Records {
+    /// Whether they are one statement.
+    pub fn is_one_statement(&self) -> bool {
+        self.rows.len() <= MOST_ROWS
+    }
+
+    /// Has a unit write them with its next statement that is not put off, or at its end.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn record(&self, evaluated: &[Evaluated<'_>]) -> Result<(), Fault> {
-        let Some(organization) = evaluated.first().map(|one| one.organization) else { return Ok(()) };
+    pub async fn put_off(&self, unit: &mut Unit) -> Stored<()> {
+        unit.policy_evaluations().put_off(&self.rows).await
+    }
+}
+
+impl Policies {
+    /// What is to be written of what was decided about relations of an organization: one row for each, and for each policy that had a part
+    /// in it. None where nothing was decided.
+    pub fn records_of(&self, evaluated: &[Evaluated<'_>]) -> Option<Records> {
+        let organization = evaluated.first()?.organization;
         let now = self.kernel.now();
         let expires_at = now.plus(self.settings.keep_evaluations);
-        let rows: Vec<StoredRow> =
-            evaluated.iter().flat_map(|one| StoredRow::all_of(one, now, expires_at)).collect();
+        let rows = evaluated.iter().flat_map(|one| StoredRow::all_of(one, now, expires_at)).collect();
+        Some(Records { organization, rows })
+    }
+
+    /// Writes them. What other queries of the organization have to be written meanwhile is written with them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn write_records(&self, records: Records) -> Result<(), Fault> {
+        let Records { organization, rows } = records;
         let kernel = Arc::clone(&self.kernel);
         let write = move |asked| write_all(Arc::clone(&kernel), asked);
         Ok(self.records.ask(key_of(organization), rows, write).await?)

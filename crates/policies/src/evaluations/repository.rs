@@ -1,6 +1,8 @@
 //! What policies decided, in the store.
 
-use tidegate_database::{MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, prune, rows};
+use tidegate_database::{
+    MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, prune, put_off_rows, rows,
+};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
 
@@ -95,6 +97,35 @@ impl StoredRow {
     }
 }
 
+/// Writes rows by one of the macros that write several.
+macro_rules! write_rows {
+    ($how:ident, $unit:expr, $sql:expr, $rows:expr) => {
+        $how!(
+            $unit,
+            $sql,
+            [],
+            $rows,
+            row => [
+                row.organization.0,
+                row.evaluation.policy.map(|policy| policy.id),
+                row.evaluation.policy.map(|policy| policy.version),
+                row.evaluation.rule,
+                row.user,
+                row.query,
+                row.source,
+                row.relation.as_str(),
+                row.evaluation.outcome.as_str(),
+                row.evaluation.action.as_str(),
+                serde_json::Value::Object(row.evaluation.details.clone()).to_string(),
+                row.ip.as_str(),
+                row.metadata.as_str(),
+                row.now.micros(),
+                row.expires_at.micros(),
+            ],
+        )
+    };
+}
+
 /// `$1` to `$5` are policy, account, query, first and last instant, null for any.
 macro_rules! filtered {
     () => {
@@ -109,29 +140,15 @@ impl Evaluations<'_> {
     /// one statement.
     pub(super) async fn insert(&mut self, all: &[&StoredRow]) -> Result<()> {
         for few in all.chunks(MOST_ROWS) {
-            execute_rows!(
-                self.0,
-                rows(INSERT, 0, COLUMNS, few.len(), ""),
-                [],
-                few,
-                row => [
-                    row.organization.0,
-                    row.evaluation.policy.map(|policy| policy.id),
-                    row.evaluation.policy.map(|policy| policy.version),
-                    row.evaluation.rule,
-                    row.user,
-                    row.query,
-                    row.source,
-                    row.relation.as_str(),
-                    row.evaluation.outcome.as_str(),
-                    row.evaluation.action.as_str(),
-                    serde_json::Value::Object(row.evaluation.details.clone()).to_string(),
-                    row.ip.as_str(),
-                    row.metadata.as_str(),
-                    row.now.micros(),
-                    row.expires_at.micros(),
-                ],
-            )?;
+            write_rows!(execute_rows, self.0, rows(INSERT, 0, COLUMNS, few.len(), ""), few)?;
+        }
+        Ok(())
+    }
+
+    /// Has the unit add the same with its next statement that is not put off, or at its end.
+    pub(super) async fn put_off(&mut self, all: &[StoredRow]) -> Result<()> {
+        for few in all.chunks(MOST_ROWS) {
+            write_rows!(put_off_rows, self.0, &rows(INSERT, 0, COLUMNS, few.len(), ""), few)?;
         }
         Ok(())
     }

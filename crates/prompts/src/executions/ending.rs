@@ -1,6 +1,6 @@
 //! The end of an execution in the store, with the sums that it is added to.
 
-use tidegate_database::{Result, execute};
+use tidegate_database::{Result, execute_with_put_off};
 use tidegate_domain::Timestamp;
 
 use super::execution::{ExecutionStatus, PartStatus};
@@ -74,7 +74,8 @@ const ADDED_AND_ENDED: &str = concat!(
 );
 
 impl Executions<'_> {
-    /// Writes the end of one and adds it to all sums. False when it was over already: whoever was first to end it has added it.
+    /// Writes the end of one and adds it to all sums, in one trip with what the unit has put off. False when it was over already: whoever was
+    /// first to end it has added it.
     pub(super) async fn end(
         &mut self,
         number: i64,
@@ -102,7 +103,7 @@ impl Executions<'_> {
         now: Timestamp,
     ) -> Result<bool> {
         let quarter = quarter_of(run.started_at);
-        let changed = execute!(
+        let changed = execute_with_put_off!(
             self.0,
             sql,
             run.person.organization.0,

@@ -13,7 +13,7 @@ use super::run::Task;
 use super::start::Asked;
 use crate::analytics::repository::Run;
 use crate::models::ask::Made;
-use crate::ports::{QueryRequest, ResultColumn};
+use crate::ports::{QueryRequest, RecordSlot, Records, ResultColumn};
 use crate::work::Person;
 use crate::{PromptTables, Prompts};
 
@@ -174,20 +174,36 @@ impl Prompts {
                 Err(error) => tracing::error!(%error, "the preview of an execution cannot be sealed"),
             }
         }
+        let mut records = task.records.as_ref().and_then(RecordSlot::take);
         for attempt in 1..=ATTEMPTS {
-            match self.write_end(number, task, &ended).await {
-                Ok(at) => return at.map(|at| Written { ended, first_rows, at }),
+            match self.write_end(number, task, &ended, records.as_deref()).await {
+                Ok(at) => {
+                    if let Some(records) = records {
+                        records.written();
+                    }
+                    return at.map(|at| Written { ended, first_rows, at });
+                }
                 Err(fault) if attempt == ATTEMPTS => {
                     tracing::error!(error = %fault, execution = number, "the end of an execution cannot be written");
                 }
-                Err(_) => sleep(PAUSE).await,
+                Err(_) => {
+                    // What failed may be about the records, which are written by themselves now.
+                    records = None;
+                    sleep(PAUSE).await;
+                }
             }
         }
         None
     }
 
-    /// When it was written, unless the execution was over.
-    async fn write_end(&self, number: i64, task: &Task, ended: &Ended) -> Result<Option<Timestamp>, Fault> {
+    /// Writes the end with the records of the query; answers when, unless the execution was over: then the records alone are written.
+    async fn write_end(
+        &self,
+        number: i64,
+        task: &Task,
+        ended: &Ended,
+        records: Option<&dyn Records>,
+    ) -> Result<Option<Timestamp>, Fault> {
         let question = task.new.text();
         let run = Run {
             person: task.person,
@@ -202,15 +218,16 @@ impl Prompts {
             started_at: task.started_at,
         };
         let (now, store) = (self.kernel.now(), &self.kernel.store);
-        let is_one = is_one_statement(&run);
+        let is_one = is_one_statement(&run) && records.is_none_or(|records| records.is_one_statement());
         let mut unit = if is_one { store.begin_single().await? } else { store.begin().await? };
-        if !unit.prompt_executions().end(number, ended, &run, now).await? {
-            return Ok(None);
+        if let Some(records) = records {
+            records.put_off(&mut unit).await?;
         }
-        if let Some(prompt) = task.prompt {
+        let is_first = unit.prompt_executions().end(number, ended, &run, now).await?;
+        if let Some(prompt) = task.prompt.filter(|_| is_first) {
             unit.prompts().end(prompt, number, ended.status, run.total_ms).await?;
         }
         unit.commit().await?;
-        Ok(Some(now))
+        Ok(is_first.then_some(now))
     }
 }

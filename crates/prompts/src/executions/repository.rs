@@ -83,6 +83,44 @@ macro_rules! running {
     };
 }
 
+/// Adds one where fewer run than may. `$first` is what the statement begins with, `$when` a condition.
+macro_rules! added {
+    ($first:literal, $when:literal) => {
+        concat!(
+            $first,
+            "insert into prompt_executions (organization_id, workspace_id, account_id, account_number, kind, prompt_number,
+                template_number, question, sql, parameters, sources, schemas, ai_model, status, ai_status, query_status,
+                progress, lease_until, started_at, expires_at)
+             select $1, found.id, $3, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'processing', $16, $17, 10, $18,
+                case when latest.last_begun >= $5 then latest.last_begun + 1 else $5 end, $19
+             from (",
+            running!(),
+            ") as running cross join (",
+            last_begun!("$3"),
+            ") as latest cross join (",
+            workspace_of!(),
+            ") as found where ",
+            $when,
+            "running.all_of_them < $20 and running.own < $21
+             returning number, (select found.number from (",
+            workspace_of!(),
+            ") as found), started_at"
+        )
+    };
+}
+
+const ADDED: &str = added!("", "");
+
+/// For PostgreSQL, with what [`Executions::lock`] does. A statement counts what was committed when it began. If another unit had the
+/// organization locked then, or locked it since, it has written a version of its row that this one did not begin with, and nothing is done.
+const LOCKED_AND_ADDED: &str = added!(
+    "with locked as (
+        update organizations set updated_at = updated_at
+        where id = $1 and xmin = (select begun.xmin from organizations begun where begun.id = $1) returning 1
+     ) ",
+    "(select count(*) from locked) = 1 and "
+);
+
 /// Where a query is to run, and what runs.
 pub(super) struct Standing {
     /// The key of the workspace; none where the person has no such.
@@ -109,6 +147,9 @@ pub(crate) struct Progress {
 impl Executions<'_> {
     /// Keeps others of the organization from beginning until the unit ends, so that what runs is counted right.
     pub(super) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
+        if self.0.note_locked(organization.0) {
+            return Ok(());
+        }
         lock_row!(self.0, "organizations", organization.0)
     }
 
@@ -227,30 +268,25 @@ impl Executions<'_> {
         )
     }
 
-    /// Adds one, if there is its workspace and as many as may run do not yet: see [`Self::standing`]. Under [`Self::lock`]. One trip: each query
-    /// asks for all of it.
+    /// Adds one, if there is its workspace and as many as may run do not yet: see [`Self::standing`]. Under [`Self::lock`], in one trip with it
+    /// on PostgreSQL where the unit has not locked yet and no other unit of the organization does at the moment: each query asks for all of it.
     pub(super) async fn insert(&mut self, row: NewRow<'_>) -> Result<Option<Begun>> {
+        let organization = row.asking.person.organization;
+        if !self.0.note_locked(organization.0) && self.0.is_postgres() {
+            if let Some(begun) = self.write_new(LOCKED_AND_ADDED, &row).await? {
+                return Ok(Some(begun));
+            }
+            lock_row!(self.0, "organizations", organization.0)?;
+        }
+        self.write_new(ADDED, &row).await
+    }
+
+    async fn write_new(&mut self, sql: &'static str, row: &NewRow<'_>) -> Result<Option<Begun>> {
         let (asking, is_sql) = (row.asking, row.sql.is_some());
         let begun = fetch_optional!(
             self.0,
             (i64, i64, i64),
-            concat!(
-                "insert into prompt_executions (organization_id, workspace_id, account_id, account_number, kind, prompt_number,
-                    template_number, question, sql, parameters, sources, schemas, ai_model, status, ai_status, query_status,
-                    progress, lease_until, started_at, expires_at)
-                 select $1, found.id, $3, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'processing', $16, $17, 10, $18,
-                    case when latest.last_begun >= $5 then latest.last_begun + 1 else $5 end, $19
-                 from (",
-                running!(),
-                ") as running cross join (",
-                last_begun!("$3"),
-                ") as latest cross join (",
-                workspace_of!(),
-                ") as found where running.all_of_them < $20 and running.own < $21
-                 returning number, (select found.number from (",
-                workspace_of!(),
-                ") as found), started_at"
-            ),
+            sql,
             asking.person.organization.0,
             asking.sees_all,
             asking.person.account.0,
@@ -262,9 +298,9 @@ impl Executions<'_> {
             row.template,
             row.question,
             row.sql,
-            row.parameters,
+            row.parameters.as_str(),
             stored_numbers(row.sources),
-            row.schemas,
+            row.schemas.as_str(),
             row.ai_model,
             if is_sql { PartStatus::Completed.as_str() } else { PartStatus::InProgress.as_str() },
             if is_sql { Some(PartStatus::Pending.as_str()) } else { None },

@@ -92,7 +92,7 @@ impl Prompts {
         unit.prompt_executions().note_download(person, began).await?;
         unit.commit().await?;
         let request = QueryRequest {
-            purpose: Purpose::Answer { began, execution: number, ip: call.ip },
+            purpose: Purpose::Answer { began, execution: number, ip: call.ip, records: None },
             workspace: Some(execution.workspace_number),
             reader: Reader::Caller(actor.clone()),
             sources: execution.sources,

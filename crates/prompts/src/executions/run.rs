@@ -15,7 +15,9 @@ use super::live::{Place, Running};
 use super::start::{Asked, NewExecution};
 use crate::Prompts;
 use crate::models::ask::Made;
-use crate::ports::{NoPlan, Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest, Question, Relation};
+use crate::ports::{
+    NoPlan, Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest, Question, RecordSlot, Relation,
+};
 use crate::settings::BUILT_IN;
 use crate::work::Person;
 
@@ -37,6 +39,8 @@ pub(crate) struct Task {
     pub(crate) started_at: Timestamp,
     /// The client's address.
     pub(crate) ip: Option<IpAddr>,
+    /// Where what policies decide of its query is left for its end; none where its rows may wait for their reader meanwhile.
+    pub(crate) records: Option<RecordSlot>,
 }
 
 /// An execution that is over, as it was written.
@@ -282,7 +286,12 @@ impl Task {
     /// A query of its person over its data sources.
     pub(crate) fn request(&self, sql: String, parameters: Vec<serde_json::Value>) -> QueryRequest {
         QueryRequest {
-            purpose: Purpose::Answer { began: self.started_at, execution: self.number, ip: self.ip },
+            purpose: Purpose::Answer {
+                began: self.started_at,
+                execution: self.number,
+                ip: self.ip,
+                records: self.records.clone(),
+            },
             workspace: self.new.workspace,
             reader: Reader::Caller(self.actor.clone()),
             sources: self.new.sources.clone(),

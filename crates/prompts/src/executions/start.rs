@@ -16,6 +16,7 @@ use super::execution::{Execution, ExecutionKind, PartStatus};
 use super::live::{Place, Running};
 use super::repository::{Asking, NewRow, Progress};
 use super::run::{Over, Task};
+use crate::ports::RecordSlot;
 use crate::records::repository::NewPrompt;
 use crate::work::Acting;
 use crate::{PromptRefusal, PromptTables, Prompts};
@@ -116,6 +117,7 @@ impl Prompts {
             language,
             started_at,
             ip: call.ip,
+            records: Some(RecordSlot::default()),
         };
         let over = self.launch(task, place);
         match timeout(patience, over).await {
@@ -183,14 +185,16 @@ impl Acting<'_> {
         let (person, now) = (self.person(), self.now);
         let sees_all = self.grant.allows(Permission::AdministerDataSources);
         let asking = Asking { person, sees_all, workspace: new.workspace, now };
-        self.unit.prompt_executions().lock(person.organization).await?;
         let session = self.grant.session();
         let (account_number, name) = (session.account_number, session.display_name.clone());
         let prompt = match (&new.save, new.again) {
-            (_, Some(again)) => match self.unit.prompts().own(person, again).await? {
-                Some(found) => Some(found.number),
-                None => return refuse(PromptRefusal::PromptNotFound),
-            },
+            (_, Some(again)) => {
+                self.unit.prompt_executions().lock(person.organization).await?;
+                match self.unit.prompts().own(person, again).await? {
+                    Some(found) => Some(found.number),
+                    None => return refuse(PromptRefusal::PromptNotFound),
+                }
+            }
             (Some(saved), None) => {
                 let workspace = self.room(asking).await?;
                 let row = NewPrompt { person, account_number, workspace, saved, new, now };
@@ -244,6 +248,7 @@ impl Acting<'_> {
 
     /// The workspace; refuses somebody who has as much running as they may.
     async fn room(&mut self, asking: Asking) -> Outcome<WorkspaceId, PromptRefusal> {
+        self.unit.prompt_executions().lock(asking.person.organization).await?;
         let standing = self.unit.prompt_executions().standing(asking).await?;
         let Some(workspace) = standing.workspace else {
             return refuse(PromptRefusal::WorkspaceNotFound);

@@ -232,6 +232,8 @@ impl Prompts {
             language: None,
             started_at,
             ip: call.ip,
+            // Rows may wait for the client long after the query is over.
+            records: None,
         };
         let inner = Inner { prompts: Arc::clone(self), running, work, place, ended };
         Ok(Held { begun: Instant::now(), inner: Some(inner) })

@@ -54,7 +54,8 @@ async fn read_while(
         metadata: Map::new(),
     };
     meanwhile.await;
-    app.policies().record(&[evaluated]).await
+    let records = app.policies().records_of(&[evaluated]).unwrap();
+    app.policies().write_records(records).await
 }
 
 on_both_engines! {

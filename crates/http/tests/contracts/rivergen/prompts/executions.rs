@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, TestApp, concurrently, on_both_engines};
+use tidegate_testkit::{Engine, TestApp, concurrently, eventually, on_both_engines};
 
 use super::script::{ADA, Script, ask, get, owner, post, question, saved};
 
@@ -73,6 +73,31 @@ on_both_engines! {
         }
         let after = nodes[1].post("/api/v1/prompts/execute").bearer(&ada.access_token);
         after.json(&question("orders")).send().await.assert_status(200);
+    }
+
+    // A statement counts what was committed when it began, and that may be before another execution did.
+    async fn who_waits_for_another_execution_to_begin_counts_it(engine: Engine) {
+        let script = Script::new();
+        let app = hasty(&script, engine).await;
+        let ada = owner(&app, ADA).await;
+        let number = ask(&app, &ada, &question("slow")).await["execution_id"].clone();
+        // Elsewhere a second one begins, which makes as many as one person may have.
+        let columns = "organization_id, workspace_id, account_id, account_number, kind, question, parameters, sources, schemas,
+            status, ai_status, progress, lease_until, started_at, expires_at";
+        let begins = format!(
+            "update organizations set updated_at = updated_at;
+             insert into prompt_executions ({columns}) select {columns} from prompt_executions where number = {number}"
+        );
+        let Some(held) = app.database.hold(&begins).await else { return };
+        let waiting = "select count(*) from pg_stat_activity
+            where application_name = current_database() and wait_event_type = 'Lock'";
+        let (refused, ()) = tokio::join!(post(&app, &ada, "prompts/execute", &question("orders")), async {
+            eventually("somebody who waits", async || (app.sql_count(waiting).await > 0).then_some(())).await;
+            held.commit().await;
+        });
+        refused.assert_error(429, "TOO_MANY_REQUESTS");
+        let running = "select count(*) from prompt_executions where lease_until is not null";
+        assert_eq!(app.sql_count(running).await, 2);
     }
 
     async fn an_execution_is_called_off_once(engine: Engine) {

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod bad_input;
+mod ended;
 mod executions;
 mod governed;
 mod history;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tidegate_domain::ContractId;
 use tidegate_kernel::{Actor, Fault, Grant};
 use tidegate_prompts::ports::{
-    NoPlan, Plan, Planner, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Question,
-    Relation, RelationColumn, ResultColumn, SourceName, Sources, Unit,
+    NoPlan, Plan, Planner, Purpose, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape,
+    Question, Recorded, Relation, RelationColumn, ResultColumn, SourceName, Sources, Unit,
 };
 use tidegate_prompts::prompts::Ports;
 use tidegate_testkit::{Answer, Builder, Engine, Person, Request, TestApp};
@@ -37,12 +37,20 @@ struct Inner {
     ran: Mutex<Vec<(String, Vec<Value>)>>,
     /// Queries that say `slow` wait for one of these.
     gate: Semaphore,
+    /// What each query leaves as its records.
+    recorded: Mutex<Option<Arc<dyn Recorded>>>,
 }
 
 impl Script {
     pub(super) fn new() -> Self {
         let key = Mutex::new(Some("first".to_owned()));
-        Self(Arc::new(Inner { key, ran: Mutex::default(), gate: Semaphore::new(0) }))
+        let (ran, recorded) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { key, ran, gate: Semaphore::new(0), recorded }))
+    }
+
+    /// Queries leave these as their records from now on.
+    pub(super) fn record(&self, recorded: &(impl Recorded + Clone)) {
+        *self.0.recorded.lock().unwrap() = Some(Arc::new(recorded.clone()));
     }
 
     /// What people see is another thing from now on.
@@ -185,6 +193,11 @@ impl Queries for Script {
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
         let seen_under = self.0.key.lock().unwrap().clone();
         judged(&request.sql)?;
+        if let (Purpose::Answer { records: Some(records), .. }, Some(recorded)) =
+            (&request.purpose, self.0.recorded.lock().unwrap().clone())
+        {
+            records.leave(recorded);
+        }
         self.0.ran.lock().unwrap().push((request.sql.clone(), request.parameters.clone()));
         let fail = |code, text: &str| Err(QueryFailure::new(code, text));
         match request.sql.as_str() {
