@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::{BoxFuture, pending, ready};
 use tidegate_catalog::hooks::{FileOwner, Kept, SourceFiles};
 use tidegate_connect::{FileContent, FileSource};
 use tidegate_database::Unit;
@@ -15,7 +16,7 @@ use tidegate_kernel::Fault;
 
 /// Objects by their names. One belongs to the organization that asks for it first.
 #[derive(Debug, Default)]
-pub struct TestFiles(Mutex<BTreeMap<String, (Option<OrganizationId>, PathBuf)>>);
+pub struct TestFiles(Mutex<BTreeMap<String, (Option<OrganizationId>, PathBuf)>>, AtomicBool);
 
 impl TestFiles {
     /// Adds the file as an object of that name.
@@ -26,6 +27,11 @@ impl TestFiles {
     /// Removes the object of that name.
     pub fn remove(&self, name: &str) {
         self.0.lock().expect("a lock").remove(name);
+    }
+
+    /// Never answers from now on whether the bytes of an object are there.
+    pub fn hang(&self) {
+        self.1.store(true, Ordering::Relaxed);
     }
 
     fn find(&self, owner: FileOwner, name: &str) -> Option<PathBuf> {
@@ -58,6 +64,9 @@ impl SourceFiles for TestFiles {
     }
 
     fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>> {
+        if self.1.load(Ordering::Relaxed) {
+            return pending().boxed();
+        }
         let kept = match self.find(owner, path) {
             Some(file) if file.exists() => Kept::Whole,
             Some(_) => Kept::Lost,

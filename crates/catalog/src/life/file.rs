@@ -1,8 +1,11 @@
 //! The file of a source: whether it is there, and what is said where it is not.
 
+use std::time::Duration;
+
 use tidegate_connect::{ErrorCode, FileSource, SourceError};
 use tidegate_database::Unit;
 use tidegate_kernel::Fault;
+use tokio::time::timeout;
 
 use crate::Catalog;
 use crate::hooks::{FileOwner, Kept};
@@ -14,6 +17,9 @@ const ADVICE: (&str, &str) = (
     "Upload it again, and send its new file_path with PATCH /api/v1/data-sources/",
     "; or delete the data source.",
 );
+
+/// How long the store is asked for a file that is open. What is left of a test's time is for the test.
+const LOOKING: Duration = Duration::from_secs(2);
 
 /// What a file is called in the storage, without its folders.
 fn name(path: &str) -> &str {
@@ -72,7 +78,11 @@ impl Catalog {
     /// gone. A store that does not answer has lost nothing.
     pub(crate) async fn ensure_kept(&self, source: &DataSource) -> Result<(), NotOpen> {
         let Some(path) = &source.connection.file_path else { return Ok(()) };
-        let kept = match self.files.kept(owner_of(source), path).await {
+        let asked = timeout(LOOKING, self.files.kept(owner_of(source), path)).await;
+        let silent = || {
+            Err(Fault::Unavailable(format!("the file store did not answer within {} s", LOOKING.as_secs())))
+        };
+        let kept = match asked.unwrap_or_else(|_elapsed| silent()) {
             Ok(kept) => kept,
             Err(error) => {
                 let number = source.number;

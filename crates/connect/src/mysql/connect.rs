@@ -26,6 +26,9 @@ const PACKET: usize = 128 << 20;
 
 /// How long is waited for a server to greet until it is looked whether it is one.
 const GREETING: Duration = Duration::from_secs(5);
+/// How long the other connection is waited for, too: a server that looks up the name of its client, and finds no name server, greets after
+/// 10 s where its resolver has the defaults of resolv.conf(5).
+const OTHER_GREETING: Duration = Duration::from_secs(12);
 const SILENT: &str = "What listens there did not greet, as MySQL does before it is asked anything: is it another kind of server, or another port?";
 
 /// How to connect to one server.
@@ -77,14 +80,14 @@ impl Connector {
 
     /// A connection, or why there is none; soon where what listens is no server of this protocol, which greets before it is asked anything.
     async fn signed_in(&self) -> Result<Conn, SourceError> {
-        let patience = GREETING.min(self.endpoint.limit * 2 / 5);
+        let share = self.endpoint.limit * 2 / 5;
         let mut signing_in = pin!(self.sign_in());
-        if let Ok(ended) = timeout(patience, &mut signing_in).await {
+        if let Ok(ended) = timeout(GREETING.min(share), &mut signing_in).await {
             return ended;
         }
         let foreign = tokio::select! {
             ended = &mut signing_in => return ended,
-            foreign = self.foreign(patience) => foreign,
+            foreign = self.foreign(OTHER_GREETING.min(share)) => foreign,
         };
         match foreign {
             Some(error) => Err(error),

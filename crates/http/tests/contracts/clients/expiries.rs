@@ -18,7 +18,6 @@ on_both_engines! {
             "name": "ci", "grant_types": ["client_credentials"], "redirect_uris": [], "scopes": ["openid"],
         });
         let program = json!({ "name": "export", "role": "backend" });
-        let person = json!({ "email": "new@example.com", "role": "backend" });
         let days = "is not known here; did you mean expires_in_days?";
         let none = "is not known here, where no expiry can be set";
         for (who, path, body, status, told) in [
@@ -26,7 +25,6 @@ on_both_engines! {
             (&ada, "/api/v1/organizations/1/tokens", &token, 422, days),
             (&ada, "/api/v1/organizations/1/oauth-applications", &application, 422, none),
             (&root, "/v1/accounts/service/", &program, 400, none),
-            (&root, "/v1/accounts/individual/", &person, 400, none),
             (&root, "/v1/accounts/service/keys/", &program, 400, "is not known here; did you mean expiration_timestamp?"),
         ] {
             for (field, value) in [("expires_in", json!(1)), ("expires_at", json!("2020-01-01")), ("ttl", json!(60))] {

@@ -69,6 +69,19 @@ on_both_engines! {
         assert_eq!(tested.assert_status(200).field("data.error_code"), &json!("FILE_NOT_FOUND"));
     }
 
+    // The server has a copy open, from which it answers.
+    async fn a_store_that_does_not_answer_has_lost_no_file(engine: Engine) {
+        let (app, files, _database) = with_file(engine).await;
+        let ada = owner(&app, ADA).await;
+        let number = created(&app, &ada, &body()).await;
+        run_jobs(&app).await;
+        files.hang();
+        let tested = post(&app, &ada, &format!("/{number}/test")).await;
+        assert_eq!(tested.assert_status(200).field("data.status"), &json!("active"), "{}", tested.text);
+        post(&app, &ada, &format!("/{number}/discover-schema?refresh=true")).await.assert_status(200);
+        assert_eq!(status(&app, &ada, number).await, "active");
+    }
+
     async fn a_schema_of_a_source_that_has_none_is_told_to_be_read_by_nobody(engine: Engine) {
         let (app, _files, _database) = with_file(engine).await;
         let ada = owner(&app, ADA).await;
