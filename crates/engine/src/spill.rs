@@ -268,7 +268,7 @@ impl SpillFile for Spilled {
             let reading = Arc::clone(&written);
             let chunk = tokio::task::spawn_blocking(move || reading.read(at)).await;
             let chunk = chunk.map_err(|_| DataFusionError::from(QueryError::cancelled()))?;
-            let unusable = |error| DataFusionError::from(written.disk.server.unusable(&error));
+            let unusable = |error: io::Error| DataFusionError::from(written.disk.server.unusable(&error));
             let chunk = chunk.map_err(unusable)?;
             let next = at + chunk.len() as u64;
             Ok::<_, DataFusionError>((!chunk.is_empty()).then_some((chunk, (written, next))))

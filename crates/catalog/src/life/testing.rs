@@ -168,8 +168,8 @@ impl Catalog {
             "a data source did not answer its test: {}",
             outcome.message
         );
-        // What failed is opened anew the next time. A query that was refused says nothing of the connection.
-        if outcome.code != ErrorCode::Query {
+        // What failed is opened anew the next time.
+        if tells_of_connection(outcome.code) {
             self.pools.drop_source(source.id).await;
         }
         Ok(Err(outcome))
@@ -212,6 +212,11 @@ impl Catalog {
     }
 }
 
+/// Whether an error says something of the connection: not that a query was refused, nor that this server has no room for a copy.
+pub(crate) fn tells_of_connection(code: ErrorCode) -> bool {
+    !matches!(code, ErrorCode::Query | ErrorCode::LocalDisk)
+}
+
 /// Whether a test's result says how the source is. A query of the caller's own that is refused, has no end, is nothing for this type of
 /// source or fetches more than there is room for says how the query is: else a member could stop others' queries and have the source
 /// reported as failed.
@@ -241,6 +246,16 @@ fn micros(elapsed: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_server_lacks_says_nothing_of_the_connection() {
+        for code in [ErrorCode::Query, ErrorCode::LocalDisk] {
+            assert!(!tells_of_connection(code), "{code}");
+        }
+        for code in [ErrorCode::Connection, ErrorCode::Timeout, ErrorCode::FileNotFound] {
+            assert!(tells_of_connection(code), "{code}");
+        }
+    }
 
     #[test]
     fn a_query_of_ones_own_says_nothing_of_the_source() {

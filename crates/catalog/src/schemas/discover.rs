@@ -22,7 +22,7 @@ use super::repository::SchemaSummary;
 use crate::life::breaker::Breaker;
 use crate::life::open::NotOpen;
 use crate::life::slots::Slot;
-use crate::life::testing::{BUSY_FOR, TestReport, WAIT_FOR_PLACE, out_of_time};
+use crate::life::testing::{BUSY_FOR, TestReport, WAIT_FOR_PLACE, out_of_time, tells_of_connection};
 use crate::sources::find::seen;
 use crate::sources::{DataSource, SourceRefusal};
 use crate::{Catalog, CatalogTables};
@@ -282,7 +282,7 @@ impl Catalog {
         answer
     }
 
-    /// Notes that a source failed. That it refused a query says nothing of whether it can be reached.
+    /// Notes that a source failed, unless that says nothing of whether it can be reached.
     async fn not_discovered(&self, source: &DataSource, error: SourceError) -> Result<Failure, Failure> {
         tracing::info!(
             data_source = source.number,
@@ -291,7 +291,7 @@ impl Catalog {
             "the tables of a data source could not be discovered: {}",
             error.message
         );
-        if error.code != ErrorCode::Query {
+        if tells_of_connection(error.code) {
             self.pools.drop_source(source.id).await;
             let report = TestReport {
                 number: source.number,

@@ -110,7 +110,8 @@ pub(super) fn concerns(stage: Stage, code: u16, text: &str) -> Concerns {
         None if code == 552 && by_stage == Concerns::Recipient => Concerns::Passing,
         None => {
             let text = text.to_lowercase();
-            let is_about_sender = ABOUT_SENDER.iter().any(|word| text.contains(word));
+            let is_about_sender =
+                ABOUT_SENDER.iter().any(|word| text.contains(word)) || asks_to_sign_in(&text);
             if is_about_sender && by_stage == Concerns::Recipient { Concerns::Sender } else { by_stage }
         }
         Some(_) if by_stage == Concerns::Recipient && asks_to_sign_in(text) => Concerns::Sender,
@@ -170,6 +171,7 @@ mod tests {
             (rcpt, 550, "host 10.5.7.1 says no", Recipient),
             (Stage::Sender, 553, "5.7.1 Sender address not owned by you", Sender),
             (rcpt, 503, "5.5.1 Error: authentication required", Sender),
+            (rcpt, 503, "Please log in first", Sender),
         ] {
             assert_eq!(concerns(stage, code, text), concerned, "{code} {text}");
         }

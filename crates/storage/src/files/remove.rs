@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tidegate_database::Unit;
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -15,8 +16,13 @@ use crate::fault::store_fault;
 use crate::work::own_folder;
 use crate::{ReadingSource, Storage, StorageTables};
 
+/// The state of a file that is there, and of one that the store has lost.
+const STORED: &str = "stored";
+const LOST: &str = "missing";
+
 impl Storage {
-    /// Removes one of the caller's files, for good. Answers the data sources that read it, which do not answer from now on.
+    /// Removes one of the caller's files, for good, also one that the store has lost. Answers the data sources that read it, which do not
+    /// answer from now on.
     ///
     /// Source: RiverGen "storage/objects/{object_name}", delete.
     ///
@@ -46,7 +52,7 @@ impl Storage {
         let Ok(key) = own_folder(&mut work.unit, &work.grant).await?.admit(object_name) else {
             return refuse(FileError::Outside);
         };
-        let Some(file) = work.unit.files().stored(key.as_str()).await? else {
+        let Some((file, from)) = removable(&mut work.unit, &key).await? else {
             let state = work.unit.files().state(key.as_str()).await?;
             drop(work);
             self.remove_untracked(&key, state.as_deref()).await?;
@@ -54,8 +60,13 @@ impl Storage {
             return Ok(Vec::new());
         };
         let is_ours = file.account == work.grant.account();
-        if !is_ours || !work.unit.files().begin_removing(file.id, work.now).await? {
+        // Of two who remove it, one does.
+        if !is_ours || !work.unit.files().change_state(file.id, (from, "removing"), work.now).await? {
             return refuse(FileError::NotFound);
+        }
+        if from == LOST {
+            // They were given back when it was lost, and are once more when it is removed.
+            work.unit.storage_usage().add(file.organization, bytes_of(&file), work.now).await?;
         }
         let reading = match self.sources.get() {
             Some(sources) => {
@@ -90,9 +101,23 @@ impl Storage {
         let now = self.kernel.now();
         let mut unit = self.kernel.store.begin().await?;
         if unit.files().removed(file.id, now).await? {
-            let bytes = i64::try_from(file.size).unwrap_or(i64::MAX);
-            unit.storage_usage().add(file.organization, -bytes, now).await?;
+            unit.storage_usage().add(file.organization, -bytes_of(file), now).await?;
         }
         Ok(unit.commit().await?)
     }
+}
+
+/// The file under a key that can be removed, and its state. One that the store has lost can be: nobody has to wait for it.
+async fn removable(
+    unit: &mut Unit,
+    key: &ObjectKey,
+) -> tidegate_database::Result<Option<(TrackedFile, &'static str)>> {
+    if let Some(file) = unit.files().stored(key.as_str()).await? {
+        return Ok(Some((file, STORED)));
+    }
+    Ok(unit.files().missing(key.as_str()).await?.map(|file| (file, LOST)))
+}
+
+fn bytes_of(file: &TrackedFile) -> i64 {
+    i64::try_from(file.size).unwrap_or(i64::MAX)
 }

@@ -132,6 +132,17 @@ impl Files<'_> {
         row.map(Row::read).transpose()
     }
 
+    /// The one under a key that the store has lost.
+    pub(crate) async fn missing(&mut self, object_name: &str) -> Result<Option<TrackedFile>> {
+        let row = fetch_optional!(
+            self.0,
+            Row,
+            select!("where object_name = $1 and state = 'missing'"),
+            object_name,
+        )?;
+        row.map(Row::read).transpose()
+    }
+
     /// Those of some keys that are stored.
     ///
     /// # Errors
@@ -232,17 +243,6 @@ impl Files<'_> {
         let changed = execute!(
             self.0,
             "update storage_files set state = 'stored', changed_at = $2 where id = $1 and state = 'uploading'",
-            id,
-            now.micros(),
-        )?;
-        Ok(changed == 1)
-    }
-
-    /// Says that a stored file is being removed. False when it is something else meanwhile: of two who remove it, one does.
-    pub(crate) async fn begin_removing(&mut self, id: Uuid, now: Timestamp) -> Result<bool> {
-        let changed = execute!(
-            self.0,
-            "update storage_files set state = 'removing', changed_at = $2 where id = $1 and state = 'stored'",
             id,
             now.micros(),
         )?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_domain::logout::BackchannelUri;
-use tidegate_domain::oauth::AccessLevel;
+use tidegate_domain::oauth::{AccessLevel, ClientAuthentication};
 use tidegate_domain::{RedirectUri, Timestamp};
 use tidegate_kernel::{Call, Refused};
 use tidegate_oauth::applications::create::Registered;
@@ -125,7 +125,9 @@ async fn create(opened: &Opened, command: ClientCreate) -> Result<Answer, Failur
     let keys = command.metadata.keys().map_err(Failure::usage)?;
     let (grant_types, authentication) = (command.grant_types(), command.authentication());
     // Without a word about people, a program may be meant, and the grant was only left out.
-    let may_be_program = command.grants.is_empty() && !command.scope.contains("openid");
+    let may_be_program = command.grants.is_empty()
+        && authentication != ClientAuthentication::None
+        && !command.scope.contains("openid");
     command.metadata.apply(keys, &mut metadata);
     let new = NewApplication {
         grant_types,

@@ -1,5 +1,6 @@
 //! `tidegate copy`
 
+use std::fs;
 use std::path::{PathBuf, absolute};
 
 use indicatif::HumanBytes;
@@ -25,7 +26,7 @@ use crate::wiring::objects;
 pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer, Failure> {
     let is_named = command.from.is_some();
     let from = command.from.unwrap_or_else(|| config.database_url());
-    if from == command.to {
+    if is_same(&from, &command.to) {
         return Err(Failure::usage("--from and --to are the same database"));
     }
     let of_source = with_database(config, &from);
@@ -49,6 +50,12 @@ pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer
     let copied: Result<Answer, Failure> = copied.await;
     source.close().await;
     copied
+}
+
+/// Whether two addresses are of one database, as far as they say: of one file by two names, or of one with the password left out.
+fn is_same(one: &DatabaseUrl, other: &DatabaseUrl) -> bool {
+    let real = |url: &DatabaseUrl| url.file().and_then(|file| fs::canonicalize(file).ok());
+    named(one) == named(other) || real(one).is_some_and(|file| real(other) == Some(file))
 }
 
 /// The configuration with another database.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::cli::Migrate;
 use crate::config::Config;
+use crate::copied::tell_of_copy;
 use crate::failure::Failure;
 use crate::installation::refuse_missing;
 use crate::opening::{MissingStore, begin, open_store};
@@ -16,6 +17,7 @@ pub(super) async fn run(config: &Config, command: &Migrate) -> Result<Answer, Fa
         if !command.new {
             refuse_missing(config, &store).await?;
         }
+        tell_of_copy(config, &store).await?;
         if command.check {
             check(store.pending_migrations().await.map_err(Failure::from))
         } else {

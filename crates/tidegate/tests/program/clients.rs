@@ -98,7 +98,12 @@ on_both_engines! {
         let program = refused(&["--scope", "data:read"]);
         assert!(program.contains("needs at least one redirect URI; client_credentials"), "{program}");
         assert!(program.contains("add --grant client_credentials for such a program"), "{program}");
-        for people in [&["--scope", "openid"][..], &["--scope", "data:read", "--grant", "authorization_code"]] {
+        for people in [
+            &["--scope", "openid"][..],
+            &["--scope", "data:read", "--grant", "authorization_code"],
+            // It has no secret to be such a program with.
+            &["--scope", "data:read", "--public"],
+        ] {
             let told = refused(people);
             assert!(told.contains("name one with --redirect-uri") && !told.contains("--grant"), "{told}");
         }

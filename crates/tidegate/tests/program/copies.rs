@@ -62,9 +62,11 @@ fn is_copied(here: &Installation, target: &TestDatabase) {
     let doctor = here.run(&["doctor"]);
     assert!(doctor.code == 1 && doctor.out.contains("✗ copy"), "{}", doctor.out);
     assert!(doctor.out.contains("serve --despite-copy"), "{}", doctor.out);
-    let listed = here.run(&["user", "list"]);
-    assert_eq!(listed.code, 0, "{listed:?}");
-    assert!(listed.err.starts_with("Warning: the database ") && listed.err.contains(&to), "{listed:?}");
+    for arguments in [&["user", "list"][..], &["migrate"]] {
+        let said = here.run(arguments);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.err.starts_with("Warning: the database ") && said.err.contains(&to), "{said:?}");
+    }
 }
 
 on_both_engines! {

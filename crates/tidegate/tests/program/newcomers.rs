@@ -76,6 +76,29 @@ fn commands_for_a_removed_database() -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
+/// Runs them: what the server has open is in `rescued` then.
+fn rescue(here: &Installation, server: &Server) {
+    here.write("rescue.sh", &commands_for_a_removed_database());
+    let pid = server.pid().to_string();
+    let said = Said::of(here.command_of("sh").args(["rescue.sh", pid.as_str(), "rescued"]));
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+#[tokio::test]
+async fn of_a_database_that_is_removed_and_replaced_the_log_that_stayed_is_saved_with_it() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(register(&server, "ada@example.com").await, 201);
+    let data = here.path().join("tidegate-data");
+    fs::remove_file(data.join("tidegate.db")).unwrap();
+    fs::write(data.join("tidegate.db"), "").unwrap();
+    rescue(&here, &server);
+    server.stop();
+    fs::copy(data.join("master.key"), here.path().join("rescued/master.key")).unwrap();
+    let accounts = here.json(&["user", "list", "--data-dir", "rescued"]);
+    assert_eq!(accounts.as_array().unwrap().len(), 1, "{accounts}");
+}
+
 #[tokio::test]
 async fn a_data_directory_that_is_removed_under_a_server_is_told_once_and_can_be_saved_until_it_stops() {
     let here = Installation::new();
@@ -104,10 +127,7 @@ async fn a_data_directory_that_is_removed_under_a_server_is_told_once_and_can_be
     }
 
     // What the page says: all that was acknowledged is still open.
-    here.write("rescue.sh", &commands_for_a_removed_database());
-    let pid = server.pid().to_string();
-    let said = Said::of(here.command_of("sh").args(["rescue.sh", pid.as_str(), "rescued"]));
-    assert_eq!(said.code, 0, "{said:?}");
+    rescue(&here, &server);
     server.stop();
     assert!(!data.exists(), "nothing is made in its place");
     fs::copy(here.path().join("b1.key"), here.path().join("rescued/master.key")).unwrap();

@@ -308,6 +308,13 @@ async fn everything_moves_to_the_other_engine_and_back() {
     }
     assert!(!refused.err.contains("tidegate:"), "the address has a password: {refused:?}");
 
+    // Nor to itself, by whatever name.
+    let file = here.database().sqlite_file();
+    std::os::unix::fs::symlink(&file, here.path().join("link.db")).unwrap();
+    let itself = here.run(&["copy", "--from", &from, "--to", "sqlite:link.db"]);
+    assert_eq!(itself.code, 2, "{itself:?}");
+    assert!(itself.err.contains("--from and --to are the same database"), "{itself:?}");
+
     // Back into a file: the same, whatever way it went.
     let back = TestDatabase::empty(Engine::Sqlite).await;
     here.json(&["copy", "--from", &to, "--to", &name(&back)]);

@@ -139,6 +139,34 @@ on_both_engines! {
         assert_no_drift(&app).await;
     }
 
+    async fn a_file_that_the_store_has_lost_can_be_removed_by_its_owner_alone(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let eve = app.sign_up_rivergen_verified("eve@example.com").await;
+        let object = stored(&app, &ada, "a.csv", b"12345678").await;
+        stored(&app, &ada, "b.csv", b"1").await;
+        let path = app.files_directory().join(&object);
+        std::fs::remove_file(&path).unwrap();
+        app.storage().compare_with_store().await.unwrap();
+        remove(&app, &eve, &object).await.assert_error(403, "FORBIDDEN");
+        remove(&app, &ada, &object).await.assert_status(200);
+        // Its bytes were given back when it was lost, and are not twice. Nothing looks for it any more.
+        assert_eq!(used(&app, &ada).await, 1);
+        assert_no_drift(&app).await;
+        let looked_for = "select count(*) from storage_files where state in ('stored', 'missing')";
+        assert_eq!(app.sql_count(looked_for).await, 1);
+        remove(&app, &ada, &object).await.assert_error(404, "NOT_FOUND");
+        // One that is back before it was found to be is removed with its row.
+        let object = stored(&app, &ada, "c.csv", b"123").await;
+        let (path, aside) = (app.files_directory().join(&object), app.files_directory().join("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        app.storage().compare_with_store().await.unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        remove(&app, &ada, &object).await.assert_status(200);
+        assert!(!path.exists());
+        assert_eq!(used(&app, &ada).await, 1);
+        assert_no_drift(&app).await;
+    }
+
     async fn an_object_without_a_row_gets_one(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let object = stored(&app, &ada, "a.csv", b"12345678").await;
