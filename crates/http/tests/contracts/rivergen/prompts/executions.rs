@@ -91,7 +91,8 @@ on_both_engines! {
         let Some(held) = app.database.hold(&begins).await else { return };
         let waiting = "select count(*) from pg_stat_activity
             where application_name = current_database() and wait_event_type = 'Lock'";
-        let (refused, ()) = tokio::join!(post(&app, &ada, "prompts/execute", &question("orders")), async {
+        let asked = question("orders");
+        let (refused, ()) = tokio::join!(post(&app, &ada, "prompts/execute", &asked), async {
             eventually("somebody who waits", async || (app.sql_count(waiting).await > 0).then_some(())).await;
             held.commit().await;
         });
