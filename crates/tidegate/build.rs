@@ -1,4 +1,7 @@
 //! How the program is linked.
+//!
+//! With `TIDEGATE_LINK_MAP`, an absolute path, LLD writes there which function lies where in the program. `scripts/order-functions` needs it:
+//! the program is stripped of its symbols, and in a build that keeps them functions have other names.
 #![expect(clippy::disallowed_methods, reason = "cargo tells a build script by variables what it builds for")]
 
 use std::env;
@@ -7,6 +10,8 @@ use std::process::Command;
 
 /// The functions that lie beside one another in the program: `scripts/order-functions` writes it.
 const ORDER: &str = "functions.order";
+/// Where to write the map of the program.
+const MAP: &str = "TIDEGATE_LINK_MAP";
 /// The target whose linker is LLD unless somebody chooses another, since Rust 1.90.
 const LINKED_WITH_LLD: &str = "x86_64-unknown-linux-gnu";
 /// The first version of the GNU C library that starts programs whose relative relocations are packed.
@@ -15,6 +20,7 @@ const PACKED_SINCE: (u32, u32) = (2, 36);
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed={ORDER}");
+    println!("cargo:rerun-if-env-changed={MAP}");
     // There are some 280,000 relocations, which each start reads: packed they are a hundredth of the size. By the idle memory, 7 MB.
     if starts_packed_programs() {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
@@ -22,9 +28,15 @@ fn main() {
     // What a server runs is a tenth of the program and lay all over it. By the idle memory, 22 MB.
     if variable("PROFILE") == "release" && is_linked_with_lld() {
         let order = Path::new(&variable("CARGO_MANIFEST_DIR")).join(ORDER);
-        for argument in
-            ["--no-warn-symbol-ordering".to_owned(), format!("--symbol-ordering-file={}", order.display())]
-        {
+        let mut arguments = vec![
+            "--no-warn-symbol-ordering".to_owned(),
+            format!("--symbol-ordering-file={}", order.display()),
+        ];
+        let map = variable(MAP);
+        if !map.is_empty() {
+            arguments.extend(["--no-demangle".to_owned(), format!("-Map={map}")]);
+        }
+        for argument in arguments {
             println!("cargo:rustc-link-arg-bins=-Xlinker");
             println!("cargo:rustc-link-arg-bins={argument}");
         }
