@@ -31,6 +31,9 @@ const GREETING: Duration = Duration::from_secs(5);
 const OTHER_GREETING: Duration = Duration::from_secs(12);
 const SILENT: &str = "What listens there did not greet, as MySQL does before it is asked anything: is it another kind of server, or another port?";
 
+/// What the driver says where packets have senseless lengths and numbers.
+const NO_PACKETS: [&str; 2] = ["Packet is larger than max_allowed_packet", "Packets out of sync"];
+
 /// How to connect to one server.
 pub(crate) struct Connector {
     pub(crate) endpoint: Endpoint,
@@ -123,9 +126,20 @@ impl Connector {
             // The authority was found to be right before the name was looked at.
             Some(self.tls.clone().with_danger_tls_hostname_override(Some(ANY_NAME)))
         } else {
-            return Err(self.error(&error));
+            return Err(self.not_signed_in(&error));
         };
-        self.attempt(&addresses, port, other).await.map_err(|error| self.error(&error))
+        self.attempt(&addresses, port, other).await.map_err(|error| self.not_signed_in(&error))
+    }
+
+    /// Why signing in failed. What is no packet then was sent by another kind of server: nothing large is expected yet.
+    fn not_signed_in(&self, error: &Error) -> SourceError {
+        let known = self.error(error);
+        match error {
+            Error::Io(IoError::Io(cause)) if NO_PACKETS.iter().any(|said| cause.to_string() == *said) => {
+                SourceError::foreign("MySQL").with_detail(known.detail)
+            }
+            _ => known,
+        }
     }
 
     async fn attempt(&self, addresses: &[IpAddr], port: u16, tls: Option<SslOpts>) -> Result<Conn, Error> {
