@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tidegate_database::{DatabaseUrl, Store, StoreError};
+use tidegate_kernel::KernelTables;
 use tidegate_objects::{Copied, Objects};
 
 use super::lost_files::lost_meanwhile;
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::installation::{refuse_missing_file, with_suffix};
 use crate::opening::{MissingStore, open_store};
 use crate::output::{Answer, progress};
-use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
+use crate::secrets::{MayCreate, check_opens, key_of_data_dir, open_vault, sync_directory_of, write_key};
 use crate::wiring::objects;
 
 /// What a backup is called by until it is whole. What a cut-off one leaves, the next of that name replaces.
@@ -40,6 +41,9 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     let store = open_store(config, MissingStore::Refuse).await?;
     let written = async {
         tell_of_copy(config, &store).await?;
+        if !command.without_key {
+            refuse_wrong_key(config, &store).await?;
+        }
         // Told at the end: a backup without them is better than none.
         let lost = lost_meanwhile(&store, &objects).await?;
         Ok((write(&store, file).await?, lost))
@@ -65,6 +69,25 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
 
     let lost = lost.map(|(told, count)| (tell_lost(&told, &objects), count));
     Ok(answer(file, key.is_some(), copied, lost))
+}
+
+/// Refuses a master key that does not open the database, as a start does: a restore would refuse the backup with it.
+async fn refuse_wrong_key(config: &Config, store: &Store) -> Result<(), Failure> {
+    if !store.is_begun().await? {
+        return Ok(());
+    }
+    let keys = store.read().await?.keys().all_of_any_version().await?;
+    check_opens(config, &open_vault(config, MayCreate::No)?, &keys).map_err(|failure| {
+        let (what, advice) = failure.parts();
+        Failure::advised(
+            failure.code(),
+            format!("no backup was made: {what}"),
+            format!(
+                "{}. `tidegate backup --without-key` makes one without a key",
+                advice.unwrap_or_default()
+            ),
+        )
+    })
 }
 
 fn answer(file: &Path, has_key: bool, copied: Option<Copied>, lost: Option<(String, usize)>) -> Answer {

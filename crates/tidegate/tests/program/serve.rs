@@ -319,7 +319,7 @@ async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("is missing, but the database has data sealed with it"), "{}", said.err);
-    assert!(said.err.contains("tidegate backup` writes it to BACKUP.key"), "{}", said.err);
+    assert!(said.err.contains("it is in BACKUP.key beside a backup"), "{}", said.err);
     assert!(!key.exists());
 
     // As text it does as well.
