@@ -279,7 +279,7 @@ impl Objects {
     /// Looks whether that directory can be used, or made where there is none, and makes nothing. False where there is none yet.
     ///
     /// # Errors
-    /// [`ObjectsError::Misconfigured`], with what is wrong.
+    /// [`ObjectsError::Unusable`] and [`ObjectsError::Denied`], with what is wrong.
     pub fn look_at_directory(&self) -> Result<bool, ObjectsError> {
         LocalObjects::look_at_directory(&self.local.place)
     }
@@ -292,7 +292,7 @@ impl Objects {
     /// The store, as query engines read from it.
     ///
     /// # Errors
-    /// [`ObjectsError::Misconfigured`] when the directory cannot be used.
+    /// [`ObjectsError::Unusable`] and [`ObjectsError::Denied`] when the directory cannot be used.
     pub fn object_store(&self) -> Result<Arc<dyn ObjectStore>, ObjectsError> {
         match &self.remote {
             None => Ok(Arc::new(self.local.open()?.clone())),

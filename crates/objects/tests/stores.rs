@@ -234,10 +234,29 @@ async fn a_directory_of_something_else_is_not_taken() {
     let objects = Objects::open(&StorageConfig::default(), here.path(), Arc::new(Now)).unwrap();
     let error = objects.stage("x".to_owned()).await.unwrap_err();
     assert!(
-        matches!(&error, ObjectsError::Misconfigured(what) if what.contains("holds something else")),
+        matches!(&error, ObjectsError::Unusable(what) if what.contains("holds something else")),
         "{error}"
     );
     assert_eq!(std::fs::read_dir(here.path().join("files")).unwrap().count(), 1, "nothing was made there");
+}
+
+#[tokio::test]
+async fn a_directory_of_files_without_its_mark_is_told_as_that() {
+    let store = Store::local();
+    store.put("organizations/1/files/2/a.csv", b"one").await.unwrap();
+    let files = store.here.path().join("files");
+    std::fs::remove_file(files.join(".tidegate-files")).unwrap();
+    let objects = Objects::open(&StorageConfig::default(), store.here.path(), Arc::new(Now)).unwrap();
+    let told = objects.look_at_directory().unwrap_err().to_string();
+    let staged = objects.stage("x".to_owned()).await.unwrap_err().to_string();
+    let touch = format!("`touch {0}/.tidegate-files`", files.display());
+    for said in [&told, &staged] {
+        assert!(said.contains("copied without hidden files") && said.contains(&touch), "{said}");
+        assert!(!said.contains("something else") && !said.contains("empty directory"), "{said}");
+    }
+    std::fs::write(files.join(".tidegate-files"), "").unwrap();
+    assert!(objects.look_at_directory().unwrap());
+    assert!(objects.find(&of("organizations/1/files/2/a.csv")).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -204,8 +204,7 @@ async fn what_is_no_directory_where_files_go_is_warned_of_and_keeps_nobody_out()
     fs::write(here.path().join("tidegate-data/files"), "").unwrap();
     let server = here.serve(&["--dev"]);
     assert_eq!(server.sign_up("ada@example.com").await.0, 201);
-    let told =
-        "files cannot be uploaded: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
+    let told = "files cannot be uploaded or read: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
     assert!(server.log().contains(told), "{}", server.log());
     server.stop();
     let said = here.run(&["doctor"]);

@@ -8,7 +8,7 @@ use super::super::{Finding, Verdict};
 use crate::clock::SystemClock;
 use crate::commands::lost_files::{lost, lost_remotely};
 use crate::config::Config;
-use crate::wiring::{NAME_FILE_DIRECTORY, objects};
+use crate::wiring::{objects, wrong_with_directory};
 
 const NAME: &str = "files";
 /// Who looks for those that are not among the oldest and the newest.
@@ -22,7 +22,10 @@ pub(super) async fn store(config: &Config, looked_for: &[String]) -> Finding {
         Err(failure) => return Finding::wrong(NAME, failure.message(), "correct [storage]"),
     };
     match objects.look_at_directory() {
-        Err(error) => Finding::wrong(NAME, error.to_string(), NAME_FILE_DIRECTORY),
+        Err(error) => {
+            let (what, advice) = wrong_with_directory(objects.directory(), &error);
+            Finding::wrong(NAME, what, advice)
+        }
         Ok(is_made) if objects.is_local() => directory(config, &objects, is_made, looked_for),
         Ok(_) => remote(config, &objects, looked_for).await,
     }
@@ -107,6 +110,7 @@ fn parts(error: &ObjectsError) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -143,6 +147,24 @@ mod tests {
         let finding = store(&at("some"), &[lost[0].clone(), there]).await;
         let told = "the store has lost 1 of the 2 files that were looked for";
         assert!(finding.verdict == Warning && finding.detail.contains(told), "{finding:?}");
+        // Copied without its mark.
+        fs::remove_file(here.path().join("some/.tidegate-files")).unwrap();
+        let finding = store(&at("some"), &lost).await;
+        assert!(
+            finding.verdict == Wrong && finding.detail.contains("copied without hidden files"),
+            "{finding:?}"
+        );
+        let advice = finding.advice.unwrap();
+        assert!(advice.contains("some/.tidegate-files`") && advice.contains("cp -a FROM/. "), "{advice}");
+        // Root may use any.
+        if !rustix::process::geteuid().is_root() {
+            let closed = here.path().join("some");
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+            let finding = store(&at("some"), &lost).await;
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+            assert!(finding.detail.contains("may not be read and written by this user ("), "{finding:?}");
+            assert!(finding.advice.unwrap().starts_with("run `chmod u+rwx "));
+        }
         fs::write(here.path().join("note"), "").unwrap();
         let finding = store(&at("note"), &[]).await;
         assert_eq!(finding.verdict, Wrong);
