@@ -25,6 +25,32 @@ impl Condition {
     }
 }
 
+/// A file that is to be in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its key.
+    pub key: String,
+    /// The bytes that were uploaded.
+    pub size: u64,
+}
+
+/// What is wrong with a file that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amiss {
+    /// The file.
+    pub file: Expected,
+    /// What the store has of it.
+    pub condition: Condition,
+}
+
+impl Expected {
+    /// What is wrong with it, if anything is. `found`: as of [`Condition::of`].
+    pub(crate) fn compare(&self, found: Option<u64>) -> Option<Amiss> {
+        let condition = Condition::of(found, self.size);
+        (condition != Condition::Whole).then(|| Amiss { file: self.clone(), condition })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Condition;

@@ -14,7 +14,7 @@ mod local;
 mod objects;
 mod remote;
 
-pub use condition::Condition;
+pub use condition::{Amiss, Condition, Expected};
 pub use config::{Backend, StorageConfig, StorageSecret};
 pub use error::ObjectsError;
 pub use key::{KeyError, MAX_KEY, ObjectKey};

@@ -16,7 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tidegate_domain::{Clock, Timestamp};
-use tidegate_objects::{Backend, ObjectKey, Objects, ObjectsError, StorageConfig};
+use tidegate_objects::{
+    Amiss, Backend, Condition, Expected, ObjectKey, Objects, ObjectsError, StorageConfig,
+};
 
 use emulator::Emulator;
 
@@ -111,8 +113,14 @@ async fn story(store: &Store) {
     assert!(none.is_empty());
     assert!(store.objects.remove(&of(small)).await.unwrap());
     assert!(store.objects.find(&of(small)).await.unwrap().is_none());
-    let asked = [small.to_owned(), large.to_owned()];
-    assert_eq!(store.objects.ask_for_lost(&asked).await.unwrap(), [small]);
+    let asked = [(small, 5), (large, found.size), ("organizations/1/files/2/empty.csv", 7)]
+        .map(|(key, size)| Expected { key: key.to_owned(), size });
+    let [lost, _, changed] = asked.clone();
+    let amiss = [
+        Amiss { file: lost, condition: Condition::Lost },
+        Amiss { file: changed, condition: Condition::Changed { size: 0 } },
+    ];
+    assert_eq!(store.objects.ask_for_amiss(&asked).await.unwrap(), amiss);
     // As a query engine lists it.
     let directory = object_store::path::Path::from("organizations/1/files/2");
     let within = store.objects.object_store().unwrap().list_with_delimiter(Some(&directory)).await.unwrap();

@@ -9,7 +9,7 @@ use tidegate_database::{DatabaseUrl, Store, StoreError};
 use tidegate_kernel::KernelTables;
 use tidegate_objects::{Copied, Objects};
 
-use super::lost_files::lost_meanwhile;
+use super::lost_files::{Missed, missed_meanwhile};
 use crate::cli::Backup;
 use crate::config::Config;
 use crate::copied::tell_of_copy;
@@ -45,12 +45,12 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
             refuse_wrong_key(config, &store).await?;
         }
         // Told at the end: a backup without them is better than none.
-        let lost = lost_meanwhile(&store, &objects).await?;
-        Ok((write(&store, file).await?, lost))
+        let missed = missed_meanwhile(&store, &objects).await?;
+        Ok((write(&store, file).await?, missed))
     };
-    let written: Result<(PathBuf, Option<(String, usize)>), Failure> = written.await;
+    let written: Result<(PathBuf, Missed), Failure> = written.await;
     store.close().await;
-    let (draft, lost) = written?;
+    let (draft, missed) = written?;
     // Files that are removed between the two are missing in it; ones that are new are in it without a row, and get one.
     let files_draft = with_suffix(&files, PART);
     let copied = copy_files(&objects, &files_draft).inspect_err(|_| {
@@ -67,8 +67,8 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     }
     publish(&draft, file).map_err(not_named)?;
 
-    let lost = lost.map(|(told, count)| (tell_lost(&told, &objects), count));
-    Ok(answer(file, key.is_some(), copied, lost))
+    let answer = answer(file, key.is_some(), copied);
+    Ok(if missed.is_empty() { answer } else { with_missed(answer, &missed, &objects) })
 }
 
 /// Refuses a master key that does not open the database, as a start does: a restore would refuse the backup with it.
@@ -90,7 +90,7 @@ async fn refuse_wrong_key(config: &Config, store: &Store) -> Result<(), Failure>
     })
 }
 
-fn answer(file: &Path, has_key: bool, copied: Option<Copied>, lost: Option<(String, usize)>) -> Answer {
+fn answer(file: &Path, has_key: bool, copied: Option<Copied>) -> Answer {
     let (key_file, files) = (key_file_of(file), files_of(file));
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
     let key_text = if has_key {
@@ -116,19 +116,27 @@ fn answer(file: &Path, has_key: bool, copied: Option<Copied>, lost: Option<(Stri
         });
         tidegate_domain::text::merge(&mut json, &of_files);
     }
-    let Some((told, count)) = lost else { return Answer::new(text, json) };
-    tidegate_domain::text::merge(&mut json, &json!({ "lost_files": count }));
-    // As a restore of it ends.
-    Answer { good: false, ..Answer::new(format!("{text}\n{told}"), json) }
+    Answer::new(text, json)
 }
 
-/// What a backup cannot have, and where it may still be.
-fn tell_lost(lost: &str, objects: &Objects) -> String {
-    format!(
-        "Warning: {lost}: they are not in {}, and not in this backup, which has everything else. Keep the earlier backups: copy what is in \
-         FILE.files of one that has them there, as it is.",
-        objects.directory().display()
-    )
+/// The same with what a backup cannot have, and where it may still be.
+fn with_missed(answer: Answer, missed: &Missed, objects: &Objects) -> Answer {
+    let (directory, Answer { mut text, mut json, .. }) = (objects.directory().display(), answer);
+    if let Some((lost, _)) = &missed.lost {
+        text += &format!(
+            "\nWarning: {lost}: they are not in {directory}, and not in this backup, which has everything else. Keep the earlier backups: \
+             copy what is in FILE.files of one that has them there, as it is."
+        );
+    }
+    if let Some((changed, _)) = &missed.changed {
+        text += &format!(
+            "\nWarning: {changed}: they are so in {directory}, and in this backup. Keep the earlier backups: copy them from FILE.files of one \
+             that has them as they were."
+        );
+    }
+    tidegate_domain::text::merge(&mut json, &missed.json());
+    // As a restore of it ends.
+    Answer { text, json, good: false }
 }
 
 /// Where the master key of a backup is.
