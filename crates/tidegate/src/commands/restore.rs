@@ -17,7 +17,7 @@ use crate::cli::Restore;
 use crate::config::{Config, Database};
 use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
-use crate::installation::{absence, restore_draft, with_suffix};
+use crate::installation::{absence, restore_draft, take_lock_left, with_suffix};
 use crate::opening::{MissingStore, open_store};
 use crate::output::{Answer, progress};
 use crate::program::shell_word;
@@ -39,6 +39,8 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     };
     // What the file is comes first: a key is of no use to what is no backup.
     refuse_other_than_backup(&command.file)?;
+    // Held to the end: no server starts meanwhile.
+    let _lock = take_lock_left(&place)?;
     if place.exists() && absence(&place).is_none() {
         return Err(failure(format!(
             "there is a database at {} already: move it away, or choose another --data-dir",
