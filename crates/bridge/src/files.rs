@@ -11,10 +11,10 @@ use tidegate_catalog::hooks::{FileOwner, Kept, SourceFiles};
 use tidegate_connect::{FileBytes, FileContent, FileSource};
 use tidegate_database::Unit;
 use tidegate_kernel::{Fault, Refused};
-use tidegate_storage::Storage;
 use tidegate_storage::files::file::TrackedFile;
 use tidegate_storage::files::reach::Whose;
 use tidegate_storage::files::signed_url::SignedUrlError;
+use tidegate_storage::{Condition, Storage};
 
 /// Files of the storage.
 pub(crate) struct StoredFiles(pub(crate) Arc<Storage>);
@@ -60,10 +60,10 @@ impl SourceFiles for StoredFiles {
             let Some(file) = self.0.reach_file_now(whose(owner), path).await? else {
                 return Ok(Kept::NoFile);
             };
-            Ok(match self.0.size_in_store(&file).await? {
-                None => Kept::Lost,
-                Some(size) if size == file.size => Kept::Whole,
-                Some(size) => Kept::Otherwise { size, uploaded: file.size },
+            Ok(match self.0.condition(&file).await? {
+                Condition::Whole => Kept::Whole,
+                Condition::Changed { size } => Kept::Otherwise { size, uploaded: file.size },
+                Condition::Lost => Kept::Lost,
             })
         }
         .boxed()

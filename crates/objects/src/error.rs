@@ -22,6 +22,12 @@ pub enum ObjectsError {
     /// The store cannot be used as it is configured. The text is for the operator.
     #[error("{0}")]
     Misconfigured(String),
+    /// The local directory cannot be used or made. The text is for the operator; what to do, where that is known, is behind "; ".
+    #[error("{0}")]
+    Unusable(String),
+    /// The local directory is there, and this user may not use it. The text is for the operator.
+    #[error("{0}")]
+    Denied(String),
 }
 
 impl From<io::Error> for ObjectsError {

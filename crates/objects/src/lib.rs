@@ -6,6 +6,7 @@
 //!
 //! Each store is an [`object_store::ObjectStore`], which is what query engines read from: see [`Objects::object_store`].
 
+mod condition;
 mod config;
 mod error;
 mod key;
@@ -13,6 +14,7 @@ mod local;
 mod objects;
 mod remote;
 
+pub use condition::{Amiss, Condition, Expected};
 pub use config::{Backend, StorageConfig, StorageSecret};
 pub use error::ObjectsError;
 pub use key::{KeyError, MAX_KEY, ObjectKey};

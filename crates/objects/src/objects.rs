@@ -18,7 +18,7 @@ use tidegate_domain::{Clock, Timestamp};
 use crate::local::LocalObjects;
 use crate::local::backup::Copied;
 use crate::remote::Remote;
-use crate::{Backend, ObjectKey, ObjectsError, Staged, StorageConfig};
+use crate::{Amiss, Backend, Expected, ObjectKey, ObjectsError, Staged, StorageConfig};
 
 /// Where files are in the data directory, unless it is configured.
 const DIRECTORY: &str = "files";
@@ -243,32 +243,37 @@ impl Objects {
         self.local.open()?.copy_from(source)
     }
 
-    /// Those of these keys whose files the local directory has not, in which nothing is made or changed. None where a remote store keeps
-    /// them. Blocks.
-    pub fn find_lost(&self, keys: &[String]) -> Option<Vec<String>> {
-        let is_lost = |text: &&String| {
-            let found =
-                ObjectKey::parse(text).map(|key| fs::symlink_metadata(self.local.place.join(key.as_str())));
-            matches!(found, Ok(Err(error)) if error.kind() == ErrorKind::NotFound)
+    /// Those of these files that the local directory has not as they were uploaded; nothing is made or changed in it. None where a remote
+    /// store keeps them. Blocks.
+    pub fn find_amiss(&self, files: &[Expected]) -> Option<Vec<Amiss>> {
+        let look = |file: &Expected| {
+            let key = ObjectKey::parse(&file.key).ok()?;
+            match fs::symlink_metadata(self.local.place.join(key.as_str())) {
+                Ok(found) if found.is_file() => file.compare(Some(found.len())),
+                Err(error) if error.kind() == ErrorKind::NotFound => file.compare(None),
+                // What cannot be seen may be there.
+                _ => None,
+            }
         };
-        self.is_local().then(|| keys.iter().filter(is_lost).cloned().collect())
+        self.is_local().then(|| files.iter().filter_map(look).collect())
     }
 
-    /// Those of these keys whose files a store over the network has not, which is asked for each.
+    /// Those of these files that a store over the network has not as they were uploaded, which is asked for each.
     ///
     /// # Errors
     /// The first of the store: what it does not answer is not lost.
-    pub async fn ask_for_lost(&self, keys: &[String]) -> Result<Vec<String>, ObjectsError> {
-        let keys: Vec<ObjectKey> = keys.iter().filter_map(|text| ObjectKey::parse(text).ok()).collect();
-        let asked =
-            stream::iter(keys).map(|key| {
-                let objects = self.clone();
-                async move {
-                    objects.find(&key).await.map(|found| found.is_none().then(|| key.as_str().to_owned()))
-                }
-            });
-        let lost: Vec<Option<String>> = asked.buffered(ASKED_AT_ONCE).try_collect().await?;
-        Ok(lost.into_iter().flatten().collect())
+    pub async fn ask_for_amiss(&self, files: &[Expected]) -> Result<Vec<Amiss>, ObjectsError> {
+        let parsed = |file: &Expected| Some((ObjectKey::parse(&file.key).ok()?, file.clone()));
+        let files: Vec<(ObjectKey, Expected)> = files.iter().filter_map(parsed).collect();
+        let asked = stream::iter(files).map(|(key, file)| {
+            let objects = self.clone();
+            async move {
+                let found = objects.find(&key).await?;
+                Ok::<_, ObjectsError>(file.compare(found.map(|found| found.size)))
+            }
+        });
+        let amiss: Vec<Option<Amiss>> = asked.buffered(ASKED_AT_ONCE).try_collect().await?;
+        Ok(amiss.into_iter().flatten().collect())
     }
 
     /// The local directory: of the files, or of uploads under way.
@@ -279,7 +284,7 @@ impl Objects {
     /// Looks whether that directory can be used, or made where there is none, and makes nothing. False where there is none yet.
     ///
     /// # Errors
-    /// [`ObjectsError::Misconfigured`], with what is wrong.
+    /// [`ObjectsError::Unusable`] and [`ObjectsError::Denied`], with what is wrong.
     pub fn look_at_directory(&self) -> Result<bool, ObjectsError> {
         LocalObjects::look_at_directory(&self.local.place)
     }
@@ -292,7 +297,7 @@ impl Objects {
     /// The store, as query engines read from it.
     ///
     /// # Errors
-    /// [`ObjectsError::Misconfigured`] when the directory cannot be used.
+    /// [`ObjectsError::Unusable`] and [`ObjectsError::Denied`] when the directory cannot be used.
     pub fn object_store(&self) -> Result<Arc<dyn ObjectStore>, ObjectsError> {
         match &self.remote {
             None => Ok(Arc::new(self.local.open()?.clone())),

@@ -16,7 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tidegate_domain::{Clock, Timestamp};
-use tidegate_objects::{Backend, ObjectKey, Objects, ObjectsError, StorageConfig};
+use tidegate_objects::{
+    Amiss, Backend, Condition, Expected, ObjectKey, Objects, ObjectsError, StorageConfig,
+};
 
 use emulator::Emulator;
 
@@ -111,8 +113,14 @@ async fn story(store: &Store) {
     assert!(none.is_empty());
     assert!(store.objects.remove(&of(small)).await.unwrap());
     assert!(store.objects.find(&of(small)).await.unwrap().is_none());
-    let asked = [small.to_owned(), large.to_owned()];
-    assert_eq!(store.objects.ask_for_lost(&asked).await.unwrap(), [small]);
+    let asked = [(small, 5), (large, found.size), ("organizations/1/files/2/empty.csv", 7)]
+        .map(|(key, size)| Expected { key: key.to_owned(), size });
+    let [lost, _, changed] = asked.clone();
+    let amiss = [
+        Amiss { file: lost, condition: Condition::Lost },
+        Amiss { file: changed, condition: Condition::Changed { size: 0 } },
+    ];
+    assert_eq!(store.objects.ask_for_amiss(&asked).await.unwrap(), amiss);
     // As a query engine lists it.
     let directory = object_store::path::Path::from("organizations/1/files/2");
     let within = store.objects.object_store().unwrap().list_with_delimiter(Some(&directory)).await.unwrap();
@@ -234,10 +242,29 @@ async fn a_directory_of_something_else_is_not_taken() {
     let objects = Objects::open(&StorageConfig::default(), here.path(), Arc::new(Now)).unwrap();
     let error = objects.stage("x".to_owned()).await.unwrap_err();
     assert!(
-        matches!(&error, ObjectsError::Misconfigured(what) if what.contains("holds something else")),
+        matches!(&error, ObjectsError::Unusable(what) if what.contains("holds something else")),
         "{error}"
     );
     assert_eq!(std::fs::read_dir(here.path().join("files")).unwrap().count(), 1, "nothing was made there");
+}
+
+#[tokio::test]
+async fn a_directory_of_files_without_its_mark_is_told_as_that() {
+    let store = Store::local();
+    store.put("organizations/1/files/2/a.csv", b"one").await.unwrap();
+    let files = store.here.path().join("files");
+    std::fs::remove_file(files.join(".tidegate-files")).unwrap();
+    let objects = Objects::open(&StorageConfig::default(), store.here.path(), Arc::new(Now)).unwrap();
+    let told = objects.look_at_directory().unwrap_err().to_string();
+    let staged = objects.stage("x".to_owned()).await.unwrap_err().to_string();
+    let touch = format!("`touch {0}/.tidegate-files`", files.display());
+    for said in [&told, &staged] {
+        assert!(said.contains("copied without hidden files") && said.contains(&touch), "{said}");
+        assert!(!said.contains("something else") && !said.contains("empty directory"), "{said}");
+    }
+    std::fs::write(files.join(".tidegate-files"), "").unwrap();
+    assert!(objects.look_at_directory().unwrap());
+    assert!(objects.find(&of("organizations/1/files/2/a.csv")).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -18,4 +18,4 @@ pub(crate) mod work;
 pub use settings::StorageLimits;
 pub use storage::{ReadingSource, SourcesOfFiles, Storage};
 pub use tables::{MIGRATIONS, StorageTables};
-pub use tidegate_objects::{Objects, Staged};
+pub use tidegate_objects::{Condition, Objects, Staged};

@@ -35,6 +35,10 @@ const NAME_THE_SOURCE: &str = "name the database that is to be read with --from:
 const STOP_THE_OTHER: &str = "stop that process first; a second installation needs another --data-dir, and several nodes of one need \
      PostgreSQL";
 
+/// What to do before a server is stopped whose database was removed.
+const SAVE_IT_FIRST: &str =
+    "copy it from there before you stop that, as docs/operations.md, \"A removed database\", says";
+
 /// Refuses a SQLite file that is not there: an empty one would only hide a wrong directory.
 ///
 /// # Errors
@@ -177,7 +181,15 @@ impl Traces {
             DatabaseUrl::Sqlite(path) => {
                 let path = absolute(&path).unwrap_or(path);
                 let restore = format!("restore your backup with `tidegate restore FILE --data-dir {shown}`");
-                (path.display().to_string(), restore)
+                let advice = match served(config) {
+                    Served::At(address) => {
+                        format!(
+                            "the server at {address} still has what was in it: {SAVE_IT_FIRST}. Else {restore}"
+                        )
+                    }
+                    Served::Nowhere | Served::Unknown => restore,
+                };
+                (path.display().to_string(), advice)
             }
             url @ DatabaseUrl::Postgres(_) => (url.to_string(), move_there(&directory, &url)),
         };
@@ -386,6 +398,23 @@ impl ServingLock {
         // Only says so.
         let _ = write!(self.file, " {address}{mode}").and_then(|()| self.file.flush());
     }
+}
+
+/// Takes the lock of a database's file where there is one: a server holds it also when the file itself was removed. No lock is made.
+///
+/// # Errors
+/// When a process has it, with what to do first.
+pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Failure> {
+    let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if !directory.unwrap_or(Path::new(".")).is_dir() || !lock_file(database).exists() {
+        return Ok(None);
+    }
+    let stop = "stop that process first";
+    let advice = match absence(database) {
+        Some(_) => format!("it still has what was in it: {SAVE_IT_FIRST}. Then {stop}"),
+        None => stop.to_owned(),
+    };
+    ServingLock::take_or(database, &advice).map(Some)
 }
 
 /// Who serves a database's file just now.

@@ -269,7 +269,7 @@ fn wrong_key(config: &Config, needed: KeyId) -> Failure {
 /// Where to look for the key of an installation: only SQLite is backed up together with it.
 fn where_keys_are_kept(config: &Config) -> &'static str {
     match config.database_url() {
-        DatabaseUrl::Sqlite(_) => "`tidegate backup` writes it to BACKUP.key, unless it is told not to",
+        DatabaseUrl::Sqlite(_) => "it is in BACKUP.key beside a backup that was made while it was there",
         DatabaseUrl::Postgres(_) => "every other node of this database has it; a dump of PostgreSQL does not",
     }
 }

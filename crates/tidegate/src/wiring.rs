@@ -1,18 +1,23 @@
 //! Everything put together.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::process::geteuid;
 use tidegate_bridge::QueryEngine;
 use tidegate_brokerage::Brokerage;
 use tidegate_catalog::{Catalog, DataSettings};
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
-use tidegate_database::Store;
+use tidegate_database::{Denial, Store};
 use tidegate_delivery::SmsProviders;
 use tidegate_http::Features;
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::{Kernel, KernelTables, Parts};
 use tidegate_oauth::Oauth;
+use tidegate_objects::ObjectsError;
 use tidegate_policies::Policies;
 use tidegate_prompts::Prompts;
 use tidegate_storage::{Objects, Storage};
@@ -26,6 +31,7 @@ use crate::failure::Failure;
 use crate::installation::{Traces, is_served_in_development, refuse_missing};
 use crate::opening::{MissingStore, begin, open_store, open_to_serve, refuse_outdated};
 use crate::output::tell_afterwards;
+use crate::program::shell_word;
 use crate::schema::{lost_tables, missing_tables};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
@@ -35,7 +41,7 @@ use crate::spilling;
 const QUERIES_GIVE_WAY: i32 = 5;
 
 /// What to do about a directory of files that cannot be used.
-pub(crate) const NAME_FILE_DIRECTORY: &str =
+const NAME_FILE_DIRECTORY: &str =
     "create it for the user that serves, or name another directory in storage.directory";
 
 /// What an application is opened for.
@@ -351,10 +357,41 @@ pub(crate) fn refuse_unusable_directory(config: &Config) -> Result<(), Failure> 
     if config.storage.directory.is_none() {
         return Ok(());
     }
-    let looked = objects(config)?.look_at_directory();
-    looked
-        .map(drop)
-        .map_err(|error| Failure::advised("storage_directory", error.to_string(), NAME_FILE_DIRECTORY))
+    let objects = objects(config)?;
+    objects.look_at_directory().map(drop).map_err(|error| {
+        let (what, advice) = wrong_with_directory(objects.directory(), &error);
+        Failure::advised("storage_directory", what, advice)
+    })
+}
+
+/// What is wrong with the directory of files, and what to do about it.
+pub(crate) fn wrong_with_directory(directory: &Path, error: &ObjectsError) -> (String, String) {
+    let said = error.to_string();
+    let owner = fs::metadata(directory).map(|found| found.uid());
+    match (error, owner) {
+        (ObjectsError::Denied(_), Ok(owner)) => denied(directory, owner, geteuid().as_raw()),
+        _ => match said.rsplit_once("; ") {
+            Some((what, advice)) => (what.to_owned(), advice.to_owned()),
+            None => (said, NAME_FILE_DIRECTORY.to_owned()),
+        },
+    }
+}
+
+/// The same of one that is there, and that this user may not use.
+fn denied(directory: &Path, owner: u32, us: u32) -> (String, String) {
+    let (denial, shown) = (Denial::of(directory), directory.display());
+    let what =
+        format!("storage.directory {shown} may not be read and written by this user{}", denial.reason());
+    if owner == us {
+        return (what, denial.advice());
+    }
+    let word = shell_word(&shown.to_string());
+    (
+        what,
+        format!(
+            "run this as the user that owns it, or, if the server is to run as this one, give it the files: `sudo chown -R {us} {word}`"
+        ),
+    )
 }
 
 /// Where uploaded files are kept.
@@ -364,4 +401,16 @@ pub(crate) fn refuse_unusable_directory(config: &Config) -> Result<(), Failure> 
 pub(crate) fn objects(config: &Config) -> Result<Objects, Failure> {
     let objects = Objects::open(&config.storage, &config.data_dir, Arc::new(SystemClock));
     objects.map_err(|error| Failure::configuration(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_files_of_another_user_is_told_with_what_gives_it_away() {
+        let (what, advice) = denied(Path::new("/"), 0, 1_000);
+        assert!(what.starts_with("storage.directory / may not be read and written by this user ("), "{what}");
+        assert!(advice.ends_with("give it the files: `sudo chown -R 1000 /`"), "{advice}");
+    }
 }

@@ -29,7 +29,7 @@ impl LocalObjects {
     /// Opens a directory, and makes it where there is none.
     ///
     /// # Errors
-    /// [`ObjectsError::Misconfigured`] when it cannot be made or used, or holds something else.
+    /// [`ObjectsError::Unusable`] when it cannot be made or used, or holds something else; [`ObjectsError::Denied`].
     pub(crate) fn open(place: &FilePath) -> Result<Self, ObjectsError> {
         Ok(Self { tree: Arc::new(Tree::open(place)?) })
     }

@@ -21,6 +21,8 @@ use crate::{ObjectKey, ObjectsError};
 pub(super) const INCOMING: &str = ".incoming";
 /// Says that the directory is one of files: an empty one in its place is a disk that is not there.
 pub(super) const MARKER: &str = ".tidegate-files";
+/// Below what the files of organizations are.
+const OF_ORGANIZATIONS: &str = "organizations";
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -171,12 +173,25 @@ impl Tree {
 /// What is wrong with the directory, for its operator.
 fn unusable(place: &Path, error: &io::Error) -> ObjectsError {
     let shown = place.display();
-    ObjectsError::Misconfigured(match error.kind() {
-        io::ErrorKind::InvalidData => {
-            format!("storage.directory {shown} holds something else: name an empty directory, or a new one")
-        }
-        _ => format!("storage.directory {shown} cannot be used: {error}"),
-    })
+    let cannot = format!("storage.directory {shown} cannot be used: {error}");
+    match error.kind() {
+        io::ErrorKind::InvalidData if has_uploads(place) => ObjectsError::Unusable(format!(
+            "storage.directory {shown} has uploaded files, and not the hidden file {MARKER}, which marks it as theirs: it was copied without \
+             hidden files, or the mark was removed; copy it again with `cp -a FROM/. {shown}/`, or, where all files are there, run \
+             `touch {shown}/{MARKER}` as the user that serves"
+        )),
+        io::ErrorKind::InvalidData => ObjectsError::Unusable(format!(
+            "storage.directory {shown} holds something else; name an empty directory in storage.directory, or a new one"
+        )),
+        io::ErrorKind::PermissionDenied => ObjectsError::Denied(cannot),
+        _ => ObjectsError::Unusable(cannot),
+    }
+}
+
+/// Whether there are folders of organizations in it.
+fn has_uploads(place: &Path) -> bool {
+    let organizations = fs::read_dir(place.join(OF_ORGANIZATIONS)).into_iter().flatten().flatten();
+    organizations.map(|found| found.path().join("files")).any(|files| files.is_dir())
 }
 
 /// Whether what is there is a directory of files or may become one, and may be written to.
@@ -213,7 +228,7 @@ fn try_to_make(place: &Path) -> Result<(), ObjectsError> {
     removed.map_err(|error| {
         let what =
             format!("storage.directory {} cannot be made in {}: {error}", place.display(), above.display());
-        ObjectsError::Misconfigured(what)
+        ObjectsError::Unusable(what)
     })
 }
 

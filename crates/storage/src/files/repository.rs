@@ -375,23 +375,22 @@ impl Files<'_> {
         rows.into_iter().map(Row::read).collect()
     }
 
-    /// The keys of those that are to be in the store, or that it has lost: up to so many of the oldest, and of the newest. Each is there
-    /// once.
+    /// The keys and sizes of those that are to be in the store, or that it has lost: up to so many of the oldest, and of the newest. Each is
+    /// there once.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn tracked(&mut self, of_each_end: i64) -> Result<Vec<String>> {
-        let rows = fetch_all!(
+    pub async fn tracked(&mut self, of_each_end: i64) -> Result<Vec<(String, i64)>> {
+        fetch_all!(
             self.0,
-            (String,),
-            "select object_name from (select object_name from storage_files
+            (String, i64),
+            "select object_name, size_bytes from (select object_name, size_bytes from storage_files
                  where state in ('stored', 'missing') order by number limit $1) as oldest
              union
-             select object_name from (select object_name from storage_files
+             select object_name, size_bytes from (select object_name, size_bytes from storage_files
                  where state in ('stored', 'missing') order by number desc limit $1) as newest",
             of_each_end,
-        )?;
-        Ok(rows.into_iter().map(|(key,)| key).collect())
+        )
     }
 
     /// How many are stored, and how many bytes they have together.

@@ -28,7 +28,7 @@ pub enum SignedUrlError {
     /// Not ours, altered, or expired.
     #[error("the URL is invalid or has expired; ask for a new one")]
     Refused,
-    /// The file is removed.
+    /// The file is removed, or is not in the store as it was uploaded.
     #[error("there is no such file")]
     NotFound,
 }

@@ -32,7 +32,9 @@ on_both_engines! {
         for (of_each_end, expected) in
             [(1, &["fifth", "first"][..]), (2, &ALL[..]), (9, &ALL[..])]
         {
-            let mut found = read!(world.store, unit => unit.files().tracked(of_each_end));
+            let tracked = read!(world.store, unit => unit.files().tracked(of_each_end));
+            assert!(tracked.iter().all(|(_, size)| *size == 3), "{tracked:?}");
+            let mut found: Vec<String> = tracked.into_iter().map(|(key, _)| key).collect();
             found.sort();
             assert_eq!(found, expected, "{of_each_end}");
         }

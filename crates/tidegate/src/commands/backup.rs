@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tidegate_database::{DatabaseUrl, Store, StoreError};
+use tidegate_kernel::KernelTables;
 use tidegate_objects::{Copied, Objects};
 
-use super::lost_files::lost_meanwhile;
+use super::lost_files::{Missed, missed_meanwhile};
 use crate::cli::Backup;
 use crate::config::Config;
 use crate::copied::tell_of_copy;
@@ -16,7 +17,7 @@ use crate::failure::Failure;
 use crate::installation::{refuse_missing_file, with_suffix};
 use crate::opening::{MissingStore, open_store};
 use crate::output::{Answer, progress};
-use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
+use crate::secrets::{MayCreate, check_opens, key_of_data_dir, open_vault, sync_directory_of, write_key};
 use crate::wiring::objects;
 
 /// What a backup is called by until it is whole. What a cut-off one leaves, the next of that name replaces.
@@ -40,13 +41,16 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     let store = open_store(config, MissingStore::Refuse).await?;
     let written = async {
         tell_of_copy(config, &store).await?;
+        if !command.without_key {
+            refuse_wrong_key(config, &store).await?;
+        }
         // Told at the end: a backup without them is better than none.
-        let lost = lost_meanwhile(&store, &objects).await?;
-        Ok((write(&store, file).await?, lost))
+        let missed = missed_meanwhile(&store, &objects).await?;
+        Ok((write(&store, file).await?, missed))
     };
-    let written: Result<(PathBuf, Option<(String, usize)>), Failure> = written.await;
+    let written: Result<(PathBuf, Missed), Failure> = written.await;
     store.close().await;
-    let (draft, lost) = written?;
+    let (draft, missed) = written?;
     // Files that are removed between the two are missing in it; ones that are new are in it without a row, and get one.
     let files_draft = with_suffix(&files, PART);
     let copied = copy_files(&objects, &files_draft).inspect_err(|_| {
@@ -63,11 +67,30 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     }
     publish(&draft, file).map_err(not_named)?;
 
-    let lost = lost.map(|(told, count)| (tell_lost(&told, &objects), count));
-    Ok(answer(file, key.is_some(), copied, lost))
+    let answer = answer(file, key.is_some(), copied);
+    Ok(if missed.is_empty() { answer } else { with_missed(answer, &missed, &objects) })
 }
 
-fn answer(file: &Path, has_key: bool, copied: Option<Copied>, lost: Option<(String, usize)>) -> Answer {
+/// Refuses a master key that does not open the database, as a start does: a restore would refuse the backup with it.
+async fn refuse_wrong_key(config: &Config, store: &Store) -> Result<(), Failure> {
+    if !store.is_begun().await? {
+        return Ok(());
+    }
+    let keys = store.read().await?.keys().all_of_any_version().await?;
+    check_opens(config, &open_vault(config, MayCreate::No)?, &keys).map_err(|failure| {
+        let (what, advice) = failure.parts();
+        Failure::advised(
+            failure.code(),
+            format!("no backup was made: {what}"),
+            format!(
+                "{}. `tidegate backup --without-key` makes one without a key",
+                advice.unwrap_or_default()
+            ),
+        )
+    })
+}
+
+fn answer(file: &Path, has_key: bool, copied: Option<Copied>) -> Answer {
     let (key_file, files) = (key_file_of(file), files_of(file));
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
     let key_text = if has_key {
@@ -93,19 +116,27 @@ fn answer(file: &Path, has_key: bool, copied: Option<Copied>, lost: Option<(Stri
         });
         tidegate_domain::text::merge(&mut json, &of_files);
     }
-    let Some((told, count)) = lost else { return Answer::new(text, json) };
-    tidegate_domain::text::merge(&mut json, &json!({ "lost_files": count }));
-    // As a restore of it ends.
-    Answer { good: false, ..Answer::new(format!("{text}\n{told}"), json) }
+    Answer::new(text, json)
 }
 
-/// What a backup cannot have, and where it may still be.
-fn tell_lost(lost: &str, objects: &Objects) -> String {
-    format!(
-        "Warning: {lost}: they are not in {}, and not in this backup, which has everything else. Keep the earlier backups: copy what is in \
-         FILE.files of one that has them there, as it is.",
-        objects.directory().display()
-    )
+/// The same with what a backup cannot have, and where it may still be.
+fn with_missed(answer: Answer, missed: &Missed, objects: &Objects) -> Answer {
+    let (directory, Answer { mut text, mut json, .. }) = (objects.directory().display(), answer);
+    if let Some((lost, _)) = &missed.lost {
+        text += &format!(
+            "\nWarning: {lost}: they are not in {directory}, and not in this backup, which has everything else. Keep the earlier backups: \
+             copy what is in FILE.files of one that has them there, as it is."
+        );
+    }
+    if let Some((changed, _)) = &missed.changed {
+        text += &format!(
+            "\nWarning: {changed}: they are so in {directory}, and in this backup. Keep the earlier backups: copy them from FILE.files of one \
+             that has them as they were."
+        );
+    }
+    tidegate_domain::text::merge(&mut json, &missed.json());
+    // As a restore of it ends.
+    Answer { text, json, good: false }
 }
 
 /// Where the master key of a backup is.

@@ -9,15 +9,15 @@ use serde_json::json;
 use tidegate_crypto::MasterKey;
 use tidegate_database::{DatabaseUrl, Denial, Store};
 use tidegate_kernel::KernelTables;
-use tidegate_objects::{Copied, Objects};
+use tidegate_objects::{Copied, Expected, Objects};
 
 use super::backup::{files_of, key_file_of};
-use super::lost_files::{looked_for, lost};
+use super::lost_files::{Missed, looked_for, missed};
 use crate::cli::Restore;
 use crate::config::{Config, Database};
 use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
-use crate::installation::{absence, restore_draft, with_suffix};
+use crate::installation::{absence, restore_draft, take_lock_left, with_suffix};
 use crate::opening::{MissingStore, open_store};
 use crate::output::{Answer, progress};
 use crate::program::shell_word;
@@ -39,6 +39,8 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     };
     // What the file is comes first: a key is of no use to what is no backup.
     refuse_other_than_backup(&command.file)?;
+    // Held to the end: no server starts meanwhile.
+    let _lock = take_lock_left(&place)?;
     if place.exists() && absence(&place).is_none() {
         return Err(failure(format!(
             "there is a database at {} already: move it away, or choose another --data-dir",
@@ -66,9 +68,14 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     fs::rename(&draft, &place)
         .and_then(|()| sync_directory_of(&place))
         .map_err(|error| not_written(config, &draft, &error))?;
-    let lost = lost(&objects, &prepared.looked_for)
-        .map(|(text, count)| (tell_lost(&text, &objects, &files_of(&command.file), &place), count));
-    Ok(answer(config, &place, prepared.wrote_key, copied, lost))
+    let missed = missed(&objects, &prepared.looked_for);
+    let answer = answer(config, &place, prepared.wrote_key, copied, &missed);
+    if missed.is_empty() {
+        return Ok(answer);
+    }
+    let told = tell_missed(&missed, &objects, &files_of(&command.file), &place);
+    // Not all that the database names is back.
+    Ok(Answer { text: format!("{}{told}", answer.text), good: false, ..answer })
 }
 
 fn answer(
@@ -76,7 +83,7 @@ fn answer(
     place: &Path,
     wrote_key: WroteKey,
     copied: Option<Copied>,
-    lost: Option<(String, usize)>,
+    missed: &Missed,
 ) -> Answer {
     let key_file = (wrote_key == WroteKey::Yes).then(|| key_file(&config.data_dir).display().to_string());
     let text = format!(
@@ -91,28 +98,39 @@ fn answer(
             &json!({ "files": copied.files, "files_bytes": copied.bytes }),
         );
         match copied.files {
-            0 if lost.is_some() => String::new(),
+            0 if missed.lost.is_some() => String::new(),
             // They stayed where the database was lost, or there were none.
             0 => " No uploaded file was missing.".to_owned(),
             files => format!(" {files} uploaded files are back."),
         }
     });
-    let Some((told, count)) = lost else { return Answer::new(text + &files_text, json) };
-    tidegate_domain::text::merge(&mut json, &json!({ "lost_files": count }));
-    // Not all that the database names is back.
-    Answer { good: false, ..Answer::new(format!("{text}{files_text}\n{told}"), json) }
+    tidegate_domain::text::merge(&mut json, &missed.json());
+    Answer::new(text + &files_text, json)
 }
 
-/// What is missing, where it was looked for, and what to do.
-fn tell_lost(lost: &str, objects: &Objects, files: &Path, place: &Path) -> String {
-    let (directory, shown) = (objects.directory().display(), files.display());
-    if files.is_dir() {
-        return format!("Warning: {lost}: they are neither in {directory} nor in {shown}.");
+/// What is missing or is not as it was uploaded, where it was looked for, and what to do: a line for each.
+fn tell_missed(missed: &Missed, objects: &Objects, files: &Path, place: &Path) -> String {
+    let (directory, shown, mut told) = (objects.directory().display(), files.display(), String::new());
+    match &missed.lost {
+        Some((lost, _)) if files.is_dir() => {
+            told += &format!("\nWarning: {lost}: they are neither in {directory} nor in {shown}.");
+        }
+        Some((lost, _)) => {
+            told += &format!(
+                "\nWarning: {lost}: they are not in {directory}, and there is no {shown}. Put it beside the backup, move {} away and restore \
+                 again.",
+                place.display()
+            );
+        }
+        None => {}
     }
-    format!(
-        "Warning: {lost}: they are not in {directory}, and there is no {shown}. Put it beside the backup, move {} away and restore again.",
-        place.display()
-    )
+    if let Some((changed, _)) = &missed.changed {
+        told += &format!(
+            "\nWarning: {changed}: they were so in the backup, or in {directory} before. Copy them from FILE.files of a backup that has them \
+             as they were."
+        );
+    }
+    told
 }
 
 /// SQLite would take the log of a lost database for one of the backup's.
@@ -216,8 +234,8 @@ fn key_to_write(config: &Config, backup: &Path) -> Result<Option<MasterKey>, Fai
 /// A backup that is whole and opened by its key, and is in the draft.
 struct Prepared {
     wrote_key: WroteKey,
-    /// The keys of files that are to be in the store.
-    looked_for: Vec<String>,
+    /// The files that are to be in the store.
+    looked_for: Vec<Expected>,
 }
 
 fn not_written(config: &Config, draft: &Path, error: &std::io::Error) -> Failure {

@@ -292,11 +292,42 @@ on_one_engine! { Engine::Sqlite;
             assert!(said.out.contains(told), "{told}: {said:?}");
         }
         serve_with(&here, &["--data-dir", "elsewhere"]).stop();
-        // What the advice says, and the page about operations where no backup has the file.
+        // What the advice says.
         std::fs::copy(here.path().join("b1.files").join(&object), &file).unwrap();
         here.output(&["backup", "b4"]);
-        std::fs::write(&file, "").unwrap();
-        here.output(&["backup", "b5"]);
+    }
+
+    async fn a_file_that_was_changed_in_the_store_is_told_wherever_it_is_read(here: Installation) {
+        let (token, object) = backed_up(&here).await;
+        let file = here.path().join("tidegate-data/files").join(&object);
+        std::fs::write(&file, "id\n1\n2\n").unwrap();
+        let changed = format!("1 of the 1 files that were looked for changed in the store ({object} has 7 bytes and had 5)");
+        let found = judged(&here, "tidegate-data");
+        assert_eq!(found["status"], "error", "{found}");
+        assert!(found["detail"].as_str().unwrap().contains(&changed), "{found}");
+        let said = here.run(&["backup", "b2"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        let warned = format!("Warning: {changed}: they are so in ");
+        for told in ["Wrote b2 (", warned.as_str(), "tidegate-data/files, and in this backup. Keep"] {
+            assert!(said.out.contains(told), "{told}: {said:?}");
+        }
+        let counted = here.json(&["backup", "b3"]);
+        assert_eq!((&counted["changed_files"], &counted["lost_files"]), (&json!(1), &Value::Null), "{counted}");
+        let said = here.run(&["restore", "b2", "--data-dir", "elsewhere"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.out.contains("The database is at ") && said.out.contains(&changed), "{said:?}");
+        let server = serve(&here);
+        let url = signed(&server, &token, &object).await;
+        assert_eq!(server.http.get(url).send().await.unwrap().status().as_u16(), 404);
+        eventually("the log names the object", async || {
+            let log = server.log();
+            (log.contains("a file was changed in the store") && log.contains(&object)).then_some(())
+        })
+        .await;
+        server.stop();
+        std::fs::copy(here.path().join("b1.files").join(&object), &file).unwrap();
+        here.output(&["backup", "b4"]);
+        assert_eq!(judged(&here, "tidegate-data")["status"], "ok");
     }
 
     async fn a_copy_says_what_stays_in_the_data_directory(here: Installation) {

@@ -100,6 +100,37 @@ async fn of_a_database_that_is_removed_and_replaced_the_log_that_stayed_is_saved
 }
 
 #[tokio::test]
+async fn a_restore_is_refused_while_a_server_has_the_database_also_when_it_was_removed() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(register(&server, "ada@example.com").await, 201);
+    here.output(&["backup", "b1"]);
+    let data = here.path().join("tidegate-data");
+    let database = data.join("tidegate.db");
+    for is_removed in [false, true] {
+        if is_removed {
+            for name in ["tidegate.db", "tidegate.db-wal", "tidegate.db-shm"] {
+                drop(fs::remove_file(data.join(name)));
+            }
+        }
+        let said = here.run(&["restore", "b1"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        let process = format!("is served already, by process {}; ", server.pid());
+        assert!(said.err.contains(&process) && said.err.contains("stop that process first"), "{said:?}");
+        assert_eq!(said.err.contains("docs/operations.md, \"A removed database\""), is_removed, "{said:?}");
+        assert_eq!(database.exists(), !is_removed);
+    }
+    // What is run next, and would have said to restore.
+    let said = here.run(&["doctor"]);
+    let (first, then) =
+        (said.out.find("\"A removed database\", says"), said.out.find("Else restore your backup"));
+    assert!(said.code == 1 && first.is_some() && first < then, "{said:?}");
+    server.stop();
+    here.output(&["restore", "b1"]);
+    assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_data_directory_that_is_removed_under_a_server_is_told_once_and_can_be_saved_until_it_stops() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);

@@ -204,8 +204,7 @@ async fn what_is_no_directory_where_files_go_is_warned_of_and_keeps_nobody_out()
     fs::write(here.path().join("tidegate-data/files"), "").unwrap();
     let server = here.serve(&["--dev"]);
     assert_eq!(server.sign_up("ada@example.com").await.0, 201);
-    let told =
-        "files cannot be uploaded: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
+    let told = "files cannot be uploaded or read: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
     assert!(server.log().contains(told), "{}", server.log());
     server.stop();
     let said = here.run(&["doctor"]);
@@ -319,7 +318,7 @@ async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("is missing, but the database has data sealed with it"), "{}", said.err);
-    assert!(said.err.contains("tidegate backup` writes it to BACKUP.key"), "{}", said.err);
+    assert!(said.err.contains("it is in BACKUP.key beside a backup"), "{}", said.err);
     assert!(!key.exists());
 
     // As text it does as well.

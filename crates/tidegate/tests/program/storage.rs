@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{Engine, TestDatabase, on_one_engine};
 
-use crate::support::{Installation, PASSWORD, Server};
+use crate::support::{Installation, PASSWORD, Said, Server};
 
 /// The issuer stays the same wherever it is served.
 const PUBLIC_URL: (&str, &str) = ("TIDEGATE_PUBLIC_URL", "https://id.example.com");
@@ -76,6 +76,42 @@ async fn a_backup_of_a_running_server_is_an_installation_with_its_sessions() {
     let twice = here.run(&["restore", "tidegate.backup", "--data-dir", "elsewhere"]);
     assert_eq!(twice.code, 1);
     assert!(twice.err.contains("there is a database"), "{twice:?}");
+}
+
+#[tokio::test]
+async fn a_backup_with_another_master_key_is_refused_as_a_start_is() {
+    let here = Installation::new();
+    serve(&here, &[]).stop();
+    let file = here.path().join("tidegate-data/master.key");
+    let right = fs::read_to_string(&file).unwrap();
+    let other = format!("tgmk1_{}", "A".repeat(43));
+    fs::write(&file, &other).unwrap();
+    let refused = |said: Said| {
+        assert_eq!(said.code, 1, "{said:?}");
+        for part in [
+            "no backup was made: the master key ",
+            " is not the one of this database, which was sealed with the master key ",
+            "`tidegate backup --without-key` makes one without a key",
+        ] {
+            assert!(said.err.contains(part), "{part}: {said:?}");
+        }
+        for left in ["b", "b.part", "b.key", "b.files"] {
+            assert!(!here.path().join(left).exists(), "{left}");
+        }
+        said.err
+    };
+    let told = refused(here.run(&["backup", "b"]));
+    assert!(told.contains("it is in BACKUP.key beside a backup that was made while it was there"), "{told}");
+    fs::write(&file, &right).unwrap();
+    let told = refused(Said::of(here.command(&["backup", "b"]).env("TIDEGATE_MASTER_KEY", &other)));
+    assert!(told.contains("remove it there: the key that is needed is in "), "{told}");
+    // What needs no key goes on; what has the right one, too.
+    fs::write(&file, &other).unwrap();
+    here.output(&["backup", "--without-key", "keyless"]);
+    assert!(!here.path().join("keyless.key").exists());
+    fs::write(&file, &right).unwrap();
+    here.output(&["backup", "b"]);
+    here.output(&["restore", "b", "--data-dir", "elsewhere"]);
 }
 
 #[tokio::test]

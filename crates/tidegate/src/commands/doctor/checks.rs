@@ -21,6 +21,7 @@ use tidegate_kernel::KernelTables;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::tables::installation_facts::PUBLIC_URL;
 use tidegate_kernel::tables::keys::StoredKey;
+use tidegate_objects::Expected;
 
 use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
@@ -130,8 +131,8 @@ struct Kept {
     has_accounts: bool,
     /// At which the installation was served last.
     public_url: Option<String>,
-    /// The keys of files that are to be in the store.
-    files: Vec<String>,
+    /// The files that are to be in the store.
+    files: Vec<Expected>,
     /// Messages that were tried and not sent.
     unsent: Option<Vec<(String, String, i64)>>,
     /// Why a start is refused: it was copied elsewhere.

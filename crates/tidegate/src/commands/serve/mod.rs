@@ -33,7 +33,7 @@ use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
 use crate::opening::{lock, lock_existing};
 use crate::spilling;
-use crate::wiring::{NAME_FILE_DIRECTORY, Opened, Purpose, open, refuse_unusable_directory};
+use crate::wiring::{Opened, Purpose, open, refuse_unusable_directory, wrong_with_directory};
 
 /// How long requests that were accepted may take to finish once the process stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -141,8 +141,10 @@ pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
 fn ask_store(opened: &Opened) {
     let objects = opened.storage.objects().clone();
     if let Err(error) = objects.look_at_directory() {
-        let error = without_numbers(&error.to_string());
-        tracing::warn!("files cannot be uploaded: {error}; {NAME_FILE_DIRECTORY}");
+        let (what, advice) = wrong_with_directory(objects.directory(), &error);
+        // A store over the network answers downloads without it.
+        let cannot = if objects.is_local() { "uploaded or read" } else { "uploaded" };
+        tracing::warn!("files cannot be {cannot}: {}; {advice}", without_numbers(&what));
     }
     if objects.is_local() {
         return;

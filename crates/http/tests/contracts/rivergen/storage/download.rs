@@ -69,6 +69,26 @@ on_both_engines! {
         app.get(&url).send().await.assert_status(404);
     }
 
+    // Its length was said already, and the connection broke off; of a longer one, foreign bytes were answered.
+    async fn a_file_of_another_size_than_was_uploaded_is_not_answered(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let object = stored(&app, &ada, "a.csv", CSV).await;
+        let (url, path) = (signed(&app, &ada, &object).await, app.files_directory().join(&object));
+        for content in [&b"id\n"[..], b"", b"id,name\n1,Eve\n2,Mallory\n"] {
+            std::fs::write(&path, content).unwrap();
+            let whole = app.get(&url).send().await;
+            assert_eq!(whole.assert_status(404).text_at("error"), "not_found");
+            for range in ["bytes=0-1", "bytes=14-", "bytes=-1"] {
+                let part = app.get(&url).header("range", range).send().await;
+                assert_eq!(part.assert_status(404).text_at("error"), "not_found", "{range}");
+            }
+        }
+        std::fs::write(&path, CSV).unwrap();
+        assert_eq!(app.get(&url).send().await.assert_status(200).text.as_bytes(), CSV);
+        let part = app.get(&url).header("range", "bytes=14-").send().await;
+        assert_eq!(part.assert_status(206).text, "2,Bob\n");
+    }
+
     async fn parts_are_answered(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let object = stored(&app, &ada, "a.csv", CSV).await;

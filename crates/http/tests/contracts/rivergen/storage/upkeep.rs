@@ -6,8 +6,8 @@ use tidegate_domain::EmailAddress;
 use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{TestApp, on_both_engines};
 
-use super::super::wire::wait;
-use super::{ADA, assert_no_drift, files_on_disk, get, names, remove, signed, stored, used};
+use super::super::wire::{url, wait};
+use super::{ADA, assert_no_drift, file, files_on_disk, get, names, remove, signed, stored, used};
 
 /// Runs what is due until nothing is.
 async fn run_jobs(app: &TestApp) {
@@ -195,6 +195,26 @@ on_both_engines! {
         // One that has no row yet can be removed all the same.
         remove(&app, &ada, &format!("{folder}/young.csv")).await.assert_status(200);
         assert!(!directory.join("young.csv").exists());
+    }
+
+    // A copy without hidden files looks so.
+    async fn a_directory_without_its_mark_is_away_until_it_has_it_again(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let object = stored(&app, &ada, "a.csv", b"12345678").await;
+        let at = signed(&app, &ada, &object).await;
+        let mark = app.files_directory().join(".tidegate-files");
+        std::fs::remove_file(&mark).unwrap();
+        let node = app.another_node().await;
+        let client = node.client();
+        let answer = client.get(&at).send().await;
+        assert_eq!(answer.assert_status(503).text_at("error"), "temporarily_unavailable");
+        let uploading = client.post(&url("storage/upload")).bearer(&ada.access_token);
+        file("b.csv", b"1").on(uploading).send().await.assert_error(503, "SERVICE_UNAVAILABLE");
+        assert!(node.storage.compare_with_store().await.is_err(), "nothing is taken for lost");
+        std::fs::write(&mark, "").unwrap();
+        client.get(&at).send().await.assert_status(200);
+        assert_eq!(used(&app, &ada).await, 8);
+        assert_no_drift(&app).await;
     }
 
     async fn a_store_that_is_away_has_lost_nothing(app: TestApp) {

@@ -1,50 +1,60 @@
 //! Where files that people upload are kept.
 
 use tidegate_domain::Clock;
-use tidegate_objects::{Backend, Objects, ObjectsError};
+use tidegate_objects::{Backend, Expected, Objects, ObjectsError};
 
 use super::super::Verdict::{Fine, Warning, Wrong};
 use super::super::{Finding, Verdict};
 use crate::clock::SystemClock;
-use crate::commands::lost_files::{lost, lost_remotely};
+use crate::commands::lost_files::{Missed, missed, missed_remotely};
 use crate::config::Config;
-use crate::wiring::{NAME_FILE_DIRECTORY, objects};
+use crate::wiring::{objects, wrong_with_directory};
 
 const NAME: &str = "files";
 /// Who looks for those that are not among the oldest and the newest.
 const ALL_ARE_LOOKED_FOR: &str = "the job \"storage orphans\" of a server looks for all files every day";
 
 /// Whether files can be kept: in the local directory, where uploads under way are in any case, and in a store that is reached over the
-/// network, which is tried out with a small one. `looked_for` are keys of files that are to be there.
-pub(super) async fn store(config: &Config, looked_for: &[String]) -> Finding {
+/// network, which is tried out with a small one. `looked_for` are files that are to be there.
+pub(super) async fn store(config: &Config, looked_for: &[Expected]) -> Finding {
     let objects = match objects(config) {
         Ok(objects) => objects,
         Err(failure) => return Finding::wrong(NAME, failure.message(), "correct [storage]"),
     };
     match objects.look_at_directory() {
-        Err(error) => Finding::wrong(NAME, error.to_string(), NAME_FILE_DIRECTORY),
+        Err(error) => {
+            let (what, advice) = wrong_with_directory(objects.directory(), &error);
+            Finding::wrong(NAME, what, advice)
+        }
         Ok(is_made) if objects.is_local() => directory(config, &objects, is_made, looked_for),
         Ok(_) => remote(config, &objects, looked_for).await,
     }
 }
 
 /// Nothing stays made or written there: the disk has a check of its own.
-fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[String]) -> Finding {
+fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[Expected]) -> Finding {
     let place = objects.directory().display();
     let mut detail = if is_made { place.to_string() } else { format!("{place}, made by the first upload") };
     let unread = config.storage.in_vain();
     if !unread.is_empty() {
         detail += &format!("\n{}: without effect: storage.backend is \"local\"", unread.join(", "));
     }
-    match lost(objects, looked_for) {
-        Some((told, lost)) => Finding::new(NAME, graded(lost, looked_for), format!("{detail}\n{told}")).advised(format!(
-            "if {place} is on a disk of its own, mount that; else copy what is in BACKUP.files of a backup there, as it is"
-        )),
-        None => Finding::new(NAME, if unread.is_empty() { Fine } else { Warning }, detail),
+    let missed = missed(objects, looked_for);
+    if missed.is_empty() {
+        return Finding::new(NAME, if unread.is_empty() { Fine } else { Warning }, detail);
     }
+    let verdict = graded(&missed, looked_for);
+    let advice = if missed.lost.is_some() {
+        format!(
+            "if {place} is on a disk of its own, mount that; else copy what is in BACKUP.files of a backup there, as it is"
+        )
+    } else {
+        "copy them from BACKUP.files of a backup that has them as they were, or let their owners upload them again".to_owned()
+    };
+    Finding::new(NAME, verdict, format!("{detail}\n{}", missed.text())).advised(advice)
 }
 
-async fn remote(config: &Config, objects: &Objects, looked_for: &[String]) -> Finding {
+async fn remote(config: &Config, objects: &Objects, looked_for: &[Expected]) -> Finding {
     let kind = match config.storage.backend {
         Backend::Local => "directory",
         Backend::S3 => "S3",
@@ -70,18 +80,18 @@ async fn remote(config: &Config, objects: &Objects, looked_for: &[String]) -> Fi
 }
 
 /// Asks a store that answers for files that the database names. `detail` is what is said of it already.
-async fn ask_for(objects: &Objects, looked_for: &[String], detail: String) -> Finding {
-    match lost_remotely(objects, looked_for).await {
-        Ok(None) if looked_for.is_empty() => Finding::new(NAME, Fine, detail),
-        Ok(None) => {
+async fn ask_for(objects: &Objects, looked_for: &[Expected], detail: String) -> Finding {
+    match missed_remotely(objects, looked_for).await {
+        Ok(_) if looked_for.is_empty() => Finding::new(NAME, Fine, detail),
+        Ok(missed) if missed.is_empty() => {
             let files = looked_for.len();
             let told = format!("the {files} files that were looked for are there; {ALL_ARE_LOOKED_FOR}");
             Finding::new(NAME, Fine, format!("{detail}\n{told}"))
         }
-        Ok(Some((told, lost))) => {
-            let advice = "look in the log for \"the store has lost a file\": `object` in such a line is the key under which the bucket's \
-                          versions or backup must have the file; restore it there";
-            let verdict = graded(lost, looked_for);
+        Ok(missed) => {
+            let advice = "look in the log for \"the store has lost a file\" and \"a file was changed in the store\": `object` in such a line is \
+                          the key under which the bucket's versions or backup must have the file; restore it there";
+            let (verdict, told) = (graded(&missed, looked_for), missed.text());
             Finding::new(NAME, verdict, format!("{detail}\n{told}; {ALL_ARE_LOOKED_FOR}")).advised(advice)
         }
         Err(error) => {
@@ -92,9 +102,11 @@ async fn ask_for(objects: &Objects, looked_for: &[String], detail: String) -> Fi
     }
 }
 
-/// Where all are lost, no file can be served: this may be another directory or bucket than the one that they are in.
-const fn graded(lost: usize, looked_for: &[String]) -> Verdict {
-    if lost == looked_for.len() { Wrong } else { Warning }
+/// Where all are lost, no file can be served: this may be another directory or bucket than the one that they are in. One that changed was
+/// changed past the server.
+fn graded(missed: &Missed, looked_for: &[Expected]) -> Verdict {
+    let are_all_lost = missed.lost.as_ref().is_some_and(|(_, lost)| *lost == looked_for.len());
+    if are_all_lost || missed.changed.is_some() { Wrong } else { Warning }
 }
 
 /// What a store's failure says, and what to look at, with which it ends.
@@ -107,6 +119,7 @@ fn parts(error: &ObjectsError) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -130,19 +143,45 @@ mod tests {
             "{finding:?}"
         );
         assert!(!here.path().join("files").exists());
-        let lost = ["organizations/1/files/1/a.csv".to_owned()];
+        let expected = |key: &str| Expected { key: key.to_owned(), size: 3 };
+        let lost = [expected("organizations/1/files/1/a.csv")];
         let finding = store(&at("files"), &lost).await;
         let told = "storage.backend is \"local\"\nthe store has lost 1 of the 1 files that were looked for";
         assert!(finding.verdict == Wrong && finding.detail.contains(told), "all are lost: {finding:?}");
         assert!(!here.path().join("files").exists());
         // One of two that is there shows that it is the right directory.
-        let there = "organizations/1/files/1/b.csv".to_owned();
-        fs::create_dir_all(here.path().join("some").join(&there).parent().unwrap()).unwrap();
-        fs::write(here.path().join("some").join(&there), "id\n").unwrap();
+        let there = expected("organizations/1/files/1/b.csv");
+        let place = here.path().join("some").join(&there.key);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "id\n").unwrap();
         fs::write(here.path().join("some/.tidegate-files"), "").unwrap();
-        let finding = store(&at("some"), &[lost[0].clone(), there]).await;
+        let finding = store(&at("some"), &[lost[0].clone(), there.clone()]).await;
         let told = "the store has lost 1 of the 2 files that were looked for";
         assert!(finding.verdict == Warning && finding.detail.contains(told), "{finding:?}");
+        // One that was changed there.
+        fs::write(&place, "id\n1\n").unwrap();
+        let finding = store(&at("some"), std::slice::from_ref(&there)).await;
+        let told = "1 of the 1 files that were looked for changed in the store (organizations/1/files/1/b.csv has 5 bytes and had 3)";
+        assert!(finding.verdict == Wrong && finding.detail.contains(told), "{finding:?}");
+        assert!(finding.advice.unwrap().contains("copy them from BACKUP.files"));
+        // Copied without its mark.
+        fs::remove_file(here.path().join("some/.tidegate-files")).unwrap();
+        let finding = store(&at("some"), &lost).await;
+        assert!(
+            finding.verdict == Wrong && finding.detail.contains("copied without hidden files"),
+            "{finding:?}"
+        );
+        let advice = finding.advice.unwrap();
+        assert!(advice.contains("some/.tidegate-files`") && advice.contains("cp -a FROM/. "), "{advice}");
+        // Root may use any.
+        if !rustix::process::geteuid().is_root() {
+            let closed = here.path().join("some");
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+            let finding = store(&at("some"), &lost).await;
+            fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+            assert!(finding.detail.contains("may not be read and written by this user ("), "{finding:?}");
+            assert!(finding.advice.unwrap().starts_with("run `chmod u+rwx "));
+        }
         fs::write(here.path().join("note"), "").unwrap();
         let finding = store(&at("note"), &[]).await;
         assert_eq!(finding.verdict, Wrong);
