@@ -14,6 +14,7 @@ mod queries;
 mod recorder;
 mod references;
 mod relations;
+mod remarks;
 mod side_doors;
 mod simulations;
 mod sources;

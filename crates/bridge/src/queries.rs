@@ -170,7 +170,7 @@ impl GovernedQueries {
             Purpose::Lookup { execution, ip, group } => {
                 group.kept(|| Gathered::new(recorder(Some(*execution), *ip, Some("value_lookup"))))?
             }
-            Purpose::Operator => Arc::new(recorder(None, None, Some("operator"))),
+            Purpose::Operator(_) => Arc::new(recorder(None, None, Some("operator"))),
             Purpose::Shape => return None,
         };
         Some(keeper)
@@ -198,8 +198,13 @@ impl GovernedQueries {
             _ => None,
         };
         let decisions = purpose.and_then(|purpose| self.decisions(&relations, purpose));
-        let is_operators = matches!(purpose, Some(Purpose::Operator));
-        let told = decisions.clone().filter(|_| is_operators).map(|keeper| Arc::new(Told::new(keeper)));
+        let told = match (purpose, decisions.clone()) {
+            (Some(Purpose::Operator(remarks)), Some(keeper)) => {
+                Some(Arc::new(Told::new(keeper, remarks.clone())))
+            }
+            _ => None,
+        };
+        let is_operators = told.is_some();
         let decisions = told.clone().map(|told| told as Arc<dyn Decisions>).or(decisions);
         let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
         let watch = Arc::new(watch);

@@ -13,9 +13,11 @@ use tidegate_policies::Policies;
 use tidegate_policies::evaluations::record::{Evaluated, Records};
 use tidegate_policies::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use tidegate_policy::{Decision as Access, Reason};
-use tidegate_prompts::ports::{self, QueryFailure};
+use tidegate_prompts::ports::{self, QueryFailure, Remarks};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+
+use crate::remarks;
 
 /// What a query is known by whose decisions are recorded.
 #[derive(Clone, Copy, Debug)]
@@ -225,15 +227,18 @@ impl Drop for Taken {
     }
 }
 
-/// Passes what is decided on, and tells the operator which policies deny what a query named. Its person is told nothing of that.
+/// Passes what is decided on, and tells the operator which policies deny what a query named, and which filter and mask what it read. Its
+/// person is told nothing of that.
 pub(crate) struct Told {
     keeper: Arc<dyn Decisions>,
     denials: Mutex<Vec<String>>,
+    remarks: Remarks,
 }
 
 impl Told {
-    pub(crate) fn new(keeper: Arc<dyn Decisions>) -> Self {
-        Self { keeper, denials: Mutex::default() }
+    /// Remarks on what was read are left in `remarks`.
+    pub(crate) fn new(keeper: Arc<dyn Decisions>, remarks: Remarks) -> Self {
+        Self { keeper, denials: Mutex::default(), remarks }
     }
 
     /// A failure of the query, with what was denied so far.
@@ -249,6 +254,7 @@ impl Decisions for Told {
         let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
         denials.extend(decisions.iter().filter_map(denial));
         drop(denials);
+        self.remarks.add(decisions.iter().flat_map(remarks::of));
         self.keeper.keep(decisions);
     }
 }

@@ -1,5 +1,7 @@
 //! What this feature stands on and does not see: data sources, the engine that governs queries, and the built-in planner.
 
+mod remarks;
+
 use std::any::Any;
 use std::fmt;
 use std::net::IpAddr;
@@ -15,6 +17,8 @@ use serde_json::Value;
 pub use tidegate_database::Unit;
 use tidegate_domain::Timestamp;
 use tidegate_kernel::{Actor, Fault, Grant, Reader};
+
+pub use self::remarks::Remarks;
 
 /// A data source, as far as questions need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,8 +297,9 @@ pub enum Purpose {
         /// All of the question are recorded as one.
         group: RecordGroup,
     },
-    /// The operator looks at what the person sees: it is in the audit log, counts against no limit of the person, and is recorded.
-    Operator,
+    /// The operator looks at what the person sees: it is in the audit log, counts against no limit of the person, and is recorded. What
+    /// policies changed is left in the remarks.
+    Operator(Remarks),
     /// Its columns are asked for. Nothing of it runs.
     Shape,
 }

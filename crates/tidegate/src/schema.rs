@@ -35,6 +35,24 @@ pub(crate) fn lost_tables(missing: &[&str]) -> Failure {
     )
 }
 
+/// The tables of a database that are not Tidegate's, sorted. None is named of an installation of an earlier version: which tables that one had
+/// is not known here.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn other_tables(store: &Store) -> Result<Vec<String>> {
+    if store.is_begun().await? && store.pending_migrations().await? > 0 {
+        return Ok(Vec::new());
+    }
+    let is_ours = |name: &str| {
+        name.starts_with('_') || name.starts_with("sqlite_") || tables().any(|table| table == name)
+    };
+    let mut others = store.tables().await?;
+    others.retain(|name| !is_ours(name));
+    others.sort_unstable();
+    Ok(others)
+}
+
 /// What tables of a database that notes no migration say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unnoted {

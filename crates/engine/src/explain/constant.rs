@@ -1,5 +1,5 @@
-//! What cannot be computed whatever the rows are: constants, as `1 / 0` and `cast('x' as int)`, and functions of times that are given a type
-//! of which they make none.
+//! What cannot be computed whatever the values of rows are: constants, as `cast('x' as int)`, a division by a zero of the text, and functions of
+//! times that are given a type of which they make none.
 //!
 //! What is found here is a sentence about the query's own text and the types of its columns, and is told only where the query failed
 //! anyway: it neither makes a query fail nor depends on a row, so that hidden rows have no part in whether it is told, or in what it says.
@@ -62,7 +62,7 @@ fn sentence(expr: &Expr) -> Option<String> {
             (_, kind) => zone(kind),
         },
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide | Operator::Modulo, right })
-            if is_value(left) && is_zero(right) =>
+            if !is_null(left) && is_zero(right) =>
         {
             Some("Division by zero.".to_owned())
         }
@@ -119,12 +119,12 @@ fn in_quotes(text: &str) -> String {
     format!("'{clean}'")
 }
 
-/// Whether it is a value that is not NULL: a dividend of NULL has no error.
-fn is_value(expr: &Expr) -> bool {
+/// Whether it is NULL in the text: a dividend of NULL has no error.
+fn is_null(expr: &Expr) -> bool {
     match expr {
-        Expr::Literal(value, _) => !value.is_null(),
-        Expr::Cast(cast) => is_value(&cast.expr),
-        Expr::Negative(inner) => is_value(inner),
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_null(&cast.expr),
+        Expr::Negative(inner) => is_null(inner),
         _ => false,
     }
 }

@@ -2,6 +2,7 @@
 
 mod size;
 mod statement;
+mod synonyms;
 mod words;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     Visit, Visitor,
 };
 
-use super::words;
+use super::{synonyms, words};
 use crate::error::{QueryError, nearest, quoted};
 use crate::functions::Functions;
 use crate::options::SizeLimits;
@@ -21,7 +21,7 @@ pub(super) fn check(
     functions: &Functions,
 ) -> Result<(), QueryError> {
     let Statement::Statement(statement) = statement else { return Err(refused()) };
-    let SqlStatement::Query(query) = statement.as_ref() else { return Err(refused()) };
+    let SqlStatement::Query(query) = statement.as_ref() else { return Err(not_a_query(statement)) };
     let mut gate = Gate { functions, uses: HashMap::new(), whole: Vec::new() };
     if let ControlFlow::Break(error) = query.visit(&mut gate) {
         return Err(error);
@@ -37,6 +37,19 @@ pub(super) fn check(
 
 fn refused() -> QueryError {
     QueryError::not_allowed("Only a query that reads may be run: SELECT, WITH or VALUES.")
+}
+
+/// A refusal of a statement that is no query. Those that ask for names are told which query has them.
+fn not_a_query(statement: &SqlStatement) -> QueryError {
+    let relation = match statement {
+        SqlStatement::ShowTables { .. } | SqlStatement::ShowViews { .. } => "tables",
+        SqlStatement::ShowColumns { .. } | SqlStatement::ExplainTable { .. } => "columns",
+        SqlStatement::ShowDatabases { .. } | SqlStatement::ShowSchemas { .. } => "schemata",
+        _ => return refused(),
+    };
+    QueryError::not_allowed(format!(
+        "Only a query that reads may be run: write SELECT * FROM information_schema.{relation}."
+    ))
 }
 
 fn unsupported(what: &str) -> ControlFlow<QueryError> {
@@ -111,7 +124,13 @@ impl Gate<'_> {
         if self.functions.has(&lower) {
             return ControlFlow::Continue(());
         }
-        ControlFlow::Break(self.unknown_function(&ident.value))
+        ControlFlow::Break(match synonyms::instead(&lower) {
+            Some(form) => {
+                let name = quoted(&ident.value);
+                QueryError::not_allowed(format!("There is no function {name}: write {form}."))
+            }
+            None => self.unknown_function(&ident.value),
+        })
     }
 
     fn table_function(&self, name: &ObjectName) -> ControlFlow<QueryError> {

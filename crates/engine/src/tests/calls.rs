@@ -147,6 +147,18 @@ async fn a_name_that_is_nearly_right_is_told_the_nearest() {
         assert_eq!((error.code, error.message.as_str()), (code, message), "{sql}");
         assert_eq!(error.nearest.first().map(String::as_str), Some(nearest), "{sql}: {error:?}");
     }
+    // What other databases call otherwise has no nearest name, but its own here.
+    for (sql, message) in [
+        ("select Year(id) from emp", "There is no function \"Year\": write extract(year from d)."),
+        (
+            "select group_concat(dept) from emp",
+            "There is no function \"group_concat\": write string_agg(s, ', ').",
+        ),
+    ] {
+        let error = ask(&engine, &fixture, Caller::Eu, sql).await.unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::StatementNotAllowed, message), "{sql}");
+        assert!(error.nearest.is_empty(), "{sql}: {error:?}");
+    }
     let error = ask(&engine, &fixture, Caller::Eu, "select emp.* from emp e").await.unwrap_err();
     assert_eq!(error.message, "No relation in FROM is called \"emp\": where it has an alias, write that.");
     // A relation that is denied is nobody's nearest.

@@ -78,6 +78,17 @@ async fn statements_that_do_more_than_read_are_refused() {
     }
     let error = ask(&engine, &fixture, Caller::Eu, "explain analyze select * from emp").await.unwrap_err();
     assert_eq!(error.code, Code::StatementNotAllowed);
+    // Who asks for names is told what has them.
+    for (sql, relation) in [
+        ("show tables", "information_schema.tables"),
+        ("show columns from emp", "information_schema.columns"),
+        ("describe emp", "information_schema.columns"),
+    ] {
+        let error = ask(&engine, &fixture, Caller::Eu, sql).await.unwrap_err();
+        assert!(error.message.ends_with(&format!(": write SELECT * FROM {relation}.")), "{sql}: {error:?}");
+        let select = format!("select * from {relation}");
+        assert!(ask(&engine, &fixture, Caller::Eu, &select).await.is_ok(), "{relation}");
+    }
     assert_eq!(ask(&engine, &fixture, Caller::Eu, "").await.unwrap_err().code, Code::Syntax);
     assert_eq!(ask(&engine, &fixture, Caller::Eu, "selec 1").await.unwrap_err().code, Code::Syntax);
     assert!(ask(&engine, &fixture, Caller::Eu, "select 1;").await.is_ok(), "one statement may end");

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::format::{ResultFormat, columns_of};
 use super::result::{Download, RETRY_AFTER};
-use crate::ports::{Purpose, QueryRequest, ResultColumn};
+use crate::ports::{Purpose, QueryRequest, Remarks, ResultColumn};
 use crate::work::Person;
 use crate::{PromptRefusal, PromptTables, Prompts};
 
@@ -42,6 +42,8 @@ pub struct OperatorAnswer {
     pub columns: Vec<ResultColumn>,
     /// The rows, as they come.
     pub rows: Download,
+    /// Which policies changed them: all of it once [`Prompts::operator_queries_recorded`] came back after the rows were taken or dropped.
+    pub remarks: Remarks,
 }
 
 impl Prompts {
@@ -76,8 +78,9 @@ impl Prompts {
         let Some(place) = self.live.place() else {
             return Err(Fault::Busy { retry_after: RETRY_AFTER }.into());
         };
+        let remarks = Remarks::default();
         let request = QueryRequest {
-            purpose: Purpose::Operator,
+            purpose: Purpose::Operator(remarks.clone()),
             workspace: Some(workspace),
             reader: Reader::Member(member),
             sources,
@@ -88,7 +91,8 @@ impl Prompts {
         let answer = self.ports.queries.run(request).await;
         let answer = answer.map_err(|failure| Refused::Rule(PromptRefusal::from(failure)))?;
         let columns = columns_of(&answer.schema);
-        Ok(OperatorAnswer { columns, rows: Download::new(format, answer, place, self.settings.longest)? })
+        let rows = Download::new(format, answer, place, self.settings.longest)?;
+        Ok(OperatorAnswer { columns, rows, remarks })
     }
 
     /// Waits until what policies decided of the operator's queries is written down, once their rows were taken or dropped. For a program

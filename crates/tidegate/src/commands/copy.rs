@@ -20,8 +20,12 @@ use crate::installation::{ServingLock, refuse_empty_source, refuse_missing_sourc
 use crate::opening::{MissingStore, migrate, open_copy_target, open_store};
 use crate::output::{Answer, progress, table};
 use crate::program::shell_word;
+use crate::schema::other_tables;
 use crate::secrets::key_file;
 use crate::wiring::objects;
+
+/// How many tables of another program are named.
+const NAMED: usize = 3;
 
 pub(super) async fn run(config: &Config, command: CopyDatabase) -> Result<Answer, Failure> {
     let is_named = command.from.is_some();
@@ -78,6 +82,7 @@ async fn copy(
     let files = source.read().await?.files().stored_in_all().await?;
     let target = open_copy_target(&with_database(config, to)).await?;
     let copied = async {
+        refuse_others(&target, to).await?;
         // Before the tables: without rows they look like a new installation.
         if let Err(error) = target.mark_copy().await {
             return Err(not_begun(source, &target, to, error).await);
@@ -93,6 +98,25 @@ async fn copy(
     let copied = copied.await;
     target.close().await;
     copied.map(|tables| (tables, files))
+}
+
+/// Refuses a target with tables that are not Tidegate's: a copy compares and counts all tables of a schema.
+async fn refuse_others(target: &Store, to: &DatabaseUrl) -> Result<(), Failure> {
+    let mut others = other_tables(target).await.map_err(not_copied)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let more = others.len().saturating_sub(NAMED);
+    others.truncate(NAMED);
+    if more > 0 {
+        others.push(format!("{more} more"));
+    }
+    let (to, others) = (named(to), others.join(", "));
+    Err(Failure::advised(
+        "database_foreign",
+        format!("nothing was copied: the database {to} has tables that are not Tidegate's: {others}"),
+        "give an empty database, or a schema of its own: ?options[search_path]=NAME after the address",
+    ))
 }
 
 fn not_copied(error: StoreError) -> Failure {

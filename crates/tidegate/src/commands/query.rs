@@ -7,14 +7,14 @@ use tidegate_prompts::PromptRefusal;
 use tidegate_prompts::executions::format::ResultFormat;
 use tidegate_prompts::executions::operator::{OperatorAnswer, OperatorQuery};
 use tidegate_prompts::executions::result::{Download, Interrupted};
-use tidegate_prompts::ports::ResultColumn;
+use tidegate_prompts::ports::{Remarks, ResultColumn};
 
 use super::org::find;
 use super::user::{operator, refusal};
 use crate::cli::{Query, QueryFormat};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::output::{Answer, columns, print_bytes, print_line};
+use crate::output::{Answer, columns, print_bytes, print_line, tell_afterwards};
 use crate::wiring::{Opened, Purpose, open};
 
 pub(super) async fn run(config: &Config, command: Query, as_json: bool) -> Result<Option<Answer>, Failure> {
@@ -36,20 +36,33 @@ async fn query(opened: &Opened, command: Query, as_json: bool) -> Result<Option<
     let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
     let query = OperatorQuery { member, workspace, sources, sql, parameters };
     let answer = opened.prompts.query_for_operator(&call, query, written).await;
-    let OperatorAnswer { columns, rows } = answer.map_err(refused)?;
+    let OperatorAnswer { columns, rows, remarks } = answer.map_err(refused)?;
     if written != ResultFormat::Json {
         print(rows).await?;
+        told(opened, &remarks, false).await;
         return Ok(None);
     }
     let rows = collected(rows).await?;
+    let remarks = told(opened, &remarks, rows.is_empty()).await;
     if as_json {
         return Ok(Some(Answer::new(
             "",
-            json!({ "columns": columns, "row_count": rows.len(), "rows": rows }),
+            json!({ "columns": columns, "row_count": rows.len(), "rows": rows, "policies": remarks }),
         )));
     }
     print_line(&shown(&columns, &rows));
     Ok(None)
+}
+
+/// Tells, after the answer, which policies changed what the query read, once its rows were taken or dropped.
+async fn told(opened: &Opened, remarks: &Remarks, is_empty: bool) -> Vec<String> {
+    opened.prompts.operator_queries_recorded().await;
+    let remarks = remarks.all();
+    if is_empty && !remarks.is_empty() {
+        tell_afterwards("No row, and policies change what this member sees:");
+    }
+    remarks.iter().for_each(|remark| tell_afterwards(remark));
+    remarks
 }
 
 /// The member who is meant, and the numbers of the data sources.

@@ -185,3 +185,31 @@ on_one_engine! { Engine::Postgres;
         here.serve(&[]).stop();
     }
 }
+
+on_one_engine! { Engine::Postgres;
+    async fn a_target_with_tables_of_another_program_is_told_as_such(engine: Engine) {
+        let theirs = Installation::with_database(engine).await;
+        let database = theirs.database();
+        database.sql("create table orders (id bigint, amount numeric)").await;
+        let source = Installation::new();
+        source.begin();
+        let to = name(database);
+        let error = source.run(&["copy", "--json", "--to", &to]).json()["error"].clone();
+        assert_eq!(error["code"], "database_foreign", "{error}");
+        let message = error["message"].as_str().unwrap();
+        for part in
+            ["nothing was copied: the database ", "are not Tidegate's: orders", "?options[search_path]=NAME"]
+        {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let tables = "select count(*) from pg_tables where schemaname = 'public'";
+        assert_eq!(database.sql_count(tables).await, 1, "nothing was made");
+        database.sql("create table a (x xml); create table b (x xml); create table c (x xml)").await;
+        let said = source.run(&["copy", "--to", &to]);
+        assert!(said.err.contains("are not Tidegate's: a, b, c, 1 more"), "{said:?}");
+        // Beside them there is room.
+        database.sql("create schema auth").await;
+        let own = format!("{to}&options[search_path]=auth");
+        assert!(source.json(&["copy", "--to", &own])["rows"].as_u64().unwrap() > 0);
+    }
+}

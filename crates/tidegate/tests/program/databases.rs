@@ -222,6 +222,17 @@ async fn a_server_that_refuses() {
     }
 }
 
+#[tokio::test]
+async fn a_wrong_password_of_the_environment_is_told_as_such() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let (login, rest) = whole.trim_start_matches("postgres://").split_once('@').unwrap();
+    let address = format!("postgres://{}@{rest}", login.split(':').next().unwrap());
+    let arguments = ["user", "list", "--json", "--database", &address];
+    let said = Said::of(here.command(&arguments).env("PGPASSWORD", "hunter2"));
+    refused(&said, "database_login", "that is in PGPASSWORD", "correct it in PGPASSWORD");
+}
+
 /// The address of the test's database for another role, whose password is `x`.
 fn as_role(whole: &str, role: &str) -> String {
     let (_, rest) = whole.split_once('@').unwrap();

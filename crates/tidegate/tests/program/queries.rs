@@ -56,12 +56,19 @@ on_both_engines! {
         let rows = query(&["My orders", "--json"], "select id, phone from orders order by id").json();
         assert_eq!(rows["rows"], json!([{ "id": 1, "phone": "*******4567" }, { "id": 3, "phone": "*******4321" }]), "{rows}");
         assert_eq!((&rows["row_count"], &rows["columns"][0]), (&json!(2), &json!({ "name": "id", "type": "integer" })));
+        // Which policies changed them is the operator's to know, whatever the form.
+        let relation = format!("{table}.main.{name}");
+        let filters = format!("For this member policy {filter} filters {relation}: \"region\" = 'EU'.");
+        let masks = format!("For this member policy {} masks {relation}: phone.", filter + 1);
+        assert_eq!(rows["policies"], json!([filters, masks]), "{rows}");
         let csv = query(&[&table, "--format", "csv"], "select id, region from orders order by id");
         assert_eq!((csv.code, csv.out.as_str()), (0, "id,region\n1,EU\n3,EU\n"), "{csv:?}");
+        assert!(csv.err.contains(&filters) && !csv.err.contains(" masks "), "{csv:?}");
         let lines = query(&[&number, "--format", "jsonl", "--parameter", "2"], "select id from orders where id > $1");
         assert_eq!((lines.code, lines.out.as_str()), (0, "{\"id\":3}\n"), "{lines:?}");
         let shown = query(&[&number], "select id, region from orders where id = 1");
         assert_eq!((shown.code, shown.out.as_str()), (0, "id  region\n1   EU\n\n1 row\n"), "{shown:?}");
+        assert!(shown.err.contains(&filters) && !shown.err.contains("No row"), "{shown:?}");
         // What was decided is on record when the program ends, as the operator's.
         let records = decided(&server, &token, filter).await;
         assert_eq!(records.len(), 4, "{records:?}");
@@ -73,6 +80,11 @@ on_both_engines! {
         // A parameter is a value, never text of the statement.
         let none = query(&[&number, "--parameter", "x' or '1'='1", "--json"], "select id from orders where region = $1").json();
         assert_eq!(none["rows"], json!([]), "{none}");
+        // Of the rows that policies hide the answer has none, and why is said.
+        let hidden = query(&[&number], "select id from orders where region = 'US'");
+        assert!(hidden.out.ends_with("0 rows\n"), "{hidden:?}");
+        let said = format!("No row, and policies change what this member sees:\n{filters}");
+        assert!(hidden.err.contains(&said), "{hidden:?}");
         for (sql, code) in [("select no from orders", "unknown_column"), ("drop table orders", "statement_not_allowed"), ("select", "syntax")] {
             let refused = query(&[&number, "--json"], sql);
             assert_eq!((refused.code, refused.json()["error"]["code"].as_str()), (1, Some(code)), "{refused:?}");
@@ -86,7 +98,7 @@ on_both_engines! {
         let exported = here.json(&["user", "export", ADA]);
         let events = exported["audit_events"].as_array().unwrap();
         let looked: Vec<&Value> = events.iter().filter(|event| event["action"] == "data.queried_as_member").collect();
-        assert_eq!(looked.len(), 9, "{looked:?}");
+        assert_eq!(looked.len(), 10, "{looked:?}");
         assert!(looked.iter().any(|event| event.to_string().contains("drop table")), "{looked:?}");
         // What is misspelled stands beside what may have been meant.
         let misspelled = query(&[&number], "select amout from orders");

@@ -1,5 +1,6 @@
 //! The first connection: what keeps it from being made, and what to do about it.
 
+use std::env;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::error::{Refusal, StoreError, advice, plain, without_number};
 
 /// The oldest PostgreSQL that is served: the oldest that its own project supports, and that the tests run on.
 const OLDEST: u32 = 150_000;
+/// Where a password is that the address does not have, as for PostgreSQL's own programs.
+const PASSWORD: &str = "PGPASSWORD";
 /// How often a server that is not there yet is asked.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -30,7 +33,8 @@ pub(super) async fn try_connect(connect: &PgConnectOptions, options: &StoreOptio
         };
         if !refused.passes || Instant::now() >= until {
             let is_asked = refused.is_of_password && !options.url.has_password();
-            let refusal = if is_asked { no_password(connect) } else { refused.refusal };
+            let is_given = env::var_os(PASSWORD).is_some_and(|password| !password.is_empty());
+            let refusal = if is_asked { left_out(connect, is_given) } else { refused.refusal };
             return Err(StoreError::Refused(refusal));
         }
         if !warned {
@@ -265,9 +269,16 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
     }
 }
 
-/// Of an address without a password, where none that was found beside it is the right one.
-fn no_password(connect: &PgConnectOptions) -> Refusal {
+/// Of an address without a password, where none that was found beside it is the right one: `is_given` in the environment or not.
+fn left_out(connect: &PgConnectOptions, is_given: bool) -> Refusal {
     let (server, user) = (server(connect), connect.get_username());
+    if is_given {
+        return Refusal::new(
+            "database_login",
+            format!("{server} refuses the password of {user} that is in {PASSWORD}"),
+            format!("correct it in {PASSWORD}; a role that does not exist is refused alike"),
+        );
+    }
     Refusal::new(
         "database_login",
         format!("{server} asks for a password of {user}, and the address has none"),

@@ -118,6 +118,10 @@ async fn a_password_that_was_left_out_is_not_called_a_wrong_one() {
     }
     let with = told("postgres://ada:hunter2@h/shop").await;
     assert!(with.contains("refuses the password of ada") && !with.contains("hunter2"), "{with}");
+    // Of the environment.
+    let given = left_out(&connect, true).to_string();
+    assert!(given.contains("refuses the password of ada that is in PGPASSWORD"), "{given}");
+    assert!(!given.contains("has none") && given.contains("a role that does not exist"), "{given}");
 }
 
 #[tokio::test]

@@ -29,6 +29,14 @@ fn credential(name: &str) -> Option<String> {
     }
 }
 
+/// Where a field belongs of a change of credentials.
+pub(super) fn of_credentials(name: &str) -> Option<String> {
+    if name == "credentials" {
+        return Some("send its fields at the top: {\"username\": ..., \"password\": ...}".to_owned());
+    }
+    credential(name).map(|credential| format!("send it as {credential}"))
+}
+
 fn option(name: &str) -> Option<String> {
     is_option(name).then(|| format!("send it as metadata.{name}"))
 }
@@ -67,6 +75,9 @@ mod tests {
         }
         assert_eq!(of_change("ssl_mode").as_deref(), Some("send it as metadata.ssl_mode"));
         assert_eq!((of_new("hostt"), of_change("frobnicate")), (None, None));
+        assert!(of_credentials("credentials").unwrap().starts_with("send its fields at the top: "));
+        assert_eq!(of_credentials("pwd").as_deref(), Some("send it as password"));
+        assert_eq!(of_credentials("rotate"), None);
     }
 
     #[test]

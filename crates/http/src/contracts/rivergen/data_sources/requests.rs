@@ -111,7 +111,11 @@ credentials! {
     }
 }
 
-impl Exact for ChangeCredentialsBody {}
+impl Exact for ChangeCredentialsBody {
+    fn place_of(name: &str) -> Option<String> {
+        places::of_credentials(name)
+    }
+}
 
 impl ChangeCredentialsBody {
     pub(super) fn read(mut self) -> Result<CredentialChange, Violations> {

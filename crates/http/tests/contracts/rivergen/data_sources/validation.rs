@@ -187,6 +187,12 @@ on_both_engines! {
         let answer = patch(&app, &ada, &format!("{path}/credentials"), &json!({ "usernam": "ada" })).await;
         answer.assert_error(422, "VALIDATION_ERROR");
         assert_eq!(answer.text_at("error.details.reason"), "is not known here; did you mean username?");
+        // As they are sent where a data source is made.
+        let nested = json!({ "credentials": { "password": secret } });
+        let answer = patch(&app, &ada, &format!("{path}/credentials"), &nested).await;
+        answer.assert_error(422, "VALIDATION_ERROR");
+        let reason = "is not known here; send its fields at the top: {\"username\": ..., \"password\": ...}";
+        assert_eq!(answer.text_at("error.details.reason"), reason);
     }
 
     async fn odd_names_are_kept_and_make_slugs(engine: Engine) {
