@@ -22,10 +22,17 @@ use crate::installation::place;
 use crate::output::{Answer, table};
 use crate::wiring::{Opened, Purpose, open};
 
+/// When a change of an application holds: servers remember them for so long.
+const HOLDS: &str = "\nA running server acts on it within two seconds.";
+
 pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Failure> {
     if let Client::Delete(ClientDelete { client, yes: false }) = &command {
         return Err(Failure::usage(format!("add --yes to delete {client}: it cannot be undone")));
     }
+    let is_change = !matches!(
+        command,
+        Client::List(_) | Client::Show(_) | Client::Create(_) | Client::RegistrationToken(_)
+    );
     let opened = open(config, &Purpose::Existing).await?;
     let answer = match command {
         Client::List(command) => list(config, &opened, &command).await,
@@ -41,7 +48,11 @@ pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Fail
         Client::Delete(command) => delete(&opened, &command).await,
     };
     opened.close().await;
-    answer
+    let mut answer = answer?;
+    if is_change {
+        answer.text += HOLDS;
+    }
+    Ok(answer)
 }
 
 pub(super) fn call(opened: &Opened) -> Call {
