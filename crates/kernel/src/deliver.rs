@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::jobs::{AttemptError, Failure, attempt};
 use crate::message::{COUNTED_AT_DELIVERY, PAYLOAD, VALID_UNTIL};
 use crate::settings::DeliveryMode;
-use crate::tables::outbox::{Attempt, Channel, Message};
+use crate::tables::outbox::{Attempt, Channel, Message, State};
 use crate::{Kernel, KernelTables};
 
 /// How long a worker holds the messages it claimed. Longer than one may take, so it is not renewed: a message is claimed again
@@ -351,15 +351,22 @@ impl Kernel {
         said.map(Some).map_err(|error| Fault::Internal(error.to_string()))
     }
 
-    /// Tries a message again that was given up. False when no such message is dead.
+    /// Tries a message again that was given up, or at once that waits for its next attempt; answers which of them it was. None when no
+    /// such message is dead or pending.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn retry_message(&self, number: i64) -> Result<bool, Fault> {
+    pub async fn retry_message(&self, number: i64) -> Result<Option<State>, Fault> {
         let mut unit = self.store.begin().await?;
-        let revived = unit.outbox().revive(number, self.now()).await?;
+        let was = if unit.outbox().revive(number, self.now()).await? {
+            Some(State::Dead)
+        } else if unit.outbox().hasten(number, self.now()).await? {
+            Some(State::Pending)
+        } else {
+            None
+        };
         unit.commit().await?;
-        Ok(revived)
+        Ok(was)
     }
 
     /// Removes a message that was given up. False when no such message is dead.

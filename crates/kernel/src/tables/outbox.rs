@@ -1,5 +1,7 @@
 //! The outbox: what is to be sent, written with what caused it and sent afterwards.
 
+mod operator;
+
 use std::time::Duration;
 
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune, put_off};
@@ -374,33 +376,6 @@ impl Outbox<'_> {
             now.micros(),
         )?;
         Ok(row.map(|(number,)| number))
-    }
-
-    /// Gives a dead message another life. False when there is no dead message of that number.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn revive(&mut self, number: i64, now: Timestamp) -> Result<bool> {
-        let revived = execute!(
-            self.0,
-            "update outbox_messages set state = 'pending', attempts = 0, next_attempt_at = $2, settled_at = null
-             where number = $1 and state = 'dead'",
-            number,
-            now.micros(),
-        )?;
-        self.0.note(changes::MAILS);
-        self.0.note(changes::TEXTS);
-        Ok(revived == 1)
-    }
-
-    /// Removes a dead message. False when there is no dead message of that number.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn bury(&mut self, number: i64) -> Result<bool> {
-        let buried =
-            execute!(self.0, "delete from outbox_messages where number = $1 and state = 'dead'", number)?;
-        Ok(buried == 1)
     }
 
     /// The newest messages, to `recipient` or to all, newest first.

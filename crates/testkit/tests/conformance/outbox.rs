@@ -316,6 +316,23 @@ on_both_engines! {
         assert_eq!(only(&world).await.number, one);
     }
 
+    async fn an_operator_brings_the_next_attempt_of_a_pending_message_forward(world: World) {
+        add(&world, 1).await;
+        let first = claim(&world, 0, 1).await;
+        let number = first[0].number;
+        settle(&world, &first[0], Attempt::Again { at: at(999), error: "greylisted" }, 1).await;
+        assert!(claim(&world, 5, 1).await.is_empty(), "before it is due");
+        assert!(!commit!(world.store, unit => unit.outbox().hasten(number + 99, at(5))), "not there");
+        assert!(commit!(world.store, unit => unit.outbox().hasten(number, at(5))));
+        // What is due already is put off by nothing.
+        assert!(commit!(world.store, unit => unit.outbox().hasten(number, at(700))));
+        let again = claim(&world, 5, 1).await;
+        assert_eq!((again.len(), again[0].attempts), (1, 2), "none is counted back");
+        settle(&world, &again[0], DELIVERED, 6).await;
+        assert!(!commit!(world.store, unit => unit.outbox().hasten(number, at(7))), "sent");
+        assert!(claim(&world, 9_999, 1).await.is_empty());
+    }
+
     async fn messages_are_listed_newest_first_and_by_recipient(world: World) {
         for (key, recipient) in [("1", "ada@example.com"), ("2", "eve@example.com"), ("3", "ada@example.com")]
         {

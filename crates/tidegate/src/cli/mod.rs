@@ -296,7 +296,7 @@ pub(crate) enum Outbox {
     /// Print a message, while its text is kept
     #[command(after_help = "Example:\n  tidegate outbox show 17")]
     Show(OutboxShow),
-    /// Send a dead message again
+    /// Send a dead message again, or one at once that waits for its next attempt
     #[command(after_help = "Example:\n  tidegate outbox retry 17")]
     Retry(DeadMessage),
     /// Remove a dead message

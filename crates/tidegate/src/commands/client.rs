@@ -18,16 +18,24 @@ use crate::cli::{
 };
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::place;
 use crate::output::{Answer, table};
 use crate::wiring::{Opened, Purpose, open};
+
+/// When a change of an application holds: servers remember them for so long.
+const HOLDS: &str = "\nA running server acts on it within two seconds.";
 
 pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Failure> {
     if let Client::Delete(ClientDelete { client, yes: false }) = &command {
         return Err(Failure::usage(format!("add --yes to delete {client}: it cannot be undone")));
     }
+    let is_change = !matches!(
+        command,
+        Client::List(_) | Client::Show(_) | Client::Create(_) | Client::RegistrationToken(_)
+    );
     let opened = open(config, &Purpose::Existing).await?;
     let answer = match command {
-        Client::List(command) => list(&opened, &command).await,
+        Client::List(command) => list(config, &opened, &command).await,
         Client::Show(command) => show(&opened, &command).await,
         Client::Create(command) => create(&opened, command).await,
         Client::Logout(command) => logout(&opened, command).await,
@@ -40,7 +48,11 @@ pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Fail
         Client::Delete(command) => delete(&opened, &command).await,
     };
     opened.close().await;
-    answer
+    let mut answer = answer?;
+    if is_change {
+        answer.text += HOLDS;
+    }
+    Ok(answer)
 }
 
 pub(super) fn call(opened: &Opened) -> Call {
@@ -78,7 +90,7 @@ fn broken(rule: ApplicationRule) -> Failure {
     Failure::advised("client_refused", rule.to_string(), advice)
 }
 
-async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> {
+async fn list(config: &Config, opened: &Opened, command: &ClientList) -> Result<Answer, Failure> {
     let organization = match command.organization {
         Some(name) => Some(find(opened, name).await?),
         None => None,
@@ -87,10 +99,11 @@ async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> 
     let listed = opened.oauth.applications_for_operator(organization, command.after, limit).await?;
     let json = listed.iter().map(described).collect();
     if listed.is_empty() {
+        let place = place(config);
         let text = if organization.is_none() && command.after == 0 {
-            "There is no application yet: `tidegate client create` registers one."
+            format!("There is no application yet in {place}: `tidegate client create` registers one.")
         } else {
-            "There is no such application."
+            format!("There is no such application in {place}.")
         };
         return Ok(Answer::new(text, json));
     }

@@ -19,6 +19,7 @@ use crate::commands::tokens;
 use crate::commands::user::operator;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::place;
 use crate::output::{Answer, table};
 use crate::wiring::{Opened, Purpose, open};
 
@@ -96,10 +97,13 @@ async fn list_in(config: &Config, command: &OrgList) -> Result<Answer, Failure> 
     let listed = listed?;
     let json = listed.iter().map(summary).collect();
     if listed.is_empty() {
+        let place = place(config);
         let text = if search.is_empty() && !shared && *after == 0 {
-            "There is no organization yet: each account comes with one, and `tidegate org create` makes others."
+            format!(
+                "There is no organization yet in {place}: each account comes with one, and `tidegate org create` makes others."
+            )
         } else {
-            "There is no such organization."
+            format!("There is no such organization in {place}.")
         };
         return Ok(Answer::new(text, json));
     }

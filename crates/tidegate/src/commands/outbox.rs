@@ -30,10 +30,15 @@ pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Fail
         Outbox::Code(command) => code(config, &opened, &command).await,
         Outbox::Show(command) => show(kernel, &command).await,
         Outbox::Retry(DeadMessage { number }) => {
-            settled(kernel.retry_message(number).await?, number, "is tried again")
+            let was = kernel.retry_message(number).await?;
+            let what = match was {
+                Some(State::Pending) => "was pending; it is tried at once",
+                _ => "is tried again",
+            };
+            settled(was.is_some(), number, what, "dead or pending")
         }
         Outbox::Drop(DeadMessage { number }) => {
-            settled(kernel.drop_message(number).await?, number, "is removed")
+            settled(kernel.drop_message(number).await?, number, "is removed", "dead")
         }
     };
     opened.close().await;
@@ -239,13 +244,13 @@ async fn show(kernel: &Kernel, command: &OutboxShow) -> Result<Answer, Failure> 
     Ok(Answer::new(text, json))
 }
 
-fn settled(done: bool, number: i64, what: &str) -> Result<Answer, Failure> {
+fn settled(done: bool, number: i64, what: &str, needed: &str) -> Result<Answer, Failure> {
     if done {
         return Ok(Answer::new(format!("Message {number} {what}."), json!({ "number": number })));
     }
     Err(Failure::new(
         "not_dead",
-        format!("message {number} is not dead or does not exist; see `tidegate outbox list`"),
+        format!("message {number} is not {needed}, or does not exist; see `tidegate outbox list`"),
     ))
 }
 

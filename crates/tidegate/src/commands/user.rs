@@ -25,8 +25,12 @@ use crate::cli::{
 };
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::place;
 use crate::output::{Answer, table, tell};
 use crate::wiring::{Opened, Purpose, open};
+
+/// How an account is found by another name.
+const LOOK_FOR_IT: &str = "look for it with `tidegate user list --search TEXT`";
 
 pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failure> {
     // Before the database is opened: a missing password is reported without waiting for it.
@@ -37,7 +41,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
     let opened = open(config, &Purpose::Existing).await?;
     let operator = operator(&opened);
     let answer = match command {
-        User::List(command) => list(&opened, &operator, command).await,
+        User::List(command) => list(config, &opened, &operator, command).await,
         User::Show(Named { account }) => show(config, &opened, &operator, &account).await,
         User::Create(command) => {
             let rule = &opened.kernel.settings().contracts.of_installation().password;
@@ -135,7 +139,7 @@ pub(super) fn refusal(refused: Refused<OperatorError>) -> Failure {
         Refused::Fault(fault) => return fault.into(),
     };
     let (code, advice) = match rule {
-        OperatorError::NotFound => ("not_found", "; look for it with `tidegate user list --search TEXT`"),
+        OperatorError::NotFound => return Failure::advised("not_found", rule.to_string(), LOOK_FOR_IT),
         OperatorError::OwnsOthers(_) => ("owns_organization", ", with `tidegate org transfer`"),
         OperatorError::Deleted => ("deleted", ""),
         OperatorError::NoSuchIdentifier => ("no_such_identifier", "; see `tidegate user show`"),
@@ -148,7 +152,12 @@ pub(super) fn refusal(refused: Refused<OperatorError>) -> Failure {
     Failure::new(code, format!("{rule}{advice}"))
 }
 
-async fn list(opened: &Opened, operator: &Operator, command: UserList) -> Result<Answer, Failure> {
+async fn list(
+    config: &Config,
+    opened: &Opened,
+    operator: &Operator,
+    command: UserList,
+) -> Result<Answer, Failure> {
     let organization = match command.organization {
         Some(name) => Some(org::find(opened, name).await?),
         None => None,
@@ -162,10 +171,13 @@ async fn list(opened: &Opened, operator: &Operator, command: UserList) -> Result
             && filter.search.is_empty()
             && !filter.disabled
             && command.after == 0;
+        let place = place(config);
         let text = if is_any {
-            "There is no account yet: people sign up, or `tidegate user create` makes one."
+            format!(
+                "There is no account yet in {place}: people sign up, or `tidegate user create` makes one."
+            )
         } else {
-            "There is no such account."
+            format!("There is no such account in {place}.")
         };
         return Ok(Answer::new(text, json));
     }
@@ -218,7 +230,12 @@ async fn show(
     operator: &Operator,
     name: &AccountName,
 ) -> Result<Answer, Failure> {
-    let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
+    let found = opened.identity.show_account(operator, name).await.map_err(|refused| match refused {
+        Refused::Rule(rule @ OperatorError::NotFound) => {
+            Failure::advised("not_found", format!("{rule} in {}", place(config)), LOOK_FOR_IT)
+        }
+        other => refusal(other),
+    })?;
     let kept_out = kept_out_text(&found, opened.kernel.now(), config);
     Ok(Answer::new(shown_text(&found, &kept_out), shown_json(&found)))
 }

@@ -18,10 +18,9 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::brand::languages;
-use super::load::Mistake;
+use super::reading::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
 use crate::clock::SystemClock;
-use crate::failure::Failure;
 use crate::secrets::MAKE_MASTER_KEY;
 
 /// Less than this holds no request of any contract.
@@ -33,8 +32,8 @@ const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
 const NO_SECOND: &str = "must be at least 1 second";
 
 impl Loaded {
-    /// Refuses a configuration that cannot work: reports all mistakes together.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    /// All that keeps a configuration from working.
+    pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let config = &self.config;
         let mut mistakes = Vec::new();
         let mut check = |key: &str, verdict: Result<(), String>| {
@@ -92,7 +91,7 @@ impl Loaded {
         for profile in config.contracts.iter() {
             self.check_profile(profile, &mut mistakes);
         }
-        if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
+        mistakes
     }
 
     /// Whether notifications can be heard at that address.

@@ -179,7 +179,7 @@ impl Guide<'_> {
 }
 
 /// A key without the places in lists: `phone.countries.0`.
-fn without_places(key: &str) -> Vec<&str> {
+pub(super) fn without_places(key: &str) -> Vec<&str> {
     key.split('.').filter(|part| part.parse::<usize>().is_err()).collect()
 }
 

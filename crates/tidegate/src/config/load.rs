@@ -2,33 +2,32 @@
 //! mistake is reported with its place.
 
 use std::ffi::OsString;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use figment::error::Kind;
 use figment::providers::{Format, Toml};
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider, Source};
+use figment::value::{Dict, Value};
+use figment::{Figment, Metadata, Source};
 use serde_json::Value as Json;
 use tidegate_database::{DatabaseUrl, Denial};
 use tidegate_domain::secret::{HIDDEN, without_final_line_breaks};
 
+use super::Config;
 use super::complaint::Guide;
-use super::limits::{lifted, raised, without_window};
+use super::limits::{raised, without_window};
 use super::lines::{Lines, line_at};
-use super::schema::{Schema, Unknown, ValueKind};
-use super::suggest::{Suggestion, unread};
-use super::{Config, Contracts};
+use super::reading::{
+    DEFAULTS, Layer, Mistake, PREFIX, Reading, first_metadata, origin, place_of, values_of,
+};
+use super::schema::{Schema, ValueKind};
+use super::suggest::unread;
 use crate::cli::GlobalFlags;
 use crate::failure::Failure;
 
-const PREFIX: &str = "TIDEGATE_";
 const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
 const DEFAULT_FILE: &str = "tidegate.toml";
-/// Where values come from that nobody has set.
-const DEFAULTS: &str = "the defaults";
 
 /// A configuration, and where it came from.
 pub(crate) struct Loaded {
@@ -63,23 +62,6 @@ pub(crate) struct Flags {
 /// Names and values.
 type Variables = Vec<(OsString, OsString)>;
 
-/// Values of one origin.
-#[derive(Clone)]
-struct Layer {
-    metadata: Metadata,
-    values: Dict,
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        self.metadata.clone()
-    }
-
-    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
-    }
-}
-
 /// Reads the configuration.
 ///
 /// # Errors
@@ -110,54 +92,26 @@ pub(super) fn load_from(
     layers.extend(flag_layers(global, flags));
     let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
 
-    let mut figment = merged(defaults.clone(), &layers);
-    refuse_unknown(&guide, &figment, &lines)?;
-    let mut config = read_config(&figment, &guide, &lines)?;
-    if config.dev && !config.dev_limits {
-        figment = merged(raised(&schema, &defaults), &layers);
-        config = read_config(&figment, &guide, &lines)?;
+    let mut reading = Reading::new(&guide, &lines, layers);
+    let Some((mut config, mut figment)) = reading.config(&defaults) else {
+        return Err(Failure::mistakes(reading.told.with(Vec::new())));
+    };
+    if config.dev
+        && !config.dev_limits
+        && let Some(read) = reading.config(&raised(&schema, &defaults))
+    {
+        (config, figment) = read;
     }
+    let told = reading.told;
     let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment, lines };
     loaded.config.master_key_place = loaded.place_of("master_key");
-    loaded.check()?;
+    let mistakes = told.with(loaded.mistakes());
+    if !mistakes.is_empty() {
+        return Err(Failure::mistakes(mistakes));
+    }
     let is_default = |key: &str| loaded.is_default(key);
     loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
     Ok(loaded)
-}
-
-fn merged(defaults: Dict, layers: &[Layer]) -> Figment {
-    let defaults = Layer { metadata: Metadata::named(DEFAULTS), values: defaults };
-    layers.iter().fold(Figment::from(defaults), |figment, layer| figment.merge(layer.clone()))
-}
-
-/// The configuration that the values come to.
-fn read_config(figment: &Figment, guide: &Guide<'_>, lines: &Lines) -> Result<Config, Failure> {
-    // As it stands, so that mistakes are told with their place.
-    extract(figment, guide, lines)?;
-    let lifted = Layer { metadata: Metadata::named(DEFAULTS), values: lifted(values_of(figment)) };
-    extract(&Figment::from(lifted), guide, lines)
-}
-
-fn extract(figment: &Figment, guide: &Guide<'_>, lines: &Lines) -> Result<Config, Failure> {
-    match (figment.extract::<Config>(), figment.extract::<Contracts>()) {
-        (Ok(config), Ok(contracts)) => Ok(Config { contracts, ..config }),
-        (config, contracts) => {
-            let errors = [config.err(), contracts.err()].into_iter().flatten();
-            Err(Failure::mistakes(errors.flat_map(|errors| wrong_values(errors, guide, lines)).collect()))
-        }
-    }
-}
-
-fn values_of(figment: &Figment) -> Dict {
-    figment.data().ok().and_then(|mut data| data.remove(&Profile::Default)).unwrap_or_default()
-}
-
-/// What is wrong with a value, and whether it is the command line that is wrong.
-pub(crate) struct Mistake {
-    /// The key, what is wrong with it, and where it was set.
-    pub(crate) text: String,
-    /// Whether a flag set it.
-    pub(crate) from_flag: bool,
 }
 
 impl Loaded {
@@ -211,15 +165,6 @@ impl Loaded {
     }
 }
 
-impl Mistake {
-    fn at(key: &str, what: &str, metadata: Option<&Metadata>, lines: &Lines) -> Self {
-        Self {
-            text: format!("{key}: {what} (in {})", place_of(key, metadata, lines)),
-            from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
-        }
-    }
-}
-
 /// The keys whose values are not shown.
 fn hidden_keys(view: &Json, key: &str, found: &mut Vec<String>) {
     let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
@@ -234,25 +179,6 @@ fn hidden_keys(view: &Json, key: &str, found: &mut Vec<String>) {
         }
         Json::String(text) if text == HIDDEN => found.push(key.to_owned()),
         _ => {}
-    }
-}
-
-/// Where the value of a key was set, with the line in a file.
-fn place_of(key: &str, metadata: Option<&Metadata>, lines: &Lines) -> String {
-    let is_of_file = metadata.is_some_and(|metadata| matches!(metadata.source, Some(Source::File(_))));
-    let line = lines.find(key).filter(|_| is_of_file);
-    let line = line.map_or_else(String::new, |line| format!(", line {line}"));
-    format!("{}{line}", origin(metadata))
-}
-
-/// A file's path, a variable's name or a flag.
-fn origin(metadata: Option<&Metadata>) -> String {
-    let Some(metadata) = metadata else {
-        return "the configuration".to_owned();
-    };
-    match &metadata.source {
-        Some(Source::File(path)) => path.display().to_string(),
-        _ => metadata.name.to_string(),
     }
 }
 
@@ -392,74 +318,4 @@ fn flag_layers(global: &GlobalFlags, flags: &Flags) -> Vec<Layer> {
         Some(Layer { metadata: Metadata::named(flag), values: Dict::from([(key.to_owned(), value?)]) })
     })
     .collect()
-}
-
-/// Refuses unknown keys: reports all of them together.
-fn refuse_unknown(guide: &Guide<'_>, figment: &Figment, lines: &Lines) -> Result<(), Failure> {
-    let data = figment.data().map_err(|error| Failure::mistakes(wrong_values(error, guide, lines)))?;
-    let Some(values) = data.get(&Profile::Default) else {
-        return Ok(());
-    };
-    let mistakes: Vec<Mistake> = guide
-        .schema
-        .unknown(values)
-        .iter()
-        .map(|unknown| unknown_key(unknown, first_metadata(figment, unknown.value), lines))
-        .collect();
-    if mistakes.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::mistakes(mistakes))
-}
-
-fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>, lines: &Lines) -> Mistake {
-    let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
-    let advice = match (&unknown.meant, variable) {
-        (Some(Suggestion { key, .. }), Some(_)) => {
-            format!("did you mean {PREFIX}{}?", key.join("__").to_ascii_uppercase())
-        }
-        (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
-        (None, _) => "`tidegate config` lists all".to_owned(),
-    };
-    let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
-    let table = unknown
-        .meant
-        .as_ref()
-        .filter(|_| variable.is_none())
-        .and_then(|meant| outside_of_tables(meant, &unknown.path));
-    let notes: Vec<String> = note.map(str::to_owned).into_iter().chain(table).collect();
-    let advice = if notes.is_empty() { advice } else { format!("{advice} ({})", notes.join("; ")) };
-    match variable {
-        Some(name) => Mistake { text: format!("{name}: unknown variable; {advice}"), from_flag: false },
-        None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata, lines),
-    }
-}
-
-/// Where in a file a key belongs that was written into a table and is of none. Another table is a part of the name that is told.
-fn outside_of_tables(meant: &Suggestion, path: &[String]) -> Option<String> {
-    (meant.key.len() == 1 && path.len() > 1)
-        .then(|| "at the top of the file, above the first [table]".to_owned())
-}
-
-/// Tables made by merging have no origin of their own: that of the first value in them serves.
-fn first_metadata<'f>(figment: &'f Figment, value: &Value) -> Option<&'f Metadata> {
-    figment.get_metadata(value.tag()).or_else(|| match value {
-        Value::Dict(_, values) => values.values().find_map(|value| first_metadata(figment, value)),
-        Value::Array(_, values) => values.iter().find_map(|value| first_metadata(figment, value)),
-        _ => None,
-    })
-}
-
-fn wrong_values(errors: figment::Error, guide: &Guide<'_>, lines: &Lines) -> Vec<Mistake> {
-    errors
-        .into_iter()
-        .map(|error| {
-            let mut key = error.path.join(".");
-            if let Kind::MissingField(name) = &error.kind {
-                let dot = if key.is_empty() { "" } else { "." };
-                let _ = write!(key, "{dot}{name}");
-            }
-            Mistake::at(&key, &guide.value(&key, &error.kind), error.metadata.as_ref(), lines)
-        })
-        .collect()
 }

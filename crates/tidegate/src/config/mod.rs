@@ -9,6 +9,7 @@ mod limits;
 mod lines;
 mod load;
 mod passkeys;
+mod reading;
 mod riven;
 mod schema;
 mod settled;
@@ -45,8 +46,9 @@ use tidegate_storage::StorageLimits;
 
 pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
-pub(crate) use load::{Flags, Loaded, Mistake, load};
+pub(crate) use load::{Flags, Loaded, load};
 pub(crate) use passkeys::Passkeys;
+pub(crate) use reading::Mistake;
 pub(crate) use riven::{Broker, Phone, Riven};
 pub(crate) use suggest::is_misspelling;
 pub(crate) use text::{Database, SecretText};

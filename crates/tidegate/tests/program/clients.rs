@@ -246,6 +246,13 @@ on_both_engines! {
         assert_eq!(here.json(&["client", "revoke", id])["status"], "suspended");
         eventually("it is revoked", async || (own_token(&server, &client, &secret).await.0 == 401).then_some(())).await;
 
+        // Who tries at once may still get the old answer.
+        for change in [&["client", "resume", id][..], &["client", "change", id, "--name", "Store"], &["client", "suspend", id]] {
+            let said = here.output(change);
+            assert!(said.ends_with("\nA running server acts on it within two seconds."), "{said}");
+        }
+        assert!(!here.output(&["client", "show", id]).contains("running server"));
+
         let unsure = here.run(&["client", "delete", id, "--json"]);
         assert_eq!(unsure.code, 2);
         assert_eq!(here.json(&["client", "delete", id, "--yes"])["deleted"], true);

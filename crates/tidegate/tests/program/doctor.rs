@@ -160,12 +160,26 @@ fn variables_that_only_others_read_are_told() {
 }
 
 #[test]
+fn beside_a_server_it_says_where_that_listens_whatever_is_configured() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    let report = here.json(&["doctor"]);
+    let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == "listen").unwrap();
+    let address = server.base.trim_start_matches("http://");
+    let detail = found["detail"].as_str().unwrap();
+    assert_eq!(found["status"], "ok", "{found}");
+    assert!(detail.starts_with(&format!("this installation is served at {address}; ")), "{found}");
+    server.stop();
+}
+
+#[test]
 fn it_says_whether_passkeys_have_a_domain() {
     let here = Installation::new();
     let report = here.json(&["doctor"]);
     assert_eq!(status(&report, "passkeys"), "warning", "{report}");
     let said = here.run(&["doctor"]);
     assert!(said.out.contains("passkeys cannot be bound to an IP address; set public_url"), "{}", said.out);
+    assert!(said.out.contains("fine on a development machine: with "), "{}", said.out);
     here.write("tidegate.toml", "dev = true\n");
     assert_eq!(status(&here.json(&["doctor"]), "passkeys"), "ok");
     here.write("tidegate.toml", "public_url = 'https://id.example.com'\n");

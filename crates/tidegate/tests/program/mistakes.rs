@@ -130,6 +130,15 @@ fn an_empty_list_says_how_something_gets_into_it() {
     }
     let searched = here.output(&["org", "list", "--search", "none"]);
     assert!(searched.contains("no such organization"), "{searched}");
+    // Who is in a wrong directory sees where this looked.
+    let place = here.path().join("tidegate-data").canonicalize().unwrap();
+    for list in ["org", "user", "client"] {
+        let said = here.output(&[list, "list"]);
+        assert!(said.contains(&format!("yet in {}: ", place.display())), "{said}");
+    }
+    let said = here.run(&["user", "show", "ada@example.com"]);
+    let told = format!("there is no such account in {}; look for it with", place.display());
+    assert!(said.code == 1 && said.err.contains(&told), "{said:?}");
 }
 
 #[test]

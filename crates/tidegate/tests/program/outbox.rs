@@ -292,6 +292,45 @@ on_both_engines! {
 }
 
 on_both_engines! {
+    async fn a_mail_that_waits_for_its_next_attempt_is_sent_at_once_where_an_operator_says_so(here: Installation) {
+        let mails = MailServer::start(&here);
+        let server = here.serve_with(&[], |command| {
+            command.envs([
+                ("TIDEGATE_MAIL__SMTP__HOST", "127.0.0.1"),
+                ("TIDEGATE_MAIL__SMTP__PORT", mails.port.as_str()),
+                ("TIDEGATE_MAIL__SMTP__TLS", "none"),
+                ("TIDEGATE_MAIL__SMTP__FROM", "Tidegate <no-reply@example.com>"),
+                ("TIDEGATE_MAIL__RETRY__FIRST_DELAY", "3600"),
+                ("TIDEGATE_MAIL__RETRY__FACTOR", "1"),
+            ]);
+        });
+        assert_eq!(server.sign_up("mended@example.com").await.0, 201);
+        let row = || here.json(&["outbox", "list", "--to", "mended@example.com"])[0].clone();
+        let mut put_off_to = String::new();
+        for attempts in 1..=2 {
+            // The attempt is over where the next one is an hour away again.
+            let waiting = eventually("a refusal", async || {
+                let found = row();
+                let next = found["next_attempt_at"].as_str().unwrap_or_default();
+                let is_over = found["attempts"] == attempts && found["last_error"].is_string() && next >= put_off_to.as_str();
+                is_over.then_some(found)
+            })
+            .await;
+            put_off_to = waiting["next_attempt_at"].as_str().unwrap().to_owned();
+            let number = waiting["number"].to_string();
+            let said = here.output(&["outbox", "retry", &number]);
+            assert_eq!(said, format!("Message {number} was pending; it is tried at once."));
+        }
+        let delivered = eventually("the mail", async || Some(row()).filter(|row| row["state"] == "delivered")).await;
+        assert_eq!(delivered["attempts"], 3, "{delivered}");
+        let number = delivered["number"].to_string();
+        let said = here.run(&["outbox", "retry", &number]);
+        assert!(said.code == 1 && said.err.contains("is not dead or pending, or does not exist"), "{said:?}");
+        server.stop();
+    }
+}
+
+on_both_engines! {
     async fn who_registered_where_no_code_is_sent_is_told_how_to_get_one(here: Installation) {
         let server = here.serve(&["--dev"]);
         let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});

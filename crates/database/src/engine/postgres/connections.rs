@@ -91,7 +91,27 @@ impl Drop for Pooled {
 pub(crate) struct Maker {
     connect: PgConnectOptions,
     /// Why the server took the last one not, until it takes one.
-    refused: Mutex<Option<String>>,
+    refused: Mutex<Option<Refused>>,
+}
+
+/// A server takes no connection.
+struct Refused {
+    why: String,
+    since: Instant,
+    last: Instant,
+}
+
+impl Refused {
+    /// Another refusal. What was long before says nothing of the time between.
+    fn after(before: Option<Self>, why: String, now: Instant) -> Self {
+        let before = before.filter(|before| now.duration_since(before.last) < ACQUIRE_TIMEOUT);
+        Self { why, since: before.map_or(now, |before| before.since), last: now }
+    }
+
+    /// Whether it has lasted for longer than a restart is waited for.
+    fn lasts(&self) -> bool {
+        self.last.duration_since(self.since) >= ACQUIRE_TIMEOUT
+    }
 }
 
 impl Maker {
@@ -99,14 +119,20 @@ impl Maker {
         Self { connect, refused: Mutex::default() }
     }
 
-    fn note(&self, refused: Option<String>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    /// Notes why the server takes no connection; whether that lasts.
+    fn note(&self, why: Option<String>) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = refused.take();
+        *refused = why.map(|why| Refused::after(before, why, Instant::now()));
+        refused.as_ref().is_some_and(Refused::lasts)
     }
 
     /// What there is to say where no connection was to be had in time: that the server takes none, or that all are in use.
     fn timed_out(&self) -> sqlx::Error {
-        match self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(why) => sqlx::Error::Io(io::Error::new(ErrorKind::ConnectionRefused, why)),
+        match self.refused.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(refused) => {
+                sqlx::Error::Io(io::Error::new(ErrorKind::ConnectionRefused, refused.why.clone()))
+            }
             None => sqlx::Error::PoolTimedOut,
         }
     }
@@ -116,13 +142,17 @@ impl managed::Manager for Maker {
     type Type = PgConnection;
     type Error = sqlx::Error;
 
-    /// A server that is being restarted refuses connections for a moment: it is asked again for as long as the pool waits.
+    /// A server that is being restarted refuses connections for a moment: it is asked again for as long as the pool waits. One at whose
+    /// address nothing has listened for that long is asked once.
     async fn create(&self) -> Result<PgConnection, sqlx::Error> {
         let [mut pause, longest] = ASK_AGAIN;
         loop {
             match PgConnection::connect_with(&self.connect).await {
                 Err(error) if passes(&error) => {
-                    self.note(Some(opening::said(&self.connect, &error)));
+                    let lasts = self.note(Some(opening::said(&self.connect, &error)));
+                    if lasts && matches!(error, sqlx::Error::Io(_)) {
+                        return Err(self.timed_out());
+                    }
                     sleep(pause).await;
                 }
                 // The system's own words name no server.
@@ -318,6 +348,34 @@ mod tests {
                 format!("the database is unavailable: PostgreSQL at 127.0.0.1:{port} refuses connections");
             assert_eq!(said, told);
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_has_refused_for_longer_than_a_restart_takes_is_asked_once() {
+        let (port, connections) = gone().await;
+        let maker = connections.0.manager();
+        let now = Instant::now();
+        let since = now.checked_sub(ACQUIRE_TIMEOUT).unwrap();
+        *maker.refused.lock().unwrap() = Some(Refused { why: String::new(), since, last: now });
+        // Else it is asked again for ever: the pool alone ends that.
+        let error = managed::Manager::create(maker).await.unwrap_err();
+        let told = format!("PostgreSQL at 127.0.0.1:{port} refuses connections");
+        assert!(error.to_string().contains(&told), "{error}");
+    }
+
+    #[tokio::test]
+    async fn only_refusals_that_follow_one_another_last() {
+        let after = |before, seconds| {
+            let now = Instant::now() + Duration::from_secs(seconds);
+            Refused::after(before, "refused".to_owned(), now)
+        };
+        let first = after(None, 0);
+        assert!(!first.lasts());
+        let second = after(Some(first), 3);
+        assert!(!second.lasts());
+        let third = after(Some(second), 6);
+        assert!(third.lasts());
+        assert!(!after(Some(third), 60).lasts(), "it may have been back meanwhile");
     }
 
     #[tokio::test]

@@ -373,7 +373,15 @@ fn lifetimes(config: &Config) -> Finding {
 fn passkeys(config: &Config) -> Finding {
     match config.passkeys_at(&config.expected_url()).relying_party {
         Ok(relying_party) => Finding::new("passkeys", Fine, format!("bound to {}", relying_party.id())),
-        Err(reason) => Finding::new("passkeys", Warning, reason),
+        Err(reason) => {
+            let finding = Finding::new("passkeys", Warning, reason);
+            if config.public_url.is_some() || !config.listen.ip().is_loopback() {
+                return finding;
+            }
+            finding.advised(
+                "fine on a development machine: with `tidegate serve --dev` they are bound to localhost",
+            )
+        }
     }
 }
 

@@ -5,10 +5,15 @@ use super::Desk;
 #[test]
 fn each_mistake_in_a_file_has_its_line() {
     let text = "# A comment\nproduct = ''\n\n[http]\ndeadline = 0\nmax_body = 'x'\n";
+    let complaint = Desk::file(text).complaint_with_lines();
+    let told: Vec<&str> = complaint.lines().collect();
     assert_eq!(
-        Desk::file(text).complaint_with_lines(),
-        "http.max_body: must be a whole number, 0 or greater, not text; for example `max_body = 1048576` (in t.toml, line 6)"
+        told.first(),
+        Some(
+            &"http.max_body: must be a whole number, 0 or greater, not text; for example `max_body = 1048576` (in t.toml, line 6)"
+        )
     );
+    assert!(told.len() == 3 && told[1].ends_with("line 2)") && told[2].ends_with("line 5)"), "{complaint}");
     let text = text.replace("max_body = 'x'", "cors_origins = [\n  'https://a.example',\n  'b',\n]");
     let complaint = Desk::file(&text).complaint_with_lines();
     let lines: Vec<&str> =
@@ -33,6 +38,26 @@ fn each_mistake_in_a_file_has_its_line() {
         "{}",
         desk.complaint_with_lines()
     );
+}
+
+#[test]
+fn an_unknown_key_or_a_wrong_kind_of_value_hides_no_other_mistake() {
+    let text = "lissten = 'x'\nproduct = ''\n[http]\ndeadline = 'soon'\nmax_body = 'x'\nuploads = 1\n\
+        [mail.smtp]\nhots = 'a'\nfrom = 'a@b.cd'\n[ingestiq.password]\nmin_length = 'x'";
+    let complaint = Desk::file(text).complaint_with_lines();
+    let mut lines: Vec<&str> =
+        complaint.lines().filter_map(|line| line.rsplit_once("line ")).map(|(_, line)| line).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["1)", "11)", "2)", "4)", "5)", "6)", "8)"], "{complaint}");
+    // The host is not missing: it is misspelt.
+    assert!(!complaint.contains("is missing"), "{complaint}");
+    // Nor what was taken out.
+    let pepper = "[[previous_peppers]]\nid = 3\nkey = 'an example of what is at least 32 characters long'";
+    let complaint = Desk::file(pepper).complaint_with_lines();
+    assert!(complaint.lines().count() == 1 && complaint.ends_with("line 2)"), "{complaint}");
+    // The table that is left empty was not meant to be text.
+    let complaint = Desk::file("[database]\nhost = 'x'\n[riven.password]\nmin_length = 1").complaint();
+    assert!(complaint.lines().all(|line| line.contains(": unknown key; ")), "{complaint}");
 }
 
 #[test]

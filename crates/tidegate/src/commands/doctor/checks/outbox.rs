@@ -21,7 +21,7 @@ pub(super) fn unsent(found: &[(String, String, i64)]) -> Finding {
         lines.push("and others".to_owned());
     }
     Finding::new(NAME, Warning, lines.join("\n")).advised(
-        "correct what is named; `tidegate outbox list` has each message. Pending ones are then sent by themselves, dead ones with \
-         `tidegate outbox retry NUMBER`",
+        "correct what is named; `tidegate outbox list` has each message. Pending ones are then sent by themselves, or at \
+         once with `tidegate outbox retry NUMBER`, as dead ones are",
     )
 }

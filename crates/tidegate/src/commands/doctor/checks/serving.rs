@@ -10,11 +10,22 @@ use super::super::Verdict::{Fine, Warning};
 use crate::commands::serve::{check_tls, listen_advice};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::{Served, served};
 use crate::spilling::{self, Spilling};
 
-/// Whether the address of HTTP is free.
+/// Where this installation is served just now; else whether the address of HTTP is free.
 pub(super) async fn listen(config: &Config) -> Finding {
-    free("listen", config.listen).await
+    let name = "listen";
+    let Served::At(address) = served(config) else { return free(name, config.listen).await };
+    let configured = config.listen.to_string();
+    let detail = if address == configured {
+        format!("this installation is served at {address}")
+    } else {
+        format!(
+            "this installation is served at {address}; {configured} is what this command has for `listen`"
+        )
+    };
+    Finding::new(name, Fine, detail)
 }
 
 /// The listener for PostgreSQL's protocol: its certificate, and its address.

@@ -1,0 +1,276 @@
+//! What the layers come to, and all that is wrong in them: serde ends at the first wrong value, so each that is told is taken out, and the
+//! rest is read again.
+
+use std::fmt::Write as _;
+
+use figment::error::Kind;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+
+use super::complaint::{Guide, without_places};
+use super::limits::lifted;
+use super::lines::Lines;
+use super::schema::Unknown;
+use super::suggest::Suggestion;
+use super::{Config, Contracts};
+
+/// How the names of variables begin.
+pub(super) const PREFIX: &str = "TIDEGATE_";
+/// Where values come from that nobody has set.
+pub(super) const DEFAULTS: &str = "the defaults";
+
+/// Values of one origin.
+#[derive(Clone)]
+pub(super) struct Layer {
+    pub(super) metadata: Metadata,
+    pub(super) values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+/// What is wrong with a value, and whether it is the command line that is wrong.
+pub(crate) struct Mistake {
+    key: String,
+    /// The key, what is wrong with it, and where it was set.
+    pub(crate) text: String,
+    /// Whether a flag set it.
+    pub(crate) from_flag: bool,
+}
+
+impl Mistake {
+    pub(super) fn at(key: &str, what: &str, metadata: Option<&Metadata>, lines: &Lines) -> Self {
+        Self {
+            key: key.to_owned(),
+            text: format!("{key}: {what} (in {})", place_of(key, metadata, lines)),
+            from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
+        }
+    }
+}
+
+/// The mistakes that are told.
+#[derive(Default)]
+pub(super) struct Told {
+    mistakes: Vec<Mistake>,
+    /// Keys that unknown ones were meant to be.
+    meant: Vec<String>,
+}
+
+impl Told {
+    /// Those and the ones that were found in the values that are left, without what only follows from a value that was taken out.
+    pub(super) fn with(mut self, found: Vec<Mistake>) -> Vec<Mistake> {
+        let follows = |mistake: &Mistake| {
+            self.keys().any(|told| is_part_of(told, &mistake.key) || is_part_of(&mistake.key, told))
+        };
+        let new: Vec<Mistake> = found.into_iter().filter(|mistake| !follows(mistake)).collect();
+        self.mistakes.extend(new);
+        self.mistakes
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.mistakes.iter().map(|mistake| mistake.key.as_str()).chain(self.meant.iter().map(String::as_str))
+    }
+
+    /// Whether a mistake in that value is told already: what is missing was written under another name, or was taken out.
+    fn has(&self, key: &str, kind: &Kind) -> bool {
+        match kind {
+            Kind::MissingField(_) => self.keys().any(|told| without_places(told) == without_places(key)),
+            _ => self.mistakes.iter().any(|mistake| mistake.key == key),
+        }
+    }
+}
+
+/// Layers that are read.
+pub(super) struct Reading<'r> {
+    guide: &'r Guide<'r>,
+    lines: &'r Lines,
+    layers: Vec<Layer>,
+    pub(super) told: Told,
+}
+
+impl<'r> Reading<'r> {
+    /// Begins with the unknown keys.
+    pub(super) fn new(guide: &'r Guide<'r>, lines: &'r Lines, layers: Vec<Layer>) -> Self {
+        let mut reading = Self { guide, lines, layers, told: Told::default() };
+        let figment = merged(guide.defaults.clone(), &reading.layers);
+        let values = values_of(&figment);
+        for unknown in guide.schema.unknown(&values) {
+            let metadata = first_metadata(&figment, unknown.value);
+            reading.told.mistakes.push(unknown_key(&unknown, metadata, lines));
+            reading.told.meant.extend(unknown.meant.as_ref().map(|meant| meant.key.join(".")));
+            reading.take_out(&unknown.path);
+        }
+        reading
+    }
+
+    /// The configuration that the values come to over those defaults, with where each is from; none where a mistake is in no value.
+    pub(super) fn config(&mut self, defaults: &Dict) -> Option<(Config, Figment)> {
+        loop {
+            let figment = merged(defaults.clone(), &self.layers);
+            let errors = match read_config(&figment) {
+                Ok(config) => return Some((config, figment)),
+                Err(errors) => errors,
+            };
+            let mut is_shorter = false;
+            for error in errors {
+                self.note(&error);
+                is_shorter |= self.take_out(&error.path);
+            }
+            if !is_shorter {
+                return None;
+            }
+        }
+    }
+
+    fn note(&mut self, error: &figment::Error) {
+        let mut key = error.path.join(".");
+        if let Kind::MissingField(name) = &error.kind {
+            let dot = if key.is_empty() { "" } else { "." };
+            let _ = write!(key, "{dot}{name}");
+        }
+        if !self.told.has(&key, &error.kind) {
+            let what = self.guide.value(&key, &error.kind);
+            self.told.mistakes.push(Mistake::at(&key, &what, error.metadata.as_ref(), self.lines));
+        }
+    }
+
+    /// Removes a value from every layer; whether one had it.
+    fn take_out(&mut self, path: &[String]) -> bool {
+        self.layers.iter_mut().fold(false, |found, layer| remove(&mut layer.values, path) || found)
+    }
+}
+
+fn merged(defaults: Dict, layers: &[Layer]) -> Figment {
+    let defaults = Layer { metadata: Metadata::named(DEFAULTS), values: defaults };
+    layers.iter().fold(Figment::from(defaults), |figment, layer| figment.merge(layer.clone()))
+}
+
+/// The configuration that the values come to.
+fn read_config(figment: &Figment) -> Result<Config, Vec<figment::Error>> {
+    // As it stands, so that mistakes are told with their place.
+    extract(figment)?;
+    let lifted = Layer { metadata: Metadata::named(DEFAULTS), values: lifted(values_of(figment)) };
+    extract(&Figment::from(lifted))
+}
+
+fn extract(figment: &Figment) -> Result<Config, Vec<figment::Error>> {
+    match (figment.extract::<Config>(), figment.extract::<Contracts>()) {
+        (Ok(config), Ok(contracts)) => Ok(Config { contracts, ..config }),
+        (config, contracts) => Err([config.err(), contracts.err()].into_iter().flatten().flatten().collect()),
+    }
+}
+
+pub(super) fn values_of(figment: &Figment) -> Dict {
+    figment.data().ok().and_then(|mut data| data.remove(&Profile::Default)).unwrap_or_default()
+}
+
+/// Removes what is at a path, and a table or list that it leaves empty; whether it was there.
+fn remove(values: &mut Dict, path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    let (is_found, is_empty) = match values.get_mut(first) {
+        None => (false, false),
+        Some(Value::Dict(_, inner)) if !rest.is_empty() => (remove(inner, rest), inner.is_empty()),
+        Some(Value::Array(_, items)) if !rest.is_empty() => remove_of_items(items, rest),
+        Some(_) => (true, true),
+    };
+    if is_found && is_empty {
+        values.remove(first);
+    }
+    is_found
+}
+
+/// The same of a list, and whether an item is empty then: the list goes as a whole, as the others have to keep their places. A path
+/// without a place is one in every item.
+fn remove_of_items(items: &mut [Value], path: &[String]) -> (bool, bool) {
+    let place = path.first().and_then(|first| first.parse::<usize>().ok());
+    let rest = path.get(1..).unwrap_or_default();
+    if let Some(place) = place {
+        return match items.get_mut(place) {
+            Some(Value::Dict(_, inner)) if !rest.is_empty() => (remove(inner, rest), inner.is_empty()),
+            _ => (true, true),
+        };
+    }
+    let (mut is_found, mut is_empty) = (false, false);
+    for item in items {
+        if let Value::Dict(_, inner) = item
+            && remove(inner, path)
+        {
+            is_found = true;
+            is_empty |= inner.is_empty();
+        }
+    }
+    (is_found, is_empty)
+}
+
+/// Whether a key is another one, or stands in its table.
+fn is_part_of(key: &str, of: &str) -> bool {
+    key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Where the value of a key was set, with the line in a file.
+pub(super) fn place_of(key: &str, metadata: Option<&Metadata>, lines: &Lines) -> String {
+    let is_of_file = metadata.is_some_and(|metadata| matches!(metadata.source, Some(Source::File(_))));
+    let line = lines.find(key).filter(|_| is_of_file);
+    let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+    format!("{}{line}", origin(metadata))
+}
+
+/// A file's path, a variable's name or a flag.
+pub(super) fn origin(metadata: Option<&Metadata>) -> String {
+    let Some(metadata) = metadata else {
+        return "the configuration".to_owned();
+    };
+    match &metadata.source {
+        Some(Source::File(path)) => path.display().to_string(),
+        _ => metadata.name.to_string(),
+    }
+}
+
+fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>, lines: &Lines) -> Mistake {
+    let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
+    let advice = match (&unknown.meant, variable) {
+        (Some(Suggestion { key, .. }), Some(_)) => {
+            format!("did you mean {PREFIX}{}?", key.join("__").to_ascii_uppercase())
+        }
+        (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
+        (None, _) => "`tidegate config` lists all".to_owned(),
+    };
+    let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
+    let table = unknown
+        .meant
+        .as_ref()
+        .filter(|_| variable.is_none())
+        .and_then(|meant| outside_of_tables(meant, &unknown.path));
+    let notes: Vec<String> = note.map(str::to_owned).into_iter().chain(table).collect();
+    let advice = if notes.is_empty() { advice } else { format!("{advice} ({})", notes.join("; ")) };
+    match variable {
+        Some(name) => Mistake {
+            key: unknown.path.join("."),
+            text: format!("{name}: unknown variable; {advice}"),
+            from_flag: false,
+        },
+        None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata, lines),
+    }
+}
+
+/// Where in a file a key belongs that was written into a table and is of none. Another table is a part of the name that is told.
+fn outside_of_tables(meant: &Suggestion, path: &[String]) -> Option<String> {
+    (meant.key.len() == 1 && path.len() > 1)
+        .then(|| "at the top of the file, above the first [table]".to_owned())
+}
+
+/// Tables made by merging have no origin of their own: that of the first value in them serves.
+pub(super) fn first_metadata<'f>(figment: &'f Figment, value: &Value) -> Option<&'f Metadata> {
+    figment.get_metadata(value.tag()).or_else(|| match value {
+        Value::Dict(_, values) => values.values().find_map(|value| first_metadata(figment, value)),
+        Value::Array(_, values) => values.iter().find_map(|value| first_metadata(figment, value)),
+        _ => None,
+    })
+}
