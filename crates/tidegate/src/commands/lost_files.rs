@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tidegate_database::{Result, Store, Unit};
 use tidegate_objects::{Amiss, Backend, Condition, Expected, Objects, ObjectsError};
 use tidegate_storage::StorageTables;
+use tokio::task::spawn_blocking;
 
 /// How many files are looked for in a local directory: so many of the oldest, and of the newest.
 const LOOKED_FOR: i64 = 500;
@@ -67,7 +68,9 @@ pub(in crate::commands) async fn missed_meanwhile(store: &Store, objects: &Objec
         return Ok(Missed::default());
     }
     let before = looked_for(&mut store.read().await?, Backend::Local).await?;
-    let mut amiss = objects.find_amiss(&before).unwrap_or_default();
+    let (asked, place) = (before.clone(), objects.clone());
+    let looked = spawn_blocking(move || place.find_amiss(&asked).unwrap_or_default()).await;
+    let mut amiss = looked.unwrap_or_default();
     if !amiss.is_empty() {
         let after = looked_for(&mut store.read().await?, Backend::Local).await?;
         amiss.retain(|one| after.contains(&one.file));

@@ -154,6 +154,29 @@ async fn assert_no_drift(here: &Installation) {
 }
 
 on_both_engines! {
+    // A database that is moved to another machine without them, say.
+    async fn a_start_with_a_directory_without_the_uploaded_files_says_so_once(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        let server = serve(&here);
+        let token = token(&here, &server).await;
+        let (status, answer) =
+            upload(&server.http, &server.base, &token, form("a.csv", b"id\n1\n")).await.unwrap();
+        assert_eq!(status, 201, "{answer}");
+        server.stop();
+        std::fs::rename(here.path().join("tidegate-data/files"), here.path().join("kept")).unwrap();
+        let server = serve(&here);
+        let told = "the store has lost 1 of the 1 files that were looked for (";
+        let line = eventually("the start says so", async || {
+            server.log().lines().find(|line| line.contains(told)).map(str::to_owned)
+        })
+        .await;
+        for part in ["\"level\":\"WARN\"", answer["data"]["file_path"].as_str().unwrap(), "tidegate-data/files (`cp -a ", "storage.directory"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert_eq!(server.log().matches(told).count(), 1);
+        server.stop();
+    }
+
     async fn no_acknowledged_file_is_lost_by_a_kill(engine: Engine) {
         let here = Installation::with_database(engine).await;
         let mut server = serve(&here);

@@ -10,10 +10,13 @@ mod stopping;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tidegate_database::Store;
 use tidegate_http::{App, HttpSettings, Surface};
+use tidegate_objects::Objects;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -28,6 +31,7 @@ pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
+use super::lost_files::missed_meanwhile;
 use crate::cli::{GlobalFlags, Lifted};
 use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
@@ -137,7 +141,8 @@ pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Looks at the directory of files, and asks the store whether it is there. What is not is told, and keeps nobody from signing in.
+/// Looks at the directory of files and for those in it, or asks the store whether it is there. What is not is told, and keeps nobody from
+/// signing in.
 fn ask_store(opened: &Opened) {
     let objects = opened.storage.objects().clone();
     if let Err(error) = objects.look_at_directory() {
@@ -145,15 +150,33 @@ fn ask_store(opened: &Opened) {
         // A store over the network answers downloads without it.
         let cannot = if objects.is_local() { "uploaded or read" } else { "uploaded" };
         tracing::warn!("files cannot be {cannot}: {}; {advice}", without_numbers(&what));
+        if objects.is_local() {
+            return;
+        }
     }
-    if objects.is_local() {
-        return;
-    }
+    let kernel = Arc::clone(&opened.kernel);
     tokio::spawn(async move {
-        if let Err(error) = objects.check().await {
+        if objects.is_local() {
+            warn_of_missed(&kernel.store, &objects).await;
+        } else if let Err(error) = objects.check().await {
             tracing::error!("files cannot be uploaded or read: {error}. `tidegate doctor` tries it again");
         }
     });
+}
+
+/// Warns of files that the database names and the directory has not: a database may be served with another data directory than before.
+async fn warn_of_missed(store: &Store, objects: &Objects) {
+    // That the database does not answer is told of the database.
+    let Ok(missed) = missed_meanwhile(store, objects).await else { return };
+    if missed.is_empty() {
+        return;
+    }
+    tracing::warn!(
+        "{}; copy them to {} (`cp -a FROM/. TO/`) from where they were or from FILE.files of a backup, or name their directory in \
+         storage.directory",
+        missed.text().replace('\n', "; "),
+        objects.directory().display()
+    );
 }
 
 /// Answers requests until the first signal, then finishes those accepted.
