@@ -61,7 +61,7 @@ impl Storage {
 
 /// Refuses a file that has `size` bytes in the store by now: they are of another content.
 fn refuse_changed<T>(file: &TrackedFile, size: u64) -> Outcome<T, SignedUrlError> {
-    tracing::warn!(
+    tracing::error!(
         file = file.number,
         object = file.object_name.as_str(),
         size,

@@ -272,7 +272,7 @@ async fn prepare(config: &Config, backup: &Path, draft: &PathBuf) -> Result<Prep
             if pending == 0 { looked_for(&mut unit, config.storage.backend).await? } else { Vec::new() };
         Ok((key, looked_for))
     };
-    let checked: Result<(Option<MasterKey>, Vec<String>), Failure> = checked.await;
+    let checked: Result<(Option<MasterKey>, Vec<Expected>), Failure> = checked.await;
     store.close().await;
     let (key, looked_for) = checked?;
     File::open(draft).and_then(|file| file.sync_all()).map_err(about)?;

@@ -164,7 +164,9 @@ on_both_engines! {
         assert_eq!(status, 201, "{answer}");
         server.stop();
         std::fs::rename(here.path().join("tidegate-data/files"), here.path().join("kept")).unwrap();
-        let server = serve(&here);
+        let server = here.serve_with(&["--dev"], |command| {
+            command.env("TIDEGATE_PUBLIC_URL", PUBLIC_URL).env("TIDEGATE_LOG__FILTER", "warn");
+        });
         let told = "the store has lost 1 of the 1 files that were looked for (";
         let line = eventually("the start says so", async || {
             server.log().lines().find(|line| line.contains(told)).map(str::to_owned)

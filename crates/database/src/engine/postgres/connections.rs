@@ -119,10 +119,11 @@ impl Maker {
         Self { connect, refused: Mutex::default() }
     }
 
-    /// Notes why the server takes no connection; whether that lasts.
-    fn note(&self, why: Option<String>) -> bool {
+    /// Notes why the server takes no connection; whether nothing has answered there for long. `answers`: it said so itself.
+    fn note(&self, why: Option<String>, answers: bool) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = refused.take();
+        // However long it was full, say, its restart begins when it answers no more.
+        let before = refused.take().filter(|_| !answers);
         *refused = why.map(|why| Refused::after(before, why, Instant::now()));
         refused.as_ref().is_some_and(Refused::lasts)
     }
@@ -149,8 +150,8 @@ impl managed::Manager for Maker {
         loop {
             match PgConnection::connect_with(&self.connect).await {
                 Err(error) if passes(&error) => {
-                    let lasts = self.note(Some(opening::said(&self.connect, &error)));
-                    if lasts && matches!(error, sqlx::Error::Io(_)) {
+                    let answers = !matches!(error, sqlx::Error::Io(_));
+                    if self.note(Some(opening::said(&self.connect, &error)), answers) {
                         return Err(self.timed_out());
                     }
                     sleep(pause).await;
@@ -162,7 +163,7 @@ impl managed::Manager for Maker {
                     return Err(sqlx::Error::Io(io::Error::new(kind, said)));
                 }
                 made => {
-                    self.note(None);
+                    self.note(None, true);
                     return made;
                 }
             }
@@ -379,12 +380,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_restart_of_a_server_that_was_full_for_long_is_waited_for() {
+        let (_, connections) = gone().await;
+        let maker = connections.0.manager();
+        let now = Instant::now();
+        let since = now.checked_sub(ACQUIRE_TIMEOUT).unwrap();
+        *maker.refused.lock().unwrap() = Some(Refused { why: String::new(), since, last: now });
+        assert!(!maker.note(Some("too many connections".to_owned()), true));
+        assert!(!maker.note(Some("refused".to_owned()), false));
+        assert!(matches!(maker.timed_out(), sqlx::Error::Io(_)));
+    }
+
+    #[tokio::test]
     async fn what_was_refused_once_is_forgotten_when_a_connection_is_made() {
         let (_, connections) = gone().await;
         let maker = connections.0.manager();
-        maker.note(Some("refused".to_owned()));
+        maker.note(Some("refused".to_owned()), false);
         assert!(matches!(maker.timed_out(), sqlx::Error::Io(_)));
-        maker.note(None);
+        maker.note(None, true);
         assert!(matches!(maker.timed_out(), sqlx::Error::PoolTimedOut));
     }
 }
