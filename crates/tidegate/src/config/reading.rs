@@ -143,7 +143,11 @@ impl<'r> Reading<'r> {
 
     /// Removes a value from every layer; whether one had it.
     fn take_out(&mut self, path: &[String]) -> bool {
-        self.layers.iter_mut().fold(false, |found, layer| remove(&mut layer.values, path) || found)
+        let mut found = false;
+        for layer in &mut self.layers {
+            found |= remove(&mut layer.values, path);
+        }
+        found
     }
 }
 
