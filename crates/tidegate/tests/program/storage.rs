@@ -91,7 +91,7 @@ async fn a_backup_with_another_master_key_is_refused_as_a_start_is() {
         for part in [
             "no backup was made: the master key ",
             " is not the one of this database, which was sealed with the master key ",
-            "`tidegate backup --without-key` makes one without a key",
+            " backup --without-key` makes one without a key",
         ] {
             assert!(said.err.contains(part), "{part}: {said:?}");
         }
