@@ -7,12 +7,9 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use crate::damage::Damage;
-use crate::engine::{Change, ChangeListener, Connection, Session};
+use crate::engine::{Change, ChangeListener, Connection, Session, note};
 use crate::put_off::{PutOff, Values};
 use crate::{Result, StoreError};
-
-/// Most changes sent one by one; with more, the caches drop everything, which is quicker.
-const MOST_CHANGES: usize = 200;
 
 /// Writes that a unit puts off to its end, so that several rows of a table take one statement. Nothing is lost by it: the unit is
 /// written as a whole or not at all.
@@ -238,11 +235,7 @@ impl Unit {
 
     /// Notes a change that caches must hear of once it is committed: for repositories.
     pub fn note(&mut self, change: Change) {
-        if self.changes.len() >= MOST_CHANGES {
-            self.changes = vec![Change::Everything];
-        } else if !self.changes.contains(&change) {
-            self.changes.push(change);
-        }
+        note(&mut self.changes, change);
     }
 }
 

@@ -73,6 +73,18 @@ pub enum Change {
     Everything,
 }
 
+/// Most changes that are kept one by one; with more, the caches drop everything, which is quicker.
+const MOST_CHANGES: usize = 200;
+
+/// Adds a change to those that are announced together.
+pub(crate) fn note(changes: &mut Vec<Change>, change: Change) {
+    if changes.len() >= MOST_CHANGES {
+        *changes = vec![Change::Everything];
+    } else if !changes.contains(&change) {
+        changes.push(change);
+    }
+}
+
 /// Told of every [`Change`] this node commits, before the commit is acknowledged, and of those of other nodes as they
 /// arrive.
 pub trait ChangeListener: Send + Sync + 'static {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::{ACQUIRE_TIMEOUT, announcement};
-use crate::engine::Change;
+use crate::engine::{Change, note};
 use crate::repeats::Repeats;
 
 /// How long a commit waits for its announcement. Nodes hear of it later then, and use nothing that is older than two seconds anyway.
@@ -78,9 +78,7 @@ impl Announcer {
         let (tell, told) = oneshot::channel();
         let mut waiting = self.0.waiting();
         for change in changes {
-            if !waiting.changes.contains(change) {
-                waiting.changes.push(*change);
-            }
+            note(&mut waiting.changes, *change);
         }
         waiting.told.push(tell);
         let is_running = mem::replace(&mut waiting.is_running, true);
