@@ -54,6 +54,9 @@ pub enum CredentialFault {
     /// The cookie of the hosted pages.
     #[error("cookie: {0}")]
     Cookie(&'static str),
+    /// What binds a form of the hosted pages to its browser.
+    #[error("form: {0}")]
+    Form(&'static str),
     /// A proof of possession (RFC 9449).
     #[error("dpop: {0}")]
     Dpop(String),
