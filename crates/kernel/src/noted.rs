@@ -98,6 +98,9 @@ pub enum CredentialFault {
     /// A code that was mailed or texted.
     #[error("one-time code: {0}")]
     OneTimeCode(&'static str),
+    /// What an account with a second factor shows.
+    #[error("second factor: {0}")]
+    SecondFactor(String),
     /// What a mail brought besides: an activation code, or the token of a link.
     #[error("{term}: {why}")]
     Mailed {
