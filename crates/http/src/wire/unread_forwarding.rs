@@ -44,10 +44,10 @@ impl UnreadForwarding {
         headers: &HeaderMap,
         app: &App,
     ) -> Option<IpAddr> {
-        match unread(peer, headers, app.http()) {
-            Some(unread) => self.tell(peer, unread),
-            None => return silent_proxy(client, peer, headers, &app.kernel().settings().public_url),
-        }
+        let Some(unread) = unread(peer, headers, app.http()) else {
+            return silent_proxy(client, peer, headers, &app.kernel().settings().public_url);
+        };
+        self.tell(peer, unread);
         None
     }
 
