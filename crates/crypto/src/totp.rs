@@ -10,6 +10,8 @@ pub const SEED_BYTES: usize = 20;
 const STEP: u64 = 30;
 /// Time steps before and after the present one whose codes are accepted (RFC 6238 section 5.2).
 const SKEW: u16 = 1;
+/// Time steps before and after the present one in which a wrong code is looked for: ten minutes.
+const FAR: i64 = 20;
 
 /// The secret that an authenticator app and this installation share. Never printed.
 pub struct TotpSeed(Zeroizing<[u8; SEED_BYTES]>);
@@ -56,6 +58,21 @@ impl TotpSeed {
     pub fn step_of(&self, code: &Secret, now: Timestamp) -> Option<i64> {
         let step = self.totp("", "").check(code.expose(), seconds(now))?;
         i64::try_from(step).ok()
+    }
+
+    /// By how many seconds the clock of the app is ahead of `now`, or behind it, where a wrong code is right for a time up to ten minutes away. It is
+    /// for the operator's log: such a code is never accepted. Every step is looked at, whichever it is, so that the time this takes tells
+    /// nothing of the code.
+    pub fn clock_offset(&self, code: &Secret, now: Timestamp) -> Option<i64> {
+        let totp = self.totp("", "");
+        let away = (i64::from(SKEW) + 1..=FAR).flat_map(|steps| [steps, -steps]);
+        away.fold(None, |found, steps| {
+            let seconds = steps.saturating_mul(i64::try_from(STEP).unwrap_or_default());
+            let at = u64::try_from(now.seconds().saturating_add(seconds)).unwrap_or_default();
+            let known = Zeroizing::new(totp.generate(at).to_string());
+            let is_it = crate::same_bytes(known.as_bytes(), code.expose().as_bytes());
+            found.or(is_it.then_some(seconds))
+        })
     }
 
     /// The code of an instant.
@@ -127,6 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_wrong_is_told_by_how_much_and_no_code_is_accepted_for_it() {
+        let seed = TotpSeed::generate(&Seeded::new(1));
+        let now = Timestamp::from_seconds(1_767_603_600);
+        let offset = |away: i64| {
+            let code = seed.code_at(Timestamp::from_seconds(now.seconds() + away));
+            (seed.clock_offset(&code, now), seed.step_of(&code, now).is_some())
+        };
+        for away in [60, -60, 300, -300, 600, -600] {
+            assert_eq!(offset(away), (Some(away), false), "{away}");
+        }
+        // Accepted as they are, and too far away.
+        for (away, accepted) in [(0, true), (30, true), (-30, true), (630, false), (-630, false)] {
+            assert_eq!(offset(away), (None, accepted), "{away}");
+        }
+        assert_eq!(seed.clock_offset(&Secret::new("12345"), now), None);
+    }
+
+    #[test]
     fn an_app_gets_the_issuer_the_account_and_the_seed() {
         let seed = TotpSeed::from_bytes(b"12345678901234567890").unwrap();
         assert_eq!(seed.base32().expose(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
@@ -140,7 +175,9 @@ mod tests {
         #[test]
         fn any_text_is_checked_without_a_panic(text in any::<String>(), at: i64) {
             let seed = TotpSeed::generate(&Seeded::new(2));
-            let _ = seed.step_of(&Secret::new(text), Timestamp::from_micros(at));
+            let code = Secret::new(text);
+            let _ = seed.step_of(&code, Timestamp::from_micros(at));
+            let _ = seed.clock_offset(&code, Timestamp::from_micros(at));
         }
     }
 }

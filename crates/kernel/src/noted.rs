@@ -54,6 +54,9 @@ pub enum CredentialFault {
     /// The cookie of the hosted pages.
     #[error("cookie: {0}")]
     Cookie(&'static str),
+    /// What binds a form of the hosted pages to its browser.
+    #[error("form: {0}")]
+    Form(&'static str),
     /// A proof of possession (RFC 9449).
     #[error("dpop: {0}")]
     Dpop(String),
@@ -95,6 +98,9 @@ pub enum CredentialFault {
     /// A code that was mailed or texted.
     #[error("one-time code: {0}")]
     OneTimeCode(&'static str),
+    /// What an account with a second factor shows.
+    #[error("second factor: {0}")]
+    SecondFactor(String),
     /// What a mail brought besides: an activation code, or the token of a link.
     #[error("{term}: {why}")]
     Mailed {

@@ -19,7 +19,7 @@ use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
 use tidegate_kernel::{Call, Fault, Refused};
 
 use super::failure;
-use super::look::{Card, Look};
+use super::look::{Card, Look, coded};
 use super::parts::{Alert, Button, Check, Field, Form, LinkButton, Rank, Tone, listed};
 use crate::wire::client::{accept_language, client_ip, user_agent};
 use crate::wire::state::App;
@@ -103,7 +103,7 @@ pub(super) fn invalid(app: &App, look: &Look, status: StatusCode, way_out: &str)
     let texts = vec![words.text("page.invalid.why").to_owned(), words.text(way_out).to_owned()];
     let links = sign_in_link(app, words, Rank::Primary).into_iter().collect();
     let card = Card { texts, links, ..Card::saying(look, words.text("page.invalid.title"), "") };
-    card.answer(status)
+    coded(card.answer(status), way_out)
 }
 
 /// Asks before it verifies: programs that look at every link in a mail must not use it up.
@@ -278,7 +278,8 @@ pub(super) async fn password_card(
             words.fill(said.text, &[("email", &purpose.email.to_string())]),
         )
     };
-    card.answer(if broken.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY })
+    let status = if broken.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    coded(card.answer(status), "page.reset.weak")
 }
 
 /// A posted form and where it came from.
@@ -307,7 +308,7 @@ impl<T: serde::de::DeserializeOwned> FromRequest<App> for PageForm<T> {
                 let look = Look::of(app, &headers, None);
                 let (title, text) =
                     (look.words.text("page.failed.title"), look.words.text("page.failed.form"));
-                Err(Card::saying(&look, title, text).answer(rejection.status()))
+                Err(coded(Card::saying(&look, title, text).answer(rejection.status()), "page.failed.form"))
             }
         }
     }

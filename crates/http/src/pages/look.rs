@@ -11,6 +11,7 @@ use tidegate_domain::{Brand, Catalogue, LanguageTag};
 use super::parts::{Alert, Form, LinkButton};
 use crate::wire::client::accept_language;
 use crate::wire::state::App;
+use crate::wire::telemetry::ErrorCode;
 
 /// What the layout needs to know.
 pub(crate) struct Look {
@@ -105,6 +106,16 @@ impl<'a> Card<'a> {
     pub(crate) fn answer(self, status: StatusCode) -> Response {
         page(status, &self)
     }
+}
+
+/// A refusal with what the log calls it: the key of the text that says why, or another word where no text is its own. A refusal that has one
+/// keeps it, and what is none gets none.
+pub(crate) fn coded(mut response: Response, key: &str) -> Response {
+    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+    if is_refusal && response.extensions().get::<ErrorCode>().is_none() {
+        response.extensions_mut().insert(ErrorCode(key.to_owned()));
+    }
+    response
 }
 
 /// A page as an answer.

@@ -34,7 +34,7 @@ use crate::wire::headers::page_headers;
 use crate::wire::not_found::method_not_allowed;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
-use look::{Card, Look};
+use look::{Card, Look, coded};
 pub(crate) use parts::Rank;
 pub(crate) use scope_words::in_words;
 pub(crate) use sign_in::flow::{
@@ -82,7 +82,9 @@ fn serves_development_pages(app: &App) -> bool {
 async fn secured(State(app): State<App>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
     let handled = handled(&app, request, next).await;
-    let mut response = handled.unwrap_or_else(|rejection| failure(&app, &headers, rejection));
+    let response = handled.unwrap_or_else(|rejection| failure(&app, &headers, rejection));
+    // No refusal is without a word in the log.
+    let mut response = coded(response, "page.unnamed");
     for (name, value) in &page_headers() {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
@@ -105,7 +107,7 @@ pub(crate) fn failure(app: &App, headers: &HeaderMap, rejection: Rejection) -> R
     };
     let look = Look::of(app, headers, None);
     let (title, text) = (look.words.text("page.failed.title"), look.words.text(why));
-    let mut response = Card::saying(&look, title, text).answer(status);
+    let mut response = coded(Card::saying(&look, title, text).answer(status), why);
     response.headers_mut().extend(added);
     response
 }

@@ -8,7 +8,7 @@ use tidegate_kernel::Refused;
 
 use super::failure;
 use super::links::{Followed, FollowedLink, PageForm, followed, sign_in_link};
-use super::look::{Card, Look};
+use super::look::{Card, Look, coded};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
 
@@ -46,7 +46,7 @@ fn not_open(app: &App, look: &Look, state: SecurityLink) -> Response {
     let texts = vec![words.text(why).to_owned(), words.text("page.secure.now").to_owned()];
     let links = sign_in_link(app, words, Rank::Primary).into_iter().collect();
     let card = Card { texts, links, ..Card::saying(look, words.text("page.invalid.title"), "") };
-    card.answer(StatusCode::BAD_REQUEST)
+    coded(card.answer(StatusCode::BAD_REQUEST), why)
 }
 
 pub(super) async fn secure(

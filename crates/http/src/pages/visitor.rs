@@ -17,10 +17,11 @@ use tidegate_domain::factor::DeviceData;
 use tidegate_domain::id::SessionId;
 use tidegate_domain::session::AmrSet;
 use tidegate_domain::{Permission, Timestamp};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::{Actor, AuthError, Call, Fault};
 
 use super::failure;
-use super::look::{Card, Look};
+use super::look::{Card, Look, coded};
 use crate::wire::client::{accept_language, client_ip, user_agent};
 use crate::wire::safe::only_looks;
 use crate::wire::state::App;
@@ -149,11 +150,33 @@ impl Visitor {
         ("csrf", URL_SAFE_NO_PAD.encode(tag))
     }
 
-    /// Whether a form was made for this browser and its present session, and is sent by a page of this server.
+    /// Whether a form was made for this browser and its present session, and is sent by a page of this server. The log has why not.
     pub(crate) fn accepts(&self, app: &App, action: &str, token: &str) -> bool {
-        let Ok(tag) = URL_SAFE_NO_PAD.decode(token) else { return false };
-        let is_ours = app.kernel().vault.verify_mac(FORM_TOKEN, &self.bound_to(action), &tag);
-        is_ours && !self.is_new && !self.is_foreign()
+        let why = self.why_not(app, action, token);
+        if let Some(why) = why {
+            noted::refused(CredentialFault::Form(why));
+        }
+        why.is_none()
+    }
+
+    fn why_not(&self, app: &App, action: &str, token: &str) -> Option<&'static str> {
+        let tag = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
+        if self.is_new {
+            return Some("its cookie did not come: the browser keeps none, or has let it go");
+        }
+        if self.is_foreign() {
+            return Some("a page of another site sent it");
+        }
+        if app.kernel().vault.verify_mac(FORM_TOKEN, &self.bound_to(action), &tag) {
+            return None;
+        }
+        Some(if token.is_empty() {
+            "it has no token"
+        } else if self.session.is_none() && self.cookies.session.is_some() {
+            "the session that it was made for has ended"
+        } else {
+            "its token is of another form, another session or another browser"
+        })
     }
 
     fn bound_to(&self, action: &str) -> Vec<u8> {
@@ -279,7 +302,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
                 let look = visitor.look(app);
                 let (title, text) =
                     (look.words.text("page.failed.title"), look.words.text("page.failed.unread"));
-                Err(Card::saying(&look, title, text).answer(rejection.status()))
+                Err(coded(Card::saying(&look, title, text).answer(rejection.status()), "page.failed.unread"))
             }
         }
     }

@@ -20,14 +20,14 @@ use crate::wire::unknown::{self, Exact, Unknown, refuse};
 /// A JSON object of up to 64 KiB read into `T`, all of whose fields are known.
 pub(crate) struct JsonBody<C, T>(pub(crate) T, Vec<String>, PhantomData<C>);
 
+/// The same of up to 3 MiB: for pictures sent inside it.
+pub(crate) struct LargeJsonBody<C, T>(pub(crate) T, PhantomData<C>);
+
 /// A JSON object of up to 64 KiB read into `T`, or no body. All its fields are known.
 pub(crate) struct OptionalJsonBody<C, T>(pub(crate) T, PhantomData<C>);
 
 /// A JSON object of up to 64 KiB read into `T`, in which clients of a contract may send more: the log names what is ignored.
 pub(crate) struct LiberalBody<C, T>(pub(crate) T, PhantomData<C>);
-
-/// The same of up to 3 MiB: for pictures sent inside it.
-pub(crate) struct LargeLiberalBody<C, T>(pub(crate) T, PhantomData<C>);
 
 /// A body that is not needed: none, or any JSON. The log names the fields of an object.
 pub(crate) struct UnusedBody<C>(PhantomData<C>);
@@ -66,6 +66,15 @@ impl<C, T> JsonBody<C, T> {
     }
 }
 
+impl<C: ContractMarker, T: Exact> FromRequest<App> for LargeJsonBody<C, T> {
+    type Rejection = C::Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
+        let limit = app.http().max_body.max(LARGE);
+        Ok(Self(exact::<T>(&json_bytes(request, limit).await?)?.0, PhantomData))
+    }
+}
+
 impl<C: ContractMarker, T: Exact + Default> FromRequest<App> for OptionalJsonBody<C, T> {
     type Rejection = C::Error;
 
@@ -86,15 +95,6 @@ impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LiberalBody<C,
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
         Ok(Self(liberal::<T>(&json_bytes(request, small(app)).await?)?, PhantomData))
-    }
-}
-
-impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LargeLiberalBody<C, T> {
-    type Rejection = C::Error;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
-        let limit = app.http().max_body.max(LARGE);
-        Ok(Self(liberal::<T>(&json_bytes(request, limit).await?)?, PhantomData))
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     let path = route.is_none().then(|| unmatched::shown(request.uri().path()));
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let ip = client_ip(request.headers(), request.extensions(), app.http());
-    app.unread_forwarding().note(peer(request.extensions()), request.headers(), app.http());
+    let silent = app.unread_forwarding().note(ip, peer(request.extensions()), request.headers(), app);
     // What is logged on the way carries the id; the rest is in the line below. A span's fields are written when it begins,
     // for every request, whether or not anything is logged in it.
     let span = tracing::info_span!("request", id);
@@ -109,6 +109,7 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
             let (limit, refused) = (noted.limit, noted.refused.map(|fault| fault.to_string()));
+            app.unread_forwarding().note_limited(silent, limit.as_deref());
             tracing::info!(id, %method, route, %ip, status, code, limit, refused, ignored, micros, "answered");
         }
         // What is wrong with the credential, which the client is not told. The field is left out where nothing is.

@@ -1,5 +1,5 @@
-//! Proxies whose word about their clients is not read, named in the log: all clients of such a proxy count as one, which nothing else
-//! says.
+//! Proxies whose word about their clients is not read, or that say none, named in the log: all clients of such a proxy count as one,
+//! which nothing else says.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -8,14 +8,21 @@ use std::sync::{Mutex, PoisonError};
 use axum::http::HeaderMap;
 
 use crate::wire::client::{SINGLE_ADDRESS_HEADERS, is_trusted_proxy};
-use crate::wire::state::{ForwardedHeader, HttpSettings};
+use crate::wire::state::{App, ForwardedHeader, HttpSettings};
 
 /// Proxies that are named while the process runs.
 const MOST: usize = 20;
 
-/// Names each proxy once.
+/// Names each proxy once for each of both.
 #[derive(Debug, Default)]
-pub(crate) struct UnreadForwarding(Mutex<HashSet<IpAddr>>);
+pub(crate) struct UnreadForwarding {
+    unread: Named,
+    silent: Named,
+}
+
+/// The proxies that were named.
+#[derive(Debug, Default)]
+struct Named(Mutex<HashSet<IpAddr>>);
 
 /// Why a header is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +36,23 @@ enum Unread {
 }
 
 impl UnreadForwarding {
-    /// Writes a line about the first request of a proxy whose header is not read.
-    pub(crate) fn note(&self, peer: IpAddr, headers: &HeaderMap, settings: &HttpSettings) {
-        let Some(unread) = unread(peer, headers, settings) else { return };
-        if !self.is_first(peer) {
+    /// Writes a line about the first request of a proxy whose header is not read. Answers the peer where it may be one that sends none.
+    pub(crate) fn note(
+        &self,
+        client: IpAddr,
+        peer: IpAddr,
+        headers: &HeaderMap,
+        app: &App,
+    ) -> Option<IpAddr> {
+        let Some(unread) = unread(peer, headers, app.http()) else {
+            return silent_proxy(client, peer, headers, &app.kernel().settings().public_url);
+        };
+        self.tell(peer, unread);
+        None
+    }
+
+    fn tell(&self, peer: IpAddr, unread: Unread) {
+        if !self.unread.is_first(peer) {
             return;
         }
         match unread {
@@ -51,10 +71,40 @@ impl UnreadForwarding {
         }
     }
 
+    /// Writes a line where a limit by address refuses what came through a proxy that says for whom it asks in no header: the limit
+    /// is met by all its clients together.
+    pub(crate) fn note_limited(&self, silent: Option<IpAddr>, limit: Option<&str>) {
+        let Some((proxy, limit)) = silent.zip(limit.filter(|limit| is_by_address(limit))) else { return };
+        if self.silent.is_first(proxy) {
+            tracing::warn!(
+                "{limit} refuses requests of {proxy}, which come without X-Forwarded-For, while public_url is https: if this is a proxy, \
+                 have it send X-Forwarded-For and set http.trusted_proxies, or all people count as one address"
+            );
+        }
+    }
+}
+
+impl Named {
     fn is_first(&self, peer: IpAddr) -> bool {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         named.len() < MOST && named.insert(peer)
     }
+}
+
+/// The peer, if it may be a proxy that takes TLS off for the clients of an installation and names none of them: as far as can be
+/// known, they are `client`, which is the peer.
+fn silent_proxy(client: IpAddr, peer: IpAddr, headers: &HeaderMap, public_url: &str) -> Option<IpAddr> {
+    if client != peer || !is_private(peer) || !public_url.starts_with("https:") {
+        return None;
+    }
+    let mut naming = ["x-forwarded-for", "forwarded"].into_iter().chain(SINGLE_ADDRESS_HEADERS);
+    let names_clients = naming.any(|name| headers.contains_key(name));
+    (!names_clients).then_some(peer)
+}
+
+/// Whether a limit of that configuration key counts by the client's address.
+fn is_by_address(key: &str) -> bool {
+    ["by_ip", "by_network", "anonymous_requests"].iter().any(|end| key.ends_with(end))
 }
 
 /// Of peers that are not trusted, those alone that can be a proxy of the operator's: from the internet, anybody sends such headers.
@@ -136,8 +186,40 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_that_names_nobody_is_told_from_clients() {
+        let headers = |names: &[&'static str]| -> HeaderMap {
+            names.iter().map(|name| (name.parse().unwrap(), "198.51.100.1".parse().unwrap())).collect()
+        };
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let silent = |client: &str, peer: &str, names: &[&'static str], url: &str| {
+            silent_proxy(ip(client), ip(peer), &headers(names), url)
+        };
+        let (here, url) = ("127.0.0.1", "https://id.example.com");
+        assert_eq!(silent(here, here, &["x-forwarded-proto", "via"], url), Some(ip(here)));
+        assert_eq!(silent("10.0.0.1", "10.0.0.1", &[], url), Some(ip("10.0.0.1")));
+        assert_eq!(
+            silent("198.51.100.1", here, &["x-forwarded-for"], url),
+            None,
+            "it is trusted and names one"
+        );
+        assert_eq!(silent(here, here, &["x-real-ip"], url), None, "that is told at once");
+        assert_eq!(silent("198.51.100.1", "198.51.100.1", &[], url), None, "a client");
+        assert_eq!(silent(here, here, &[], "http://127.0.0.1:8080"), None);
+        for (key, by_address) in [
+            ("rivergen.limits.sign_in_by_ip", true),
+            ("phone.limits.by_ip", true),
+            ("failed_codes_by_network", true),
+            ("ingestiq.limits.anonymous_requests", true),
+            ("rivergen.limits.sign_in_by_email", false),
+            ("failed_codes_by_account", false),
+        ] {
+            assert_eq!(is_by_address(key), by_address, "{key}");
+        }
+    }
+
+    #[test]
     fn each_is_named_once_and_not_more_than_so_many() {
-        let named = UnreadForwarding::default();
+        let named = Named::default();
         let proxy = |number: u8| IpAddr::from([127, 0, 0, number]);
         assert!(named.is_first(proxy(1)) && !named.is_first(proxy(1)));
         assert_eq!((0..=u8::MAX).filter(|number| named.is_first(proxy(*number))).count(), MOST - 1);

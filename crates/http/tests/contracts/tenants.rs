@@ -393,6 +393,7 @@ on_both_engines! {
         }
         let before = seen(&app, &two).await;
         let mails = app.sql_count("select count(*) from outbox_messages").await;
+        let mut hints = BTreeSet::new();
         for by in &two[0].members {
             // Whose the name is shows neither: a colleague's is refused in the same words.
             for victim in [&two[1], &two[0]] {
@@ -407,12 +408,14 @@ on_both_engines! {
                         continue;
                     }
                     answer.assert_error(400, "DUPLICATED_ACCOUNT");
+                    let hint = answer.text_at("error_data.hint");
                     let told = json!({
                         "error_code": 42, "error_name": "DuplicatedError",
                         "message": format!("The account {name} is duplicated"),
-                        "error_data": {"type": "account", "key": name, "name": "DUPLICATED_ACCOUNT"},
+                        "error_data": {"type": "account", "key": name, "name": "DUPLICATED_ACCOUNT", "hint": hint},
                     });
                     assert_eq!(answer.body, told);
+                    hints.insert((kind, hint));
                 }
             }
         }
@@ -422,6 +425,7 @@ on_both_engines! {
         let after = seen(&app, &two).await;
         assert_eq!(before[1], after[1]);
         assert_eq!(before[0][0], after[0][0], "nobody was made");
+        assert_eq!(hints.len(), 2, "one for people and one for programs: {hints:?}");
         assert_eq!(
             app.sql_count("select count(*) from outbox_messages").await,
             mails,

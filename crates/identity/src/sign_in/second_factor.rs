@@ -15,6 +15,7 @@ use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::throttle::Counted;
 
@@ -251,7 +252,11 @@ impl Work<'_> {
             Presented::Code(code) => kind == FactorKind::EmailOtp && self.is_code_of(challenge, code),
             Presented::Recovery(_) => false,
         };
-        Ok(if is_right { Ok(Accepted::Mailbox) } else { Err(NotAccepted::Wrong) })
+        if is_right {
+            return Ok(Ok(Accepted::Mailbox));
+        }
+        noted::refused(CredentialFault::OneTimeCode("wrong"));
+        Ok(Err(NotAccepted::Wrong))
     }
 
     /// What was shown with what was shown before. A mailed code is a second factor where the account has chosen codes by mail.

@@ -11,7 +11,7 @@ use super::complaint::{Guide, without_places};
 use super::limits::lifted;
 use super::lines::Lines;
 use super::schema::Unknown;
-use super::suggest::Suggestion;
+use super::suggest::{Suggestion, tables_with};
 use super::{Config, Contracts};
 
 /// How the names of variables begin.
@@ -103,7 +103,8 @@ impl<'r> Reading<'r> {
         let values = values_of(&figment);
         for unknown in guide.schema.unknown(&values) {
             let metadata = first_metadata(&figment, unknown.value);
-            reading.told.mistakes.push(unknown_key(&unknown, metadata, lines));
+            let tables = tables_with(guide.schema, &unknown.path);
+            reading.told.mistakes.push(unknown_key(&unknown, tables, metadata, lines));
             reading.told.meant.extend(unknown.meant.as_ref().map(|meant| meant.key.join(".")));
             reading.take_out(&unknown.path);
         }
@@ -237,14 +238,23 @@ pub(super) fn origin(metadata: Option<&Metadata>) -> String {
     }
 }
 
-fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>, lines: &Lines) -> Mistake {
+/// `tables` says in which others there is such a key.
+fn unknown_key(
+    unknown: &Unknown<'_>,
+    tables: Option<String>,
+    metadata: Option<&Metadata>,
+    lines: &Lines,
+) -> Mistake {
     let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
     let advice = match (&unknown.meant, variable) {
         (Some(Suggestion { key, .. }), Some(_)) => {
             format!("did you mean {PREFIX}{}?", key.join("__").to_ascii_uppercase())
         }
         (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
-        (None, _) => "`tidegate config` lists all".to_owned(),
+        (None, _) => {
+            let tables = tables.map_or_else(String::new, |tables| format!("{tables}; "));
+            format!("{tables}`tidegate config` lists all")
+        }
     };
     let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
     let table = unknown

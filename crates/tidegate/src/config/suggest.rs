@@ -259,6 +259,26 @@ pub(super) fn suggest(schema: &Schema, path: &[String]) -> Option<Suggestion> {
         .or_else(|| alike_in(&all, table, name).map(plain))
         .or_else(|| only(all.iter().filter(|known| words(known) == words(path))).map(plain))
         .or_else(|| elsewhere(&all, path).map(plain))
+        .or_else(|| outside_of_tables(&all, path).map(plain))
+}
+
+/// Most tables that are told of a name.
+const MOST_TABLES: usize = 3;
+
+/// In which other tables there is a key of that name: one that was written into the wrong one.
+pub(super) fn tables_with(schema: &Schema, path: &[String]) -> Option<String> {
+    let all = schema.keys();
+    let tables: Vec<String> = all
+        .iter()
+        .filter(|known| known.len() > 1 && known.last() == path.last())
+        .filter_map(|known| Some(format!("[{}]", known.split_last()?.1.join("."))))
+        .collect();
+    let told = tables.iter().take(MOST_TABLES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match tables.len().saturating_sub(MOST_TABLES) {
+        _ if tables.is_empty() => None,
+        0 => Some(format!("it is a key of {told}")),
+        more => Some(format!("it is a key of {told} and {more} more")),
+    }
 }
 
 /// Whether two names are one misspelled: two edits apart, in a short name one.
@@ -316,15 +336,16 @@ const WORDS: &[(&str, &[&str])] = &[
     ("org", &["organization"]),
 ];
 
-/// The key of the same table that has most words in common with the name, at least half of those of both.
+/// The key of the same table that has most words in common with the name, at least half of those of both. Singular and plural are one.
 fn alike_in(all: &[Vec<String>], table: &[String], name: &str) -> Option<Vec<String>> {
     let meant = named_words(name);
     let alike = |known: &Vec<String>| {
         let (known_name, known_table) = known.split_last()?;
         let words = named_words(known_name);
         let (shared, both) = (meant.intersection(&words).count(), meant.union(&words).count());
-        // One word says little: `max` stands in many names.
-        (known_table == table && shared > 1 && shared * 2 >= both).then(|| shared * 1_000 / both)
+        // One word says little, unless it is all there is: `max` stands in many names.
+        let is_enough = shared > 1 || (shared == 1 && both == 1);
+        (known_table == table && is_enough && shared * 2 >= both).then(|| shared * 1_000 / both)
     };
     all.iter()
         .filter_map(|known| Some((alike(known)?, known)))
@@ -339,9 +360,26 @@ fn named_words(name: &str) -> BTreeSet<String> {
     words
         .flat_map(|word| match WORDS.iter().find(|(other, _)| *other == word) {
             Some((_, own)) => own.iter().map(|own| (*own).to_owned()).collect(),
-            None => vec![word.to_owned()],
+            None => vec![singular(word)],
         })
         .collect()
+}
+
+/// A word without the ending of the plural. What comes of a word that has none is no word, and the same of all that are alike.
+fn singular(word: &str) -> String {
+    match (word.strip_suffix("ies"), word.strip_suffix('s')) {
+        (Some(stem), _) => format!("{stem}y"),
+        (None, Some(stem)) => stem.to_owned(),
+        (None, None) => word.to_owned(),
+    }
+}
+
+/// The key of no table that was written into one: in a file, what follows the head of a table is a part of it.
+fn outside_of_tables(all: &[Vec<String>], path: &[String]) -> Option<Vec<String>> {
+    let (name, table) = path.split_last()?;
+    let is_key = all.iter().any(|known| known.as_slice() == std::slice::from_ref(name));
+    let is_table = all.iter().any(|known| known.len() > 1 && known.first() == Some(name));
+    (!table.is_empty() && is_key && !is_table).then(|| vec![name.clone()])
 }
 
 /// The same name in another table: the only one, the one whose end it is (`smtp_host`), or that in a table much like it.

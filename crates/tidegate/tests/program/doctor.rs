@@ -92,6 +92,25 @@ fn a_public_url_with_a_path_is_not_called_well() {
     assert!(said.code == 0 && said.out.contains(told), "{}", said.out);
 }
 
+#[tokio::test]
+async fn a_proxy_that_is_not_named_is_told_by_the_doctor_and_by_the_start() {
+    let here = Installation::new();
+    assert_eq!(status(&here.json(&["doctor"]), "proxy"), "ok");
+    here.write("tidegate.toml", "public_url = 'https://id.example.com'\n");
+    let told = "requests come through a proxy, since public_url is https: have it send X-Forwarded-For and set http.trusted_proxies";
+    let said = here.run(&["doctor"]);
+    assert!(said.code == 0 && said.out.contains(&format!("! proxy              {told}")), "{}", said.out);
+    let server = here.serve(&[]);
+    assert_eq!(server.log().matches(told).count(), 1, "{}", server.log());
+    server.stop();
+    here.write(
+        "tidegate.toml",
+        "public_url = 'https://id.example.com'\n[http]\ntrusted_proxies = ['10.0.0.0/8', '127.0.0.1']\n",
+    );
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("✓ proxy              10.0.0.0/8, 127.0.0.1/32"), "{}", said.out);
+}
+
 #[test]
 fn one_problem_does_not_hide_another() {
     let here = Installation::new();

@@ -12,7 +12,7 @@ use tidegate_domain::id::ServiceKeyId;
 use tidegate_identity::accounts::list_accounts::{Accounts, Cursor};
 use tidegate_kernel::{Actor, Fault};
 
-use super::body::{DocumentFields, ExactFields, Fields};
+use super::body::{ExactFields, Fields};
 use super::error::{Error, ErrorBody};
 use super::requests::{
     ChangeIndividualBody, ChangeServiceBody, CreateIndividualBody, CreateServiceBody, CreateServiceKeyBody,
@@ -136,7 +136,7 @@ fn items<T: Serialize>(items: impl ExactSizeIterator<Item = T>, goes_on: bool) -
 pub(super) async fn create_individual(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<CreateIndividualBody>,
+    ExactFields(body): ExactFields<CreateIndividualBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
     let claim = body.read(&call.profile.password)?;
@@ -156,7 +156,7 @@ pub(super) async fn create_individual(
 pub(super) async fn change_individual(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<ChangeIndividualBody>,
+    ExactFields(body): ExactFields<ChangeIndividualBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
     let (login, change) = body.read(&call.profile.password)?;
@@ -214,7 +214,7 @@ pub(super) async fn create_service(
 pub(super) async fn change_service(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<ChangeServiceBody>,
+    ExactFields(body): ExactFields<ChangeServiceBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePrograms)?;
     let (login, change) = body.read(&call.profile)?;

@@ -20,7 +20,8 @@ pub(super) struct Fields<T>(pub(super) T);
 /// The same, of a body that may carry a free document and is as large as the operator allows.
 pub(super) struct DocumentFields<T>(pub(super) T);
 
-/// The same of what makes a credential: all its fields are known.
+/// The same of what makes or changes an account, or changes something else: all its fields are known. One that was ignored
+/// would be believed to have changed something.
 pub(super) struct ExactFields<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Fields<T> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use tidegate_domain::Permission;
 
-use super::body::{DocumentFields, Fields};
+use super::body::{DocumentFields, ExactFields, Fields};
 use super::error::{Error, ErrorBody};
 use super::requests::{
     ChangeDatabaseBody, CreateDatabaseBody, ListResolvedBody, NoFields, ResolveSessionBody, page_of,
@@ -95,7 +95,7 @@ pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> 
 pub(super) async fn change_database(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<ChangeDatabaseBody>,
+    ExactFields(body): ExactFields<ChangeDatabaseBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ChangeBoundDatabase)?;
     app.identity().change_database(&call, &actor, body.read()?).await?;

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tidegate_domain::account::LoginName;
 use tidegate_domain::{Role, Timestamp};
 use tidegate_identity::accounts::change_account::ChangeAccountError;
 use tidegate_identity::accounts::create_account::CreateAccountError;
@@ -135,13 +136,17 @@ impl Error {
         Self::not_found("account", key, "ACCOUNT_NOT_FOUND")
     }
 
-    /// 401 AuthError about a code from a mail: wrong, used or expired, which is not told. `again` is the request that sends another one.
+    /// 401 AuthError about a code from a mail: wrong, used or expired, which is not told. `again` is what to do, and ends with the request
+    /// that sends another one.
     fn wrong_code(again: &str) -> Self {
-        let mut error = Self::auth("ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match");
-        // The text is the contract's; the hint is an extension of it.
-        let hint = format!("it is wrong, used or expired; {again} sends another one");
-        error.data.insert("hint".to_owned(), hint.into());
-        error
+        Self::auth("ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match")
+            .with_hint(format!("it is wrong, used or expired; {again} sends another one"))
+    }
+
+    /// What helps, beside a text that is the contract's: an extension of it.
+    fn with_hint(mut self, hint: String) -> Self {
+        self.data.insert("hint".to_owned(), hint.into());
+        self
     }
 
     /// 404 NotFoundError about a program's key.
@@ -251,6 +256,18 @@ fn forbidden(reason: &Forbidden) -> String {
 
 const NOT_ALLOWED: &str = "the token's role does not allow this";
 
+/// What a manager can do about a name that is taken. It is the same whose account it is: they must not learn that.
+const fn if_taken(login: &LoginName) -> &'static str {
+    match login {
+        LoginName::Service(_) => "another program has the name: choose another one",
+        LoginName::Email(_) | LoginName::Phone(_) => {
+            "an account that exists joins no other organization: invite another address of the person, or have an operator \
+             delete that account (tidegate user delete) and invite again; to somebody who was invited, \
+             PUT /v1/accounts/resend-verification-code/ mails a new code"
+        }
+    }
+}
+
 fn not_verified() -> Error {
     Error::auth("ACCOUNT_NOT_VERIFIED", "this account is not verified")
 }
@@ -300,7 +317,8 @@ impl From<CreateAccountError> for Error {
     fn from(error: CreateAccountError) -> Self {
         match error {
             CreateAccountError::Taken(login) => {
-                Self::duplicated("account", login.as_str(), "DUPLICATED_ACCOUNT")
+                let error = Self::duplicated("account", login.as_str(), "DUPLICATED_ACCOUNT");
+                error.with_hint(if_taken(&login).to_owned())
             }
             CreateAccountError::WeakPassword(weak) => Violations::of("password", weak.to_string()).into(),
             CreateAccountError::OwnerRole => Violations::of("role", "cannot be root").into(),
@@ -341,7 +359,10 @@ impl From<ActivateError> for Error {
     fn from(error: ActivateError) -> Self {
         match error {
             ActivateError::UnknownEmail(email) => Self::account_not_found(&email.to_string()),
-            ActivateError::WrongCode => Self::wrong_code("PUT /v1/accounts/resend-verification-code/"),
+            ActivateError::WrongCode => Self::wrong_code(
+                "the code of the invitation mail is meant, not the six digits of a sign-up or sign-in; \
+                 PUT /v1/accounts/resend-verification-code/",
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 
 use tidegate_domain::Permission;
 
-use super::body::DocumentFields;
+use super::body::ExactFields;
 use super::error::ErrorBody;
 use super::requests::ChangeOrganizationBody;
 use super::responses::{Empty, Organization};
@@ -37,7 +37,7 @@ pub(super) async fn current_organization(bearer: Bearer, State(app): State<App>)
 pub(super) async fn change_organization(
     bearer: Bearer,
     State(app): State<App>,
-    DocumentFields(body): DocumentFields<ChangeOrganizationBody>,
+    ExactFields(body): ExactFields<ChangeOrganizationBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOrganization)?;
     app.identity().change_organization_metadata(&call, &actor, body.read()?).await?;

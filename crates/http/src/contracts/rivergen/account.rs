@@ -12,7 +12,7 @@ use super::requests::{EmailChangeBody, ProfileBody, VerifyEmailChangeBody};
 use super::responses::{
     EmailChangeRequestedData, EmailChangedData, Envelope, HistoryData, MeData, ProfileData, envelope,
 };
-use super::{Answer, Bearer, Error, LargeLiberalBody, LiberalBody};
+use super::{Answer, Bearer, Error, JsonBody, LargeJsonBody, LiberalBody};
 use crate::wire::fields::{Check, Violations};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -44,7 +44,7 @@ pub(super) async fn me(bearer: Bearer, State(app): State<App>) -> Answer {
 pub(super) async fn update_profile(
     bearer: Bearer,
     State(app): State<App>,
-    body: LargeLiberalBody<ProfileBody>,
+    body: LargeJsonBody<ProfileBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ChangeOwnProfile)?;
     let change = body.0.read()?;
@@ -65,7 +65,7 @@ pub(super) async fn update_profile(
 pub(super) async fn request_email_change(
     bearer: Bearer,
     State(app): State<App>,
-    body: LiberalBody<EmailChangeBody>,
+    body: JsonBody<EmailChangeBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ChangeOwnEmail)?;
     let new_email = body.0.read()?;

@@ -44,7 +44,7 @@ type Caller = crate::wire::client::Caller<Rivergen>;
 type Bearer = crate::wire::bearer::Bearer<Rivergen>;
 type JsonBody<T> = crate::wire::body::JsonBody<Rivergen, T>;
 type LiberalBody<T> = crate::wire::body::LiberalBody<Rivergen, T>;
-type LargeLiberalBody<T> = crate::wire::body::LargeLiberalBody<Rivergen, T>;
+type LargeJsonBody<T> = crate::wire::body::LargeJsonBody<Rivergen, T>;
 type UnusedBody = crate::wire::body::UnusedBody<Rivergen>;
 type Answer = Result<axum::response::Response, Error>;
 

@@ -14,9 +14,11 @@ use tidegate_identity::sign_in::login::SignIn;
 use tidegate_identity::sign_in::sign_up::SignUp;
 use utoipa::ToSchema;
 
+use super::responses::ProfileData;
 use crate::wire::encoded_file::EncodedFile;
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
 use crate::wire::typed::{self, Integer, TypedDigits};
+use crate::wire::unknown::{Exact, fields_of};
 
 /// Longest display name, in characters.
 const MAX_NAME: usize = 255;
@@ -287,6 +289,7 @@ impl ChangePasswordBody {
 
 /// PUT /api/v1/auth/me/profile. What is left out stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ProfileBody {
     /// 1 to 255 characters.
     #[schema(value_type = Option<String>, format = "single-line", max_length = 255)]
@@ -301,6 +304,27 @@ pub(super) struct ProfileBody {
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     profile: Field<ObjectText>,
+}
+
+impl Exact for ProfileBody {
+    fn sent_back() -> Vec<String> {
+        fields_of::<ProfileData>()
+    }
+
+    fn place_of(name: &str) -> Option<String> {
+        let place = match name {
+            "email" | "primary_email" | "new_email" => {
+                "the address is changed by POST /api/v1/auth/me/email/request"
+            }
+            "password" | "new_password" => "the password is changed by POST /api/v1/auth/change-password",
+            "role" | "is_admin" | "is_system_admin" => {
+                "a role is given by who invites the account, and not changed by its owner"
+            }
+            "disabled_at" => "an operator disables an account: tidegate user disable",
+            _ => return None,
+        };
+        Some(place.to_owned())
+    }
 }
 
 impl ProfileBody {
@@ -323,12 +347,15 @@ impl ProfileBody {
 
 /// POST /api/v1/auth/me/email/request.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EmailChangeBody {
     /// The address to change to.
     #[schema(required = true, value_type = String, format = "email")]
     #[serde(default)]
     new_email: Field<String>,
 }
+
+impl Exact for EmailChangeBody {}
 
 impl EmailChangeBody {
     pub(super) fn read(self) -> Result<EmailAddress, Violations> {

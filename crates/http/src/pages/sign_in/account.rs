@@ -17,7 +17,7 @@ use super::flow::{Continuation, SignInWish, has_to_sign_in, sign_in_first, witho
 use super::page::{Problem, form, gone};
 use super::sign_out;
 use crate::pages::failure;
-use crate::pages::look::{Look, page as rendered};
+use crate::pages::look::{Look, coded, page as rendered};
 use crate::pages::parts::{Alert, Form, Rank, Tone};
 use crate::pages::scope_words::in_words;
 use crate::pages::visitor::{BrowserSession, Sent, Visitor};
@@ -79,7 +79,8 @@ pub(super) async fn withdraw(State(app): State<App>, sent: Sent<WithdrawForm>) -
     let words = visitor.look(&app).words;
     if !visitor.accepts(&app, WITHDRAW, &form.csrf) {
         let alert = Problem::stale(&words).alert();
-        return show(&app, &visitor, session, (StatusCode::FORBIDDEN, Some(alert))).await;
+        let shown = show(&app, &visitor, session, (StatusCode::FORBIDDEN, Some(alert))).await;
+        return coded(shown, "page.signin.stale");
     }
     let id = Uuid::try_parse(&form.client_id).unwrap_or_default();
     let name = match app.oauth().list_consents(&session.actor).await {
@@ -99,7 +100,7 @@ pub(super) async fn withdraw(State(app): State<App>, sent: Sent<WithdrawForm>) -
         }
         Err(Refused::Fault(fault)) => return failed(&app, &visitor, fault),
     };
-    show(&app, &visitor, session, said).await
+    coded(show(&app, &visitor, session, said).await, "page.account.not_withdrawn")
 }
 
 /// What the use cases cannot do; a session that has ended meanwhile is asked for anew.

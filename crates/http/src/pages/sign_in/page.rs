@@ -14,7 +14,7 @@ use tidegate_kernel::{Fault, SignedIn};
 use super::flow::Flow;
 use super::passkey::PasskeyOffer;
 use crate::pages::failure;
-use crate::pages::look::{Look, page};
+use crate::pages::look::{Look, coded, page};
 use crate::pages::parts::{Alert, Button, Field, FieldKind, Form, LinkButton, Rank, Tone};
 use crate::pages::visitor::Visitor;
 use crate::wire::headers::page_headers;
@@ -113,12 +113,14 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(crate) text: String,
     pub(crate) headers: HeaderMap,
+    /// What the log calls it: the key of the text.
+    key: String,
 }
 
 impl Problem {
     /// One of the texts `page.*`.
     pub(crate) fn saying(words: &Catalogue, status: StatusCode, key: &str) -> Self {
-        Self { status, text: words.text(key).to_owned(), headers: HeaderMap::new() }
+        Self { status, text: words.text(key).to_owned(), headers: HeaderMap::new(), key: key.to_owned() }
     }
 
     /// The form was made for another browser or session, or the browser keeps no cookies.
@@ -129,8 +131,9 @@ impl Problem {
     /// Too many attempts, so many seconds to wait.
     pub(crate) fn too_many(words: &Catalogue, seconds: u64, headers: HeaderMap) -> Self {
         let wait = words.minutes(Duration::from_secs(seconds));
-        let text = words.fill("page.signin.too_many", &[("wait", &wait)]);
-        Self { status: StatusCode::TOO_MANY_REQUESTS, text, headers }
+        let key = "page.signin.too_many";
+        let text = words.fill(key, &[("wait", &wait)]);
+        Self { status: StatusCode::TOO_MANY_REQUESTS, text, headers, key: key.to_owned() }
     }
 
     /// What befell the use case. None for what the form cannot help with.
@@ -166,7 +169,7 @@ pub(super) fn problem_of(
 pub(super) fn answer(app: &App, visitor: &Visitor, mut page: Page<'_>, problem: Option<Problem>) -> Response {
     let Some(problem) = problem else { return page.answer(app, visitor, StatusCode::OK) };
     page.alerts.push(problem.alert());
-    let mut response = page.answer(app, visitor, problem.status);
+    let mut response = coded(page.answer(app, visitor, problem.status), &problem.key);
     response.headers_mut().extend(problem.headers);
     response
 }
@@ -211,7 +214,7 @@ pub(super) fn gone(app: &App, visitor: &Visitor) -> Response {
     let mut page = Page::titled(&look, "page.signin.gone.title");
     page.texts.push(look.words.text("page.signin.gone.text").to_owned());
     page.links.push(link(&look.words, "page.sign_in", "/sign-in".to_owned()));
-    page.answer(app, visitor, StatusCode::BAD_REQUEST)
+    coded(page.answer(app, visitor, StatusCode::BAD_REQUEST), "page.signin.gone.text")
 }
 
 /// Goes on to another page of the sign-in, so that reloading it sends no form again.

@@ -20,6 +20,7 @@ use tidegate_kernel::Refused;
 use super::flow::{Flow, Step};
 use super::page::{Problem, finish, gone, look, problem_of};
 use super::password;
+use crate::pages::look::coded;
 use crate::pages::passkeys::is_below;
 use crate::pages::visitor::{Sent, Visitor};
 use crate::wire::rejection::Rejection;
@@ -90,12 +91,11 @@ fn owner(app: &App, flow: &Flow) -> Option<EmailAddress> {
 /// A challenge, as `PublicKeyCredential.parseRequestOptionsFromJSON()` reads it. It names passkeys only to who has shown the password.
 pub(super) async fn options(State(app): State<App>, sent: Sent<OptionsForm>) -> Response {
     let Sent { visitor, form } = sent;
+    let refused = |key| coded(StatusCode::FORBIDDEN.into_response(), key);
     if !visitor.accepts(&app, OPTIONS, &form.csrf) {
-        return StatusCode::FORBIDDEN.into_response();
+        return refused("page.signin.stale");
     }
-    let Ok(flow) = Flow::open(&app, &visitor, &form.flow) else {
-        return StatusCode::FORBIDDEN.into_response();
-    };
+    let Ok(flow) = Flow::open(&app, &visitor, &form.flow) else { return refused("page.signin.gone.text") };
     let email = owner(&app, &flow);
     match app.identity().start_passkey_sign_in(&visitor.call, email.as_ref()).await {
         Ok(request) => Json(written(&request)).into_response(),
@@ -103,7 +103,7 @@ pub(super) async fn options(State(app): State<App>, sent: Sent<OptionsForm>) -> 
             StartPasskeySignInError::NotSetUp(_)
             | StartPasskeySignInError::UnknownAccount
             | StartPasskeySignInError::NoPasskeys,
-        )) => StatusCode::NOT_FOUND.into_response(),
+        )) => coded(StatusCode::NOT_FOUND.into_response(), "page.signin.no_passkey"),
         Err(Refused::Fault(fault)) => {
             let rejection: Rejection = fault.into();
             let headers = rejection.headers();
@@ -112,7 +112,7 @@ pub(super) async fn options(State(app): State<App>, sent: Sent<OptionsForm>) -> 
                 Rejection::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            (status, headers).into_response()
+            coded((status, headers).into_response(), "page.failed.text")
         }
     }
 }

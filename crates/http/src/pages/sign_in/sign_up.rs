@@ -15,6 +15,7 @@ use super::flow::{Flow, Step};
 use super::page::{Page, Problem, SentQuery, answer, form, go_on, gone, link, look, problem_of, read};
 use super::social;
 use crate::pages::failure;
+use crate::pages::look::coded;
 use crate::pages::parts::{Field, FieldKind, Rank};
 use crate::pages::visitor::{Sent, Visitor};
 use crate::wire::state::App;
@@ -97,7 +98,7 @@ fn show(app: &App, visitor: &Visitor, flow: &Flow, returned: Returned<'_>) -> Re
     page.providers = social::offers(app, visitor, words, (flow, &sealed));
     page.links.push(link(words, "page.signup.sign_in", format!("/sign-in?flow={sealed}")));
     if returned.wrong.is_anything() {
-        return page.answer(app, visitor, StatusCode::UNPROCESSABLE_ENTITY);
+        return coded(page.answer(app, visitor, StatusCode::UNPROCESSABLE_ENTITY), "page.signup.wrong");
     }
     answer(app, visitor, page, returned.problem)
 }

@@ -11,8 +11,8 @@ use super::Target;
 use crate::routes;
 use crate::watch::{Log, row_counts};
 
-/// What makes or changes something that is governed, and what makes a credential: every field is known.
-const EXACT: [&str; 21] = [
+/// What makes or changes something that is governed, a credential, an account or a second factor: every field is known.
+const EXACT: [&str; 35] = [
     "PATCH /api/v1/auth/tokens/{token_id}",
     "PATCH /api/v1/data-sources/{data_source_id}",
     "PATCH /api/v1/data-sources/{data_source_id}/credentials",
@@ -20,9 +20,19 @@ const EXACT: [&str; 21] = [
     "PATCH /api/v1/policies/{policy_id}",
     "PATCH /api/v1/prompt-templates/{template_id}",
     "PATCH /api/v1/prompts/{prompt_id}",
+    "PATCH /v1/accounts/individual",
+    "PATCH /v1/accounts/service",
+    "PATCH /v1/databases/current",
+    "PATCH /v1/organizations/current",
+    "POST /api/v1/auth/me/email/request",
+    "POST /api/v1/auth/mfa/deactivate",
     "POST /api/v1/auth/tokens",
     "POST /api/v1/data-sources",
     "POST /api/v1/data-sources/{data_source_id}/test",
+    "POST /api/v1/mfa/email-otp/verify",
+    "POST /api/v1/mfa/sms-otp/verify",
+    "POST /api/v1/mfa/totp/setup",
+    "POST /api/v1/mfa/totp/verify",
     "POST /api/v1/organizations/{org_id}/oauth-applications",
     "POST /api/v1/organizations/{org_id}/tokens",
     "POST /api/v1/policies",
@@ -32,8 +42,12 @@ const EXACT: [&str; 21] = [
     "POST /api/v1/prompt-templates/{template_id}/execute",
     "POST /api/v1/prompts/execute",
     "POST /api/v1/queries/execute",
+    "POST /api/v1/webauthn/register/complete",
+    "POST /api/v1/webauthn/register/start",
+    "POST /v1/accounts/individual",
     "POST /v1/accounts/service",
     "POST /v1/accounts/service/keys",
+    "PUT /api/v1/auth/me/profile",
 ];
 /// Forwarded to the broker, which decides what it knows.
 const FREE: &str = "/api/v1/account/create";
@@ -61,6 +75,38 @@ on_both_engines! {
             assert!(!answer.text.contains("Planted"), "{}", answer.text);
         }
         assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn what_an_endpoint_does_not_change_is_refused_with_how_it_changes(target: Target) {
+        let before = row_counts(&target.app).await;
+        for (name, field, told) in [
+            ("PATCH /v1/accounts/individual", "role", "a role is given with the account: delete the account"),
+            ("PATCH /v1/accounts/individual", "verified", "verified by the code that was mailed to it"),
+            ("PATCH /v1/accounts/individual", "active", "tidegate user disable"),
+            ("PATCH /v1/accounts/individual", "new_email", "POST /api/v1/auth/me/email/request"),
+            ("PATCH /v1/accounts/service", "role", "a role is given with the account: delete the account"),
+            ("PATCH /v1/accounts/service", "keys", "accounts/service/keys"),
+            ("PATCH /v1/databases/current", "name", "make another database"),
+            ("PATCH /v1/databases/current", "user_id_type", "make another database"),
+            ("PUT /api/v1/auth/me/profile", "email", "POST /api/v1/auth/me/email/request"),
+            ("PUT /api/v1/auth/me/profile", "password", "POST /api/v1/auth/change-password"),
+            ("PUT /api/v1/auth/me/profile", "is_admin", "a role is given by who invites the account"),
+            // Read as one that was left out, it would remove all second factors.
+            ("POST /api/v1/auth/mfa/deactivate", "methods", "did you mean method?"),
+        ] {
+            let routes = routes::with_body();
+            let route = routes.iter().find(|route| route.name() == name).unwrap();
+            let mut body = route.sample();
+            body.insert(field.to_owned(), json!("backend"));
+            let answer = target.send_json(route, body).await;
+            route.assert_refused(&answer, route.invalid(), field);
+            assert!(answer.text.contains("is not known here; ") && answer.text.contains(told), "{name}: {}", answer.text);
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+        // What the answer to a change shows may be sent back.
+        let shown = json!({ "display_name": "Ada", "user_id": 1, "updated_at": "2030-01-01T00:00:00Z" });
+        let request = target.app.put("/api/v1/auth/me/profile").bearer(&target.ada.access_token);
+        request.json(&shown).send().await.assert_status(200);
     }
 
     async fn usual_other_names_are_told_the_right_ones(target: Target) {

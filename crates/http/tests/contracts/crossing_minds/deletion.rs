@@ -59,6 +59,28 @@ on_both_engines! {
         assert_wrong_code(&post(&app, "accounts/verify/", &claim).send().await);
     }
 
+    async fn a_role_changes_with_the_account_and_whoever_asks_otherwise_is_told(app: TestApp) {
+        let root = app.provision(ROOT).await;
+        app.add_individual(&root, ADA, "manager").await;
+        app.add_service(&root, "export", "manager").await;
+        let told = "is not known here; a role is given with the account: delete the account, and make it again with the other role";
+        for (path, demoted) in [
+            (PATH, json!({ "email": ADA, "first_name": "Augusta", "role": "backend" })),
+            ("accounts/service/", json!({ "name": "export", "role": "backend" })),
+        ] {
+            let refused = without_trace(&app, patch_as(&app, &root, path, &demoted)).await;
+            assert_wrong_fields(&refused, &json!({ "role": [told] }));
+        }
+        assert_eq!(listed_person(&app, &root, ADA).await["role"], "manager");
+
+        assert_empty(&delete_as(&app, &root, PATH, &json!({ "email": ADA })).send().await, 204);
+        app.add_individual(&root, ADA, "backend").await;
+        assert_eq!(listed_person(&app, &root, ADA).await["role"], "backend");
+        assert_empty(&delete_as(&app, &root, "accounts/service/", &json!({ "name": "export" })).send().await, 204);
+        app.add_service(&root, "export", "backend").await;
+        assert_eq!(listed_program(&app, &root, "export").await["role"], "backend");
+    }
+
     async fn the_address_of_a_deleted_person_can_be_used_again(app: TestApp) {
         let root = app.provision(ROOT).await;
         let old = app.add_individual(&root, ADA, "manager").await;

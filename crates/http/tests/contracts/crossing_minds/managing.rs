@@ -168,7 +168,7 @@ pub(super) fn assert_wrong_code(answer: &Answer) {
     let (name, error) = ("ACTIVATION_CODE_DOES_NOT_MATCH", "the activation code does not match");
     let hint = answer.text_at("error_data.hint");
     assert!(
-        hint.starts_with("it is wrong, used or expired; P") && hint.ends_with("/ sends another one"),
+        hint.starts_with("it is wrong, used or expired; ") && hint.ends_with("/ sends another one"),
         "{hint}"
     );
     let message = format!("Cannot perform authentication: {error}");
@@ -203,11 +203,19 @@ pub(super) fn assert_unknown_account(answer: &Answer, key: &str) {
     assert_not_found(answer, "account", key, "ACCOUNT_NOT_FOUND");
 }
 
-/// 400 DuplicatedError about an account.
+/// 400 DuplicatedError about an account, with what can be done: the same whose account it is.
 #[track_caller]
 pub(super) fn assert_duplicated(answer: &Answer, key: &str) {
     let message = format!("The account {key} is duplicated");
-    let data = json!({ "type": "account", "key": key, "name": "DUPLICATED_ACCOUNT" });
+    let hint = match key.contains('@') {
+        true => {
+            "an account that exists joins no other organization: invite another address of the person, or have an operator \
+             delete that account (tidegate user delete) and invite again; to somebody who was invited, \
+             PUT /v1/accounts/resend-verification-code/ mails a new code"
+        }
+        false => "another program has the name: choose another one",
+    };
+    let data = json!({ "type": "account", "key": key, "name": "DUPLICATED_ACCOUNT", "hint": hint });
     assert_refused(answer, 400, (42, "DuplicatedError"), &message, &data);
 }
 

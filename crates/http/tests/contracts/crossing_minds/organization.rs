@@ -55,7 +55,7 @@ on_both_engines! {
         ];
         for (number, (patch, expected)) in steps.into_iter().enumerate() {
             let preserve = [Value::Null, json!(false)][number % 2].clone();
-            change(&app, &manager, &json!({ "metadata": patch, "preserve": preserve, "unknown": 1 })).await;
+            change(&app, &manager, &json!({ "metadata": patch, "preserve": preserve })).await;
             assert_eq!(document(&app, &root).await, expected);
         }
         assert_eq!(count_of(&app, "organization.updated").await, 7);

@@ -195,7 +195,11 @@ on_both_engines! {
         let newcomer = app.sign_up_rivergen(ADA).await;
         let link = app.latest_link_token(ADA).await;
         for code in [app.latest_code(ADA).await, link.clone(), newcomer.temporary_token] {
-            assert_wrong_code(&without_trace(&app, post(&app, VERIFY, &claim(ADA, &code))).await);
+            let refused = without_trace(&app, post(&app, VERIFY, &claim(ADA, &code))).await;
+            assert_wrong_code(&refused);
+            // Who was invited and signed up besides has two mails.
+            let hint = refused.text_at("error_data.hint");
+            assert!(hint.contains("; the code of the invitation mail is meant, not the six digits of "), "{hint}");
         }
         assert_eq!(app.sql_count(VERIFIED).await, 0);
         app.post("/api/v1/auth/verify-email").json(&json!({ "token": link })).send().await.assert_status(200);

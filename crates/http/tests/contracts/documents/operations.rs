@@ -352,6 +352,29 @@ async fn a_proxy_that_is_not_believed_is_named_once_and_a_stranger_never() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_names_nobody_is_told_once_where_all_its_clients_meet_a_limit() {
+    let log = Log::listen();
+    let app = on_sqlite(|_| {}).await;
+    for ip in ["198.51.100.7", "127.0.0.1", "127.0.0.1"] {
+        for number in 0..8 {
+            let body = json!({ "email": format!("nobody{number}@example.com"), "password": "Wrong1horse" });
+            app.post("/api/v1/auth/login").ip(ip).json(&body).send().await;
+        }
+        assert!(
+            log.last_answer().contains("limit=\"rivergen.limits.sign_in_by_ip\""),
+            "{}",
+            log.last_answer()
+        );
+    }
+    let told: Vec<String> =
+        log.lines().into_iter().filter(|line| line.contains("refuses requests of")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let line =
+        "rivergen.limits.sign_in_by_ip refuses requests of 127.0.0.1, which come without X-Forwarded-For";
+    assert!(told[0].starts_with("WARN ") && told[0].contains(line), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_that_names_its_clients_in_a_header_that_is_not_read_is_named_once() {
     let log = Log::listen();
     let app = on_sqlite(|http| http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;

@@ -156,11 +156,20 @@ on_both_engines! {
     async fn nothing_else_can_be_changed_here(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let before = get_as(&app, &ada, "auth/me").send().await;
-        profile_of(&app, &ada, json!({
-            "is_system_admin": true, "primary_email": "mallory@example.com", "email": "mallory@example.com",
-            "disabled_at": "2026-01-05T09:00:00Z", "user_metadata": { "plan": "enterprise" }, "id": 2,
-            "password": OTHER_PASSWORD,
-        })).await;
+        for (field, value) in [
+            ("is_system_admin", json!(true)),
+            ("primary_email", json!("mallory@example.com")),
+            ("email", json!("mallory@example.com")),
+            ("disabled_at", json!("2026-01-05T09:00:00Z")),
+            ("user_metadata", json!({ "plan": "enterprise" })),
+            ("id", json!(2)),
+            ("password", json!(OTHER_PASSWORD)),
+        ] {
+            let mut change = json!({ "display_name": "Mallory" });
+            change[field] = value;
+            let refused = refused_without_trace(&app, put_profile(&app, &ada, &change), 422, "VALIDATION_ERROR").await;
+            assert!(refused.text.contains(&format!("{field} is not known here")), "{}", refused.text);
+        }
         assert_eq!(get_as(&app, &ada, "auth/me").send().await.text, before.text);
     }
 

@@ -11,6 +11,7 @@ use tidegate_domain::{Secret, Timestamp, limit};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::counted_factor::FactorUse;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::one_time::OneTime;
 
 use crate::IdentityTables;
@@ -45,6 +46,8 @@ impl Acting<'_> {
         guess: FactorGuess,
         kind: FactorKind,
     ) -> Outcome<T, ConfirmFactorError> {
+        // Of a code that was sent; of an app more is known.
+        noted::refused_otherwise(CredentialFault::OneTimeCode("wrong"));
         self.wrong_guess(guess).await?;
         let metadata = json!({ "reason": "invalid_code", "method": kind.as_str() });
         self.audit(Action::FactorRefused, self.grant.subject(), metadata).await?;

@@ -7,6 +7,7 @@ use tidegate_domain::challenge::Challenge;
 use tidegate_domain::factor::{FactorKind, RecoveryCode};
 use tidegate_domain::id::{AccountId, FactorId};
 use tidegate_kernel::fault::Fault;
+use tidegate_kernel::noted::{self, CredentialFault};
 
 use crate::IdentityTables;
 use crate::credentials::factors::repository::Factor;
@@ -62,6 +63,21 @@ pub(crate) enum NotAccepted {
     UsedUp,
 }
 
+/// Notes that a code of an app is wrong, or by how many seconds the clock of that app is: [`TotpSeed::clock_offset`].
+pub(crate) fn note_wrong_totp(offset: Option<i64>) {
+    let why = match offset {
+        None => "the code of the app is wrong".to_owned(),
+        Some(seconds) => {
+            let way = if seconds > 0 { "ahead" } else { "behind" };
+            let away = seconds.unsigned_abs();
+            format!(
+                "right for a time {away} s {way}: the clock of the phone is wrong, or that of this server"
+            )
+        }
+    };
+    noted::refused(CredentialFault::SecondFactor(why));
+}
+
 /// What a verified seed is sealed for.
 pub(crate) fn seed_context(id: FactorId) -> String {
     format!("totp seed {id}")
@@ -79,6 +95,10 @@ impl<G> Work<'_, G> {
         let code = match presented {
             Presented::Recovery(code) => {
                 let remaining = self.use_recovery_code(account, code).await?;
+                if remaining.is_none() {
+                    let why = "the backup code is none of the account's, or was used before";
+                    noted::refused(CredentialFault::SecondFactor(why.to_owned()));
+                }
                 let accepted = remaining.map(|remaining| Accepted::Recovery { remaining });
                 return Ok(accepted.ok_or(NotAccepted::Wrong));
             }
@@ -95,7 +115,10 @@ impl<G> Work<'_, G> {
                         self.unit.factors().used(factor.id, self.now).await?;
                         Ok(())
                     }
-                    _ => Err(NotAccepted::Wrong),
+                    _ => {
+                        noted::refused(CredentialFault::OneTimeCode("wrong"));
+                        Err(NotAccepted::Wrong)
+                    }
                 }
             }
         };
@@ -107,17 +130,28 @@ impl<G> Work<'_, G> {
         apps: &[Factor],
         code: &Secret,
     ) -> Result<Result<(), NotAccepted>, Fault> {
-        let mut verdict = Err(NotAccepted::Wrong);
+        let (mut verdict, mut offset) = (NotAccepted::Wrong, None);
         for app in apps {
             let sealed = app.sealed.as_deref().unwrap_or_default();
             let opened = self.app.kernel.vault.open(&seed_context(app.id), sealed)?;
             let seed = TotpSeed::from_bytes(&opened).map_err(|error| Fault::Internal(error.to_string()))?;
-            let Some(step) = seed.step_of(code, self.now) else { continue };
+            let Some(step) = seed.step_of(code, self.now) else {
+                offset = offset.or(seed.clock_offset(code, self.now));
+                continue;
+            };
             if self.unit.factors().use_step(app.id, step, self.now).await? {
                 return Ok(Ok(()));
             }
-            verdict = Err(NotAccepted::UsedUp);
+            verdict = NotAccepted::UsedUp;
         }
-        Ok(verdict)
+        match verdict {
+            NotAccepted::Wrong => note_wrong_totp(offset),
+            NotAccepted::UsedUp => {
+                noted::refused(CredentialFault::SecondFactor(
+                    "the code of the app was used before".to_owned(),
+                ));
+            }
+        }
+        Ok(Err(verdict))
     }
 }

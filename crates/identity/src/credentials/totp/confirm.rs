@@ -7,7 +7,7 @@ use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 
 use crate::credentials::factors::confirmed::ConfirmFactorError;
-use crate::credentials::factors::present::seed_context;
+use crate::credentials::factors::present::{note_wrong_totp, seed_context};
 use crate::credentials::factors::repository::ConfirmedFactor;
 use crate::credentials::totp::set_up::{set_up_context, unpack};
 use crate::{Identity, IdentityTables};
@@ -44,6 +44,7 @@ impl Identity {
         let unpacked = unpack(&opened);
         let (seed, codes) = unpacked.ok_or_else(|| Fault::Internal("a set-up cannot be read".to_owned()))?;
         let Some(step) = seed.step_of(code, work.now) else {
+            note_wrong_totp(seed.clock_offset(code, work.now));
             return work.refuse_code(guess, FactorKind::Totp).await;
         };
         work.right_guess(guess).await?;

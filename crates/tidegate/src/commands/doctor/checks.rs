@@ -72,9 +72,10 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         sms(config),
         broker(config).await,
         serving::listen(config).await,
+        serving::proxy(config),
         serving::pgwire(config).await,
         serving::query_disk(config),
-        contracts(),
+        serving::contracts(),
         lifetimes(config),
         public_url(config, last_url.as_deref()),
         passkeys(config),
@@ -342,21 +343,6 @@ async fn ask(name: &str, config: &AlpacaConfig) -> Result<(Verdict, String), Fai
         ))),
         Err(error) => Err(wrong(format!("{error}; check broker.alpaca.base_url where that is set"))),
     }
-}
-
-/// Which contracts are served, and where below the public address.
-fn contracts() -> Finding {
-    let served: Vec<String> = tidegate_http::contracts()
-        .iter()
-        .map(|contract| {
-            let prefixes = contract.mounts.iter().map(|mount| match mount.prefix {
-                "" => "/",
-                prefix => prefix,
-            });
-            format!("{} at {}", contract.title, prefixes.collect::<Vec<_>>().join(" and "))
-        })
-        .collect();
-    Finding::new("contracts", Verdict::Fine, served.join(", "))
 }
 
 /// What the start warns of, too.

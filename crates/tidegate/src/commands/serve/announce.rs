@@ -159,6 +159,7 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
     }
     let path = config.public_url.as_deref().and_then(below_a_path);
     warnings.extend(path.map(|warning| format!("public_url is {warning}")));
+    warnings.extend(unnamed_proxy(config));
     warnings.extend(missing_directory(&std::env::temp_dir()));
     if config.uses_data_dir()
         && let Ok(Some(mode)) = open_to_others(&config.data_dir)
@@ -213,6 +214,16 @@ pub(crate) fn below_a_path(url: &str) -> Option<String> {
          take {path} away before it passes requests on, and even so the sign-in pages, whose own links begin at /, need a host of their own: \
          leave {path} out"
     ))
+}
+
+/// What is to be known where clients speak TLS, which a proxy takes off, and no proxy is named.
+pub(crate) fn unnamed_proxy(config: &Config) -> Option<String> {
+    let is_https = config.public_url.as_deref().is_some_and(|url| url.starts_with("https:"));
+    (is_https && config.http.trusted_proxies.is_empty()).then(|| {
+        "requests come through a proxy, since public_url is https: have it send X-Forwarded-For and set http.trusted_proxies, or all \
+         people count as one address"
+            .to_owned()
+    })
 }
 
 /// Whether the connection is private: https, or loopback.
@@ -349,6 +360,21 @@ mod tests {
         let warned = warnings(&with_path, loopback()).join("\n");
         let told = "public_url is https://example.com/auth: this server answers at / and not below /auth, so";
         assert!(warned.contains(told), "{warned}");
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_named_is_warned_of_where_clients_speak_tls() {
+        let warned = |url: &str, proxies: &[&str]| {
+            let mut config = Config { public_url: Some(url.to_owned()), ..Config::default() };
+            config.http.trusted_proxies = proxies.iter().map(|net| net.parse().unwrap()).collect();
+            warnings(&config, loopback())
+                .iter()
+                .any(|warning| warning.starts_with("requests come through a proxy"))
+        };
+        assert!(warned("https://id.example.com", &[]));
+        assert!(!warned("https://id.example.com", &["10.0.0.0/8"]));
+        assert!(!warned("http://localhost:8080", &[]));
+        assert_eq!(unnamed_proxy(&Config::default()), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use self::announce::{announce, serves_outbox};
-pub(crate) use self::announce::{base_url, below_a_path, is_secure};
+pub(crate) use self::announce::{base_url, below_a_path, is_secure, unnamed_proxy};
 pub(super) use self::background::PreparedMetrics;
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};

@@ -62,10 +62,55 @@ fn a_key_of_another_program_leads_to_the_right_one() {
         ("[oauth]\ncode_ttl = 60", "oauth.code_ttl: unknown key; did you mean `oauth.code_lifetime`?"),
         ("prodcut = 'x'", "prodcut: unknown key; did you mean `product`?"),
         ("[brower]\nsign_up = true", "brower: unknown key; did you mean `browser`?"),
+        // Singular and plural, and letters that are missing.
+        (
+            "[http]\ntrusted_proxy = []",
+            "http.trusted_proxy: unknown key; did you mean `http.trusted_proxies`?",
+        ),
+        (
+            "[http]\ntrused_proxie = []",
+            "http.trused_proxie: unknown key; did you mean `http.trusted_proxies`?",
+        ),
+        ("[http]\ncors_origin = []", "http.cors_origin: unknown key; did you mean `http.cors_origins`?"),
+        ("[ops]\nhost = []", "ops.host: unknown key; did you mean `ops.hosts`?"),
     ] {
         let complaint = Desk::file(text).complaint();
         assert!(complaint.lines().any(|line| line.starts_with(said)), "{text}: {complaint}");
     }
+}
+
+#[test]
+fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
+    for (text, said) in [
+        (
+            "[browser]\nsign_up = true\npublic_url = 'https://id.example.com'",
+            "browser.public_url: unknown key; did you mean `public_url`? (at the top of the file, above the first [table])",
+        ),
+        (
+            "[mail.smtp]\nhost = 'x'\nfrom = 'a@b.cd'\nproduct = 'x'",
+            "mail.smtp.product: unknown key; did you mean `product`? (at the top of the file, above the first [table])",
+        ),
+        // In other tables it means what it says there.
+        (
+            "[browser]\nwrite_timeout = 1",
+            "browser.write_timeout: unknown key; it is a key of [http], [pgwire]; `tidegate config`",
+        ),
+        (
+            "[rivergen]\ncode_lifetime = 1",
+            "rivergen.code_lifetime: unknown key; it is a key of [browser], [oauth], [riven]; `tidegate config`",
+        ),
+        ("sign_in_by_ip = 1", "sign_in_by_ip: unknown key; it is a key of ["),
+    ] {
+        let complaint = Desk::file(text).complaint();
+        assert!(complaint.lines().any(|line| line.starts_with(said)), "{text}: {complaint}");
+    }
+    let many = Desk::file("attempts = 1").complaint();
+    assert!(
+        many.contains("it is a key of [") && many.contains(" more; `tidegate config` lists all"),
+        "{many}"
+    );
+    let variable = Desk::new().variable("TIDEGATE_BROWSER__PUBLIC_URL", "x").complaint();
+    assert!(variable.contains("did you mean TIDEGATE_PUBLIC_URL?"), "{variable}");
 }
 
 #[test]

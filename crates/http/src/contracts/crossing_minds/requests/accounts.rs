@@ -20,9 +20,13 @@ use crate::wire::unknown::Exact;
 const MAX_CODE: usize = 64;
 /// Longest given or family name, in characters.
 const MAX_PERSONAL_NAME: usize = 150;
+/// How a role changes.
+const ROLE_IS_KEPT: &str =
+    "a role is given with the account: delete the account, and make it again with the other role";
 
 /// POST accounts/individual.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CreateIndividualBody {
     /// Compared without case.
     #[schema(required = true, value_type = String, format = "email", max_length = 254)]
@@ -52,6 +56,8 @@ pub(crate) struct CreateIndividualBody {
     email_redirect_url: Field<String>,
 }
 
+impl Exact for CreateIndividualBody {}
+
 impl CreateIndividualBody {
     pub(crate) fn read(self, rule: &PasswordRule) -> Result<CreateIndividual, Violations> {
         let mut check = Check::new();
@@ -77,6 +83,7 @@ impl CreateIndividualBody {
 
 /// PATCH accounts/individual. What is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ChangeIndividualBody {
     /// Whose account.
     #[schema(required = true, value_type = String, format = "email")]
@@ -95,6 +102,21 @@ pub(crate) struct ChangeIndividualBody {
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     metadata: Field<ObjectText>,
+}
+
+impl Exact for ChangeIndividualBody {
+    fn place_of(name: &str) -> Option<String> {
+        let place = match name {
+            "role" => ROLE_IS_KEPT,
+            "verified" => "the address is verified by the code that was mailed to it: accounts/verify",
+            "new_email" => "its owner changes the address: POST /api/v1/auth/me/email/request",
+            "active" | "is_active" | "disabled" | "enabled" => {
+                "an operator disables an account: tidegate user disable"
+            }
+            _ => return None,
+        };
+        Some(place.to_owned())
+    }
 }
 
 impl ChangeIndividualBody {
@@ -170,6 +192,7 @@ impl CreateServiceBody {
 
 /// PATCH accounts/service. What is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ChangeServiceBody {
     /// Which program.
     #[schema(required = true, value_type = String, format = "service-name")]
@@ -182,6 +205,18 @@ pub(crate) struct ChangeServiceBody {
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     metadata: Field<ObjectText>,
+}
+
+impl Exact for ChangeServiceBody {
+    fn place_of(name: &str) -> Option<String> {
+        let place = match name {
+            "role" => ROLE_IS_KEPT,
+            "keys" => "keys are made and deleted at accounts/service/keys",
+            "new_name" => "a name is kept: make another program, with its own keys",
+            _ => return None,
+        };
+        Some(place.to_owned())
+    }
 }
 
 impl ChangeServiceBody {

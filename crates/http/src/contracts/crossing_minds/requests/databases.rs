@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::{MAX_DATABASE_NAME, instant, metadata};
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
 use crate::wire::typed::Integer;
+use crate::wire::unknown::Exact;
 
 /// Longest description of a database, in characters.
 const MAX_DESCRIPTION: usize = 4_096;
@@ -80,6 +81,7 @@ impl CreateDatabaseBody {
 
 /// PATCH databases/current. What is absent stays.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ChangeDatabaseBody {
     #[schema(value_type = Option<String>, format = "text-without-nul", max_length = 4096)]
     #[serde(default)]
@@ -94,6 +96,13 @@ pub(crate) struct ChangeDatabaseBody {
     preserve: Field<bool>,
 }
 
+impl Exact for ChangeDatabaseBody {
+    fn place_of(name: &str) -> Option<String> {
+        let is_kept = name == "name" || name.ends_with("_id_type");
+        is_kept.then(|| "it is given with the database, and kept: make another database".to_owned())
+    }
+}
+
 impl ChangeDatabaseBody {
     pub(crate) fn read(self) -> Result<DatabaseChange, Violations> {
         let mut check = Check::new();
@@ -106,6 +115,7 @@ impl ChangeDatabaseBody {
 
 /// PATCH organizations/current.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ChangeOrganizationBody {
     /// Merged into the stored document (RFC 7396).
     #[schema(required = true, value_type = Object)]
@@ -116,6 +126,8 @@ pub(crate) struct ChangeOrganizationBody {
     #[serde(default)]
     preserve: Field<bool>,
 }
+
+impl Exact for ChangeOrganizationBody {}
 
 impl ChangeOrganizationBody {
     pub(crate) fn read(self) -> Result<Patch, Violations> {

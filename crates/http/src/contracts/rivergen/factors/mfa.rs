@@ -13,7 +13,7 @@ use tidegate_kernel::Refused;
 
 use super::super::error::{Error, ErrorBody};
 use super::super::responses::{Envelope, envelope};
-use super::super::{Answer, Bearer, LiberalBody, UnusedBody};
+use super::super::{Answer, Bearer, JsonBody, LiberalBody, UnusedBody};
 use super::requests::{BackupCodeBody, CodeBody, TotpSetUpBody, TotpVerifyBody};
 use super::responses::{
     BackupCodeCountData, BackupCodeVerifiedData, BackupCodesData, FactorVerifiedData, MfaStatusData,
@@ -37,7 +37,7 @@ use crate::wire::state::App;
 pub(in super::super) async fn set_up_totp(
     bearer: Bearer,
     State(app): State<App>,
-    body: Result<LiberalBody<TotpSetUpBody>, Error>,
+    body: Result<JsonBody<TotpSetUpBody>, Error>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let name =
@@ -64,7 +64,7 @@ pub(in super::super) async fn set_up_totp(
 pub(in super::super) async fn verify_totp(
     bearer: Bearer,
     State(app): State<App>,
-    body: LiberalBody<TotpVerifyBody>,
+    body: JsonBody<TotpVerifyBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let (code, name) = body.0.read()?;
@@ -142,7 +142,7 @@ pub(in super::super) async fn set_up_email_otp(
 pub(in super::super) async fn verify_email_otp(
     bearer: Bearer,
     State(app): State<App>,
-    body: LiberalBody<CodeBody>,
+    body: JsonBody<CodeBody>,
 ) -> Answer {
     verify_codes(bearer, app, FactorKind::EmailOtp, body).await
 }
@@ -178,7 +178,7 @@ pub(in super::super) async fn set_up_sms_otp(
 pub(in super::super) async fn verify_sms_otp(
     bearer: Bearer,
     State(app): State<App>,
-    body: LiberalBody<CodeBody>,
+    body: JsonBody<CodeBody>,
 ) -> Answer {
     verify_codes(bearer, app, FactorKind::SmsOtp, body).await
 }
@@ -195,7 +195,7 @@ async fn set_up_codes(bearer: Bearer, app: App, kind: FactorKind) -> Answer {
     Ok(OtpSentData::respond())
 }
 
-async fn verify_codes(bearer: Bearer, app: App, kind: FactorKind, body: LiberalBody<CodeBody>) -> Answer {
+async fn verify_codes(bearer: Bearer, app: App, kind: FactorKind, body: JsonBody<CodeBody>) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let codes = app.identity().confirm_codes(&call, &actor, kind, &body.0.read()?).await?;
     Ok(FactorVerifiedData::respond(&codes))

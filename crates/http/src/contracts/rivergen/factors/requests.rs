@@ -15,7 +15,7 @@ use super::super::webauthn::AssertedCredential;
 use super::error::unknown_method;
 use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::typed::TypedDigits;
-use crate::wire::unknown::Object;
+use crate::wire::unknown::{Exact, Object};
 
 /// Longest name of a device, in characters.
 const MAX_NAME: usize = 100;
@@ -95,12 +95,15 @@ fn recovery_code(check: &mut Check, name: &'static str, field: Field<String>) ->
 
 /// POST /api/v1/auth/mfa/deactivate.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct DeactivateBody {
     /// `totp`, `email_otp` or `sms_otp`; all of them when left out.
     #[schema(value_type = Option<String>, format = "factor", example = "totp")]
     #[serde(default)]
     method: Field<String>,
 }
+
+impl Exact for DeactivateBody {}
 
 impl DeactivateBody {
     pub(super) fn read(self) -> Result<Option<FactorKind>, Violations> {
@@ -116,12 +119,15 @@ impl DeactivateBody {
 
 /// POST /api/v1/mfa/totp/setup.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct TotpSetUpBody {
     /// What the owner calls the app.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Phone")]
     #[serde(default)]
     device_name: Field<String>,
 }
+
+impl Exact for TotpSetUpBody {}
 
 impl TotpSetUpBody {
     pub(super) fn read(self) -> Result<String, Violations> {
@@ -135,6 +141,7 @@ impl TotpSetUpBody {
 
 /// POST /api/v1/mfa/totp/verify.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct TotpVerifyBody {
     /// Six digits, from the app.
     #[schema(required = true, value_type = String, format = "one-time-code", example = "123456")]
@@ -145,6 +152,8 @@ pub(in super::super) struct TotpVerifyBody {
     #[serde(default)]
     device_name: Field<String>,
 }
+
+impl Exact for TotpVerifyBody {}
 
 impl TotpVerifyBody {
     pub(super) fn read(self) -> Result<(Secret, Option<String>), Violations> {
@@ -157,12 +166,15 @@ impl TotpVerifyBody {
 
 /// POST /api/v1/mfa/email-otp/verify and /api/v1/mfa/sms-otp/verify.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct CodeBody {
     /// Six digits, from the message.
     #[schema(required = true, value_type = String, format = "one-time-code", example = "123456")]
     #[serde(default)]
     code: Field<TypedDigits>,
 }
+
+impl Exact for CodeBody {}
 
 impl CodeBody {
     pub(super) fn read(self) -> Result<Secret, Violations> {

@@ -7,7 +7,7 @@ use tidegate_domain::factor::DeviceData;
 
 use super::super::error::{Error, ErrorBody};
 use super::super::responses::{Envelope, envelope};
-use super::super::{Answer, Bearer, Caller, LiberalBody};
+use super::super::{Answer, Bearer, Caller, JsonBody, LiberalBody};
 use super::requests::{DeactivateBody, GenerateOtpBody, VerifyMfaBody};
 use super::responses::{DeactivatedData, MfaAnswerData, OtpGeneratedData};
 use crate::wire::state::App;
@@ -73,7 +73,7 @@ pub(in super::super) async fn verify_mfa(
 pub(in super::super) async fn deactivate(
     bearer: Bearer,
     State(app): State<App>,
-    body: Result<LiberalBody<DeactivateBody>, Error>,
+    body: Result<JsonBody<DeactivateBody>, Error>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let kind =

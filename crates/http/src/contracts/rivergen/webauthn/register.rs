@@ -5,7 +5,7 @@ use tidegate_domain::Permission;
 
 use super::super::error::ErrorBody;
 use super::super::responses::Envelope;
-use super::super::{Answer, Bearer, LiberalBody};
+use super::super::{Answer, Bearer, JsonBody};
 use super::requests::{CompleteRegistrationBody, StartRegistrationBody};
 use super::responses::{CreationOptions, PasskeyAddedData};
 use crate::wire::state::App;
@@ -23,7 +23,7 @@ use crate::wire::state::App;
 pub(in super::super) async fn start(
     bearer: Bearer,
     State(app): State<App>,
-    body: LiberalBody<StartRegistrationBody>,
+    body: JsonBody<StartRegistrationBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let creation = app.identity().start_passkey(&call, &actor, body.0.read()?).await?;
@@ -45,7 +45,7 @@ pub(in super::super) async fn start(
 pub(in super::super) async fn complete(
     bearer: Bearer,
     State(app): State<App>,
-    body: LiberalBody<CompleteRegistrationBody>,
+    body: JsonBody<CompleteRegistrationBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
     let added = app.identity().complete_passkey(&call, &actor, body.0.read()?).await?;

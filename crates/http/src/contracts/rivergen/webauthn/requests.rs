@@ -15,7 +15,7 @@ use super::super::requests::email;
 use super::encoded;
 use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::openapi::shapes::Shape;
-use crate::wire::unknown::Object;
+use crate::wire::unknown::{Exact, Object};
 
 /// Longest name of a passkey, in characters.
 const MAX_NAME: usize = 100;
@@ -47,12 +47,15 @@ pub(in super::super) fn texts() -> Vec<Shape> {
 
 /// POST /api/v1/webauthn/register/start.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct StartRegistrationBody {
     /// What the owner calls the passkey.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Phone")]
     #[serde(default)]
     device_name: Field<String>,
 }
+
+impl Exact for StartRegistrationBody {}
 
 impl StartRegistrationBody {
     pub(super) fn read(self) -> Result<String, Violations> {
@@ -69,6 +72,7 @@ fn name(check: &mut Check, field: Field<String>) -> Option<String> {
 
 /// POST /api/v1/webauthn/register/complete.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in super::super) struct CompleteRegistrationBody {
     /// What `navigator.credentials.create()` answered, as its `toJSON()` writes it.
     #[schema(required = true, value_type = RegisteredCredential)]
@@ -116,6 +120,8 @@ struct RegisteredResponse {
     #[serde(default)]
     transports: Field<Vec<String>>,
 }
+
+impl Exact for CompleteRegistrationBody {}
 
 impl CompleteRegistrationBody {
     pub(super) fn read(self) -> Result<CompletePasskey, Violations> {

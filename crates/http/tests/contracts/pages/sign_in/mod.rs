@@ -4,6 +4,7 @@ mod applications;
 mod attacks;
 mod factors;
 mod forms;
+mod refusals;
 mod sessions;
 mod sign_up;
 mod sign_up_walk;

@@ -5,6 +5,7 @@ use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 
 use super::super::wire::{assert_data, assert_done, assert_refused, lets_in, token_set, tokens, wait};
 use super::*;
+use crate::watch::Log;
 
 async fn generate(app: &TestApp, token: &str, method: &str) -> Answer {
     let claim = json!({ "temporary_token": token, "method": method });
@@ -106,6 +107,25 @@ on_both_engines! {
         // The clock of a phone may be a step ahead.
         let ahead = phone.code(app.now().plus(STEP));
         app.show_factor(&token, "code", &ahead).await.assert_status(200);
+    }
+
+    async fn the_log_says_by_how_much_the_clock_of_a_phone_is_wrong_and_the_client_is_not_told(app: TestApp) {
+        let log = Log::listen();
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let phone = app.enrol_totp(&ada, "Phone").await;
+        let token = app.sign_in_halfway(&ada).await;
+        let (ahead, behind) = (app.now().plus(10 * STEP), app.now().minus(20 * STEP));
+        for (code, told) in [
+            (phone.code(ahead), "right for a time 300 s ahead: the clock of the phone is wrong"),
+            (phone.code(behind), "right for a time 600 s behind: the clock of the phone is wrong"),
+            (phone.code(app.now().plus(30 * STEP)), "the code of the app is wrong"),
+        ] {
+            let refused = app.show_factor(&token, "code", &code).await;
+            assert_refused(&app, &refused, 400, "INVALID_MFA_CODE");
+            assert_eq!(refused.text_at("error.message"), "The code is wrong.");
+            let line = log.last_answer();
+            assert!(line.contains(&format!(" refused=\"second factor: {told}")), "{told}: {line}");
+        }
     }
 
     async fn remember_me_and_the_workspace_are_carried_along(app: TestApp) {

@@ -1,4 +1,4 @@
-//! What a server takes of the machine: addresses, certificates, and the disk for queries.
+//! What is served, and what that takes of the machine: addresses, certificates, and the disk for queries.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
-use crate::commands::serve::{check_tls, listen_advice};
+use crate::commands::serve::{check_tls, listen_advice, unnamed_proxy};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::installation::{Served, served};
@@ -25,6 +25,17 @@ pub(super) async fn listen(config: &Config) -> Finding {
             "this installation is served at {address}; {configured} is what this command has for `listen`"
         )
     };
+    Finding::new(name, Fine, detail)
+}
+
+/// The proxies that say for whom they ask.
+pub(super) fn proxy(config: &Config) -> Finding {
+    let name = "proxy";
+    if let Some(warning) = unnamed_proxy(config) {
+        return Finding::new(name, Warning, warning);
+    }
+    let networks: Vec<String> = config.http.trusted_proxies.iter().map(ToString::to_string).collect();
+    let detail = if networks.is_empty() { "none is trusted".to_owned() } else { networks.join(", ") };
     Finding::new(name, Fine, detail)
 }
 
@@ -53,6 +64,21 @@ pub(super) fn query_disk(config: &Config) -> Finding {
         Ok(Spilling::Unusable(what)) => Finding::new(name, Warning, what),
         Err(failure) => wrong(name, &failure),
     }
+}
+
+/// Which contracts are served, and where below the public address.
+pub(super) fn contracts() -> Finding {
+    let served: Vec<String> = tidegate_http::contracts()
+        .iter()
+        .map(|contract| {
+            let prefixes = contract.mounts.iter().map(|mount| match mount.prefix {
+                "" => "/",
+                prefix => prefix,
+            });
+            format!("{} at {}", contract.title, prefixes.collect::<Vec<_>>().join(" and "))
+        })
+        .collect();
+    Finding::new("contracts", Fine, served.join(", "))
 }
 
 async fn free(name: &'static str, address: SocketAddr) -> Finding {
