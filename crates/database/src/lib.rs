@@ -6,6 +6,7 @@
 
 mod damage;
 mod denial;
+mod descriptors;
 pub mod engine;
 pub mod error;
 mod keyed;
@@ -15,6 +16,7 @@ mod statement;
 pub mod unit;
 
 pub use denial::{Denial, user};
+pub use descriptors::{OpenDescriptor, descriptors_of};
 pub use engine::{
     Change, ChangeListener, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store, StoreOptions, Topic,
     WholeSchema,
