@@ -18,7 +18,7 @@ pub mod unit;
 pub use denial::{Denial, user};
 pub use descriptors::{OpenDescriptor, descriptors_of};
 pub use engine::{
-    Change, ChangeListener, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store, StoreOptions, Topic,
+    Change, ChangeListener, ConnectionLimit, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store, StoreOptions, Topic,
     WholeSchema,
 };
 pub use error::{Refusal, StoreError};

@@ -243,6 +243,8 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
             format!("{user} may not connect to the database {database} at {server}"),
             format!("grant it: `grant connect on database {database} to {user}`"),
         ),
+        ("53300", "InitializeSessionUserId") => full(&server, "role", user, said),
+        ("53300", "CheckMyDatabase") => full(&server, "database", database, said),
         ("08P01", _) => Refusal::new(
             "database_pooler",
             format!("{server} refuses how the connection begins: {said}"),
@@ -253,6 +255,16 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
             advice(code).unwrap_or("see the server's log"),
         ),
     }
+}
+
+/// Of a role or a database that has as many connections as it may have.
+fn full(server: &str, kind: &str, name: &str, said: &str) -> Refusal {
+    unreachable(
+        format!("{server} allows the {kind} {name} no more connections: {said} (code 53300)"),
+        &format!(
+            "raise its limit with `alter {kind} {name} connection limit N` (-1 is none), or lower database_connections"
+        ),
+    )
 }
 
 /// Of an address without a password, where none that was found beside it is the right one: `is_given` in the environment or not.
@@ -279,4 +291,4 @@ fn encrypts(connect: &PgConnectOptions) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
