@@ -232,6 +232,12 @@ impl Store {
         sqlite::opening::has_magic(path)
     }
 
+    /// Whether a SQLite file is, or is a copy of, one that was opened as a store: what was written to it last may be in a log beside it. What
+    /// [`Store::write_copy`] writes has no log.
+    pub fn has_log_mode(path: &Path) -> bool {
+        sqlite::opening::has_log_mode(path)
+    }
+
     /// The tables of a SQLite file, or of the schema of a PostgreSQL database.
     ///
     /// # Errors
