@@ -328,6 +328,9 @@ on_both_engines! {
             fs::write(&file, text).unwrap();
             let said = here.run(&["doctor"]);
             assert!(said.out.contains("openssl rand -base64 32") && said.out.contains("needs the key it had"), "{said:?}");
+            // First what brings the data back, and then what never does.
+            let (copy, new) = (said.out.find("BACKUP.key beside a backup"), said.out.find("a new one opens nothing"));
+            assert!(copy.is_some() && copy < new, "{said:?}");
             let said = Said::of(here.command(&["serve"]).env("TIDEGATE_MASTER_KEY", text));
             assert!(said.err.contains("openssl rand -base64 32") && !said.err.contains("garbage"), "{said:?}");
         }

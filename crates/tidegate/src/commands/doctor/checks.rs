@@ -367,6 +367,9 @@ fn clock(now: Timestamp, keys: &[StoredKey]) -> Finding {
         Some(newest) if newest > now => {
             let (now, newest) = (now.iso_seconds(), newest.iso_seconds());
             let detail = format!("{now} is earlier than the creation of the newest signing key, {newest}");
+            let advice = format!(
+                "{advice}. If it is right, it was ahead before, when that key was made, or another node's was: look there"
+            );
             Finding::wrong("clock", detail, advice)
         }
         _ if now < YOUNGEST => {
