@@ -188,7 +188,7 @@ fn routine_of(cause: &(dyn DatabaseError + 'static)) -> &str {
 }
 
 /// What to do where a role or a database has as many connections as it may have: the code is that of the server's own limit.
-pub(crate) fn of_a_limit(code: &str, routine: &str) -> Option<&'static str> {
+fn of_a_limit(code: &str, routine: &str) -> Option<&'static str> {
     match (code, routine) {
         ("53300", "InitializeSessionUserId") => Some(
             "the role has a limit of its own: raise it with `alter role USER connection limit N` (-1 is none), or lower database_connections",

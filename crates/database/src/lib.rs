@@ -18,8 +18,8 @@ pub mod unit;
 pub use denial::{Denial, user};
 pub use descriptors::{OpenDescriptor, descriptors_of};
 pub use engine::{
-    Change, ChangeListener, ConnectionLimit, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store, StoreOptions, Topic,
-    WholeSchema,
+    Change, ChangeListener, ConnectionLimit, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store,
+    StoreOptions, Topic, WholeSchema,
 };
 pub use error::{Refusal, StoreError};
 pub use keyed::Keyed;

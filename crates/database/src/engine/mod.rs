@@ -63,7 +63,9 @@ impl StoreOptions {
     pub fn connections(&self) -> u32 {
         match self.url {
             DatabaseUrl::Sqlite(_) => self.max_connections,
-            DatabaseUrl::Postgres(_) => self.max_connections.max(postgres::BESIDE_UNITS + postgres::FEWEST_UNITS),
+            DatabaseUrl::Postgres(_) => {
+                self.max_connections.max(postgres::BESIDE_UNITS + postgres::FEWEST_UNITS)
+            }
         }
     }
 }

@@ -56,10 +56,7 @@ impl ServingLock {
     }
 
     /// `advise` is told which process has it, where that is known.
-    fn take_advising(
-        database: &Path,
-        advise: impl FnOnce(Option<u32>) -> String,
-    ) -> Result<Self, Failure> {
+    fn take_advising(database: &Path, advise: impl FnOnce(Option<u32>) -> String) -> Result<Self, Failure> {
         let path = lock_file(database);
         let shown = path.display();
         let mut file = OpenOptions::new()

@@ -399,7 +399,9 @@ async fn a_database_that_cannot_be_written_is_told_at_the_start() {
     drop(server);
     let said = here.run(&["doctor"]);
     assert!(said.code == 1 && said.out.contains("✗ database"), "{}", said.out);
-    for part in ["default_transaction_read_only is on", "`alter database ", " reset default_transaction_read_only`"] {
+    for part in
+        ["default_transaction_read_only is on", "`alter database ", " reset default_transaction_read_only`"]
+    {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     assert!(said.out.contains("opens 1 signing key(s)"), "what can be read is looked at: {}", said.out);
@@ -419,10 +421,16 @@ async fn a_role_that_may_have_fewer_connections_than_are_configured_is_told_and_
     here.database().sql(&role).await;
     let own = as_role(&whole, &owner);
     here.output(&["migrate", "--new", "--database", &own]);
-    let told = format!("database_connections is 16 for each node, and all of them together can have 8: the role {owner} has");
+    let told = format!(
+        "database_connections is 16 for each node, and all of them together can have 8: the role {owner} has"
+    );
     let raise = format!("alter role {owner} connection limit N`");
     let said = here.run(&["doctor", "--database", &own]);
-    assert!(said.out.contains(&format!("! connections        {told}")) && said.out.contains(&raise), "{}", said.out);
+    assert!(
+        said.out.contains(&format!("! connections        {told}")) && said.out.contains(&raise),
+        "{}",
+        said.out
+    );
 
     let server = here.serve(&["--database", &own]);
     eventually("it is in the log", async || server.log().contains(&told).then_some(())).await;
@@ -432,7 +440,7 @@ async fn a_role_that_may_have_fewer_connections_than_are_configured_is_told_and_
     for answer in asked {
         assert_eq!(answer.await.unwrap().unwrap().status().as_u16(), 200, "{}", server.log());
     }
-    server.stop();
+    drop(server);
     here.database().sql(&format!("alter role {owner} connection limit 0")).await;
     let said = here.run(&["user", "list", "--json", "--database", &own]);
     refused(&said, "database_unavailable", &format!("allows the role {owner} no more connections"), &raise);

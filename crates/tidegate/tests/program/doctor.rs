@@ -155,7 +155,9 @@ fn a_private_key_that_a_setting_names_is_kept_from_others_too() {
     };
     let out = told(0o644);
     assert!(
-        out.contains("! secret files       key.pem is accessible to other users (mode 0644): run `chmod o= key.pem`"),
+        out.contains(
+            "! secret files       key.pem is accessible to other users (mode 0644): run `chmod o= key.pem`"
+        ),
         "{out}"
     );
     assert!(!out.contains("cert.pem is accessible"), "{out}");

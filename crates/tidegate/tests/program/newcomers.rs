@@ -141,7 +141,8 @@ async fn a_restore_is_refused_while_a_server_has_the_database_also_when_it_was_r
     let (first, then) =
         (said.out.find("\"A removed database\", says"), said.out.find("Else restore your backup"));
     assert!(said.code == 1 && first.is_some() && first < then, "{said:?}");
-    let warned = format!("do NOT stop the server at 127.0.0.1:{} (process {})", port_of(&server), server.pid());
+    let warned =
+        format!("do NOT stop the server at 127.0.0.1:{} (process {})", port_of(&server), server.pid());
     assert!(said.out.contains(&warned) && said.out.contains(" (tidegate.db)"), "{warned}: {said:?}");
     server.stop();
     here.output(&["restore", "b1"]);
@@ -168,7 +169,10 @@ fn a_start_whose_database_is_lost_does_not_take_itself_for_another_server() {
             let told = format!("{}{}", said.out, said.err);
             assert!(said.code == 1 && told.contains(state), "{arguments:?}: {told}");
             assert!(told.contains("restore your backup with "), "{arguments:?}: {told}");
-            assert!(!told.contains("the server at ") && !told.contains("do NOT stop"), "{arguments:?}: {told}");
+            assert!(
+                !told.contains("the server at ") && !told.contains("do NOT stop"),
+                "{arguments:?}: {told}"
+            );
         }
     }
 }

@@ -481,7 +481,9 @@ mod tests {
         let since = now.checked_sub(ACQUIRE_TIMEOUT).unwrap();
         *maker.refused.lock().unwrap() = Some(Refused { why: String::new(), since, last: now });
         // Else it is asked again for ever: the pool alone ends that.
-        let Err(NotMade::Failed(error)) = managed::Manager::create(maker).await else { panic!("made, or full") };
+        let Err(NotMade::Failed(error)) = managed::Manager::create(maker).await else {
+            panic!("made, or full")
+        };
         let told = format!("PostgreSQL at 127.0.0.1:{port} refuses connections");
         assert!(error.to_string().contains(&told), "{error}");
     }

@@ -5,7 +5,8 @@ use super::{PgConnectOptions, Refusal, server, without_number};
 /// What a reason has in it, what is said of it, and what to do.
 type Reason = (&'static str, &'static str, &'static str);
 
-const NAME_THE_AUTHORITY: &str = "give the certificate of the authority that signed the server's with sslrootcert";
+const NAME_THE_AUTHORITY: &str =
+    "give the certificate of the authority that signed the server's with sslrootcert";
 
 const NAME_THE_HOST: &str = "give the host in the address by a name that is in the certificate";
 
@@ -44,7 +45,11 @@ const OF_THE_CERTIFICATE: &[Reason] = &[
         "has a key or a signature of a kind that is not taken",
         "make one with a key of RSA (2048 bits or more), P-256, P-384 or Ed25519, signed with SHA-256 or SHA-384",
     ),
-    ("UnsupportedCertVersion", "is of an old version of X.509", "make one of version 3, as -addext of openssl does"),
+    (
+        "UnsupportedCertVersion",
+        "is of an old version of X.509",
+        "make one of version 3, as -addext of openssl does",
+    ),
     (
         "CriticalExtension",
         "has a critical extension that is not known here",
@@ -145,7 +150,7 @@ fn in_words(text: &str) -> (String, &'static str) {
 
 /// What is said of a text, and what to do.
 fn find(reasons: &'static [Reason], text: &str) -> Option<(&'static str, &'static str)> {
-    let (_, what, advice) = reasons.iter().find(|(part, ..)| text.contains(part))?;
+    let &(_, what, advice) = reasons.iter().find(|reason| text.contains(reason.0))?;
     Some((what, advice))
 }
 
