@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+
 /// A failed store operation. Carries the cause for the log; clients never see it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -82,7 +85,8 @@ impl From<sqlx::Error> for StoreError {
                     let advice = if code.len() == 5 { DAMAGED_SERVER } else { DAMAGED_FILE };
                     return Self::Damaged { said: text, advice: advice.to_owned() };
                 }
-                let text = advice(&code).map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
+                let advice = of_a_limit(&code, routine_of(cause.as_ref())).or_else(|| advice(&code));
+                let text = advice.map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
                 match class {
                     Class::Unavailable | Class::Pooler => Self::Unavailable(text),
                     Class::Damaged | Class::Other => Self::Database(text),
@@ -137,7 +141,10 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
     if code.len() == 5 {
         return match code {
             "26000" | "42P05" => Some(POOLER),
-            "25006" => Some("it is read-only, as a standby is: give the address of the primary server"),
+            "25006" => Some(
+                "it is read-only, as a standby is: give the address of the primary server. Where default_transaction_read_only was set, reset it: \
+                 `tidegate doctor` says where",
+            ),
             "42501" => Some(
                 "the user of the database's address needs the right. To make tables: `alter database NAME owner to USER`, or `grant usage, \
                  create on schema SCHEMA to USER`. For tables of another role: that role in the address, or `alter table NAME owner to \
@@ -171,6 +178,25 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
              `ulimit -n`",
         ),
         26 => Some("the file is no SQLite database, or is encrypted"),
+        _ => None,
+    }
+}
+
+/// Where in PostgreSQL an error arose: the same in every language of the server, which its message is not.
+fn routine_of(cause: &(dyn DatabaseError + 'static)) -> &str {
+    cause.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::routine).unwrap_or_default()
+}
+
+/// What to do where a role or a database has as many connections as it may have: the code is that of the server's own limit.
+fn of_a_limit(code: &str, routine: &str) -> Option<&'static str> {
+    match (code, routine) {
+        ("53300", "InitializeSessionUserId") => Some(
+            "the role has a limit of its own: raise it with `alter role USER connection limit N` (-1 is none), or lower database_connections",
+        ),
+        ("53300", "CheckMyDatabase") => Some(
+            "the database has a limit of its own: raise it with `alter database NAME connection limit N` (-1 is none), or lower \
+             database_connections",
+        ),
         _ => None,
     }
 }
@@ -286,6 +312,21 @@ mod tests {
             assert!(advice(code).is_some_and(|advice| advice.starts_with(begin)), "{code}");
         }
         assert_eq!((advice("23505"), advice("2067"), advice("")), (None, None, None));
+    }
+
+    #[test]
+    fn a_limit_of_a_role_or_a_database_is_told_from_that_of_the_server() {
+        for (code, routine, begin) in [
+            ("53300", "InitializeSessionUserId", Some("the role has a limit of its own")),
+            ("53300", "CheckMyDatabase", Some("the database has a limit of its own")),
+            ("53300", "InitProcess", None),
+            ("28000", "InitializeSessionUserId", None),
+            ("42501", "CheckMyDatabase", None),
+        ] {
+            let begins = |advice: &'static str| begin.is_some_and(|begin| advice.starts_with(begin));
+            let advice = of_a_limit(code, routine);
+            assert_eq!(advice.is_some_and(begins), begin.is_some(), "{code} {routine}: {advice:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod damage;
 mod denial;
+mod descriptors;
 pub mod engine;
 pub mod error;
 mod keyed;
@@ -15,9 +16,10 @@ mod statement;
 pub mod unit;
 
 pub use denial::{Denial, user};
+pub use descriptors::{OpenDescriptor, descriptors_of};
 pub use engine::{
-    Change, ChangeListener, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store, StoreOptions, Topic,
-    WholeSchema,
+    Change, ChangeListener, ConnectionLimit, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store,
+    StoreOptions, Topic, WholeSchema,
 };
 pub use error::{Refusal, StoreError};
 pub use keyed::Keyed;

@@ -1,27 +1,21 @@
 //! Whether there is an installation where a command looks for one, and whether it is served already.
 
+mod serving_lock;
+
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf, absolute};
-use std::time::Duration;
+use std::{fs, io};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-use tidegate_database::{DatabaseUrl, Denial, Store};
+use tidegate_database::{DatabaseUrl, Store};
 
+use self::serving_lock::save_it_first;
+pub(crate) use self::serving_lock::{Served, ServingLock, is_served_in_development, served, take_lock_left};
 use crate::config::Config;
 use crate::copied::named;
-use crate::failure::{Failure, without_numbers};
+use crate::failure::Failure;
 use crate::program::shell_word;
 use crate::schema::{Unnoted, unnoted_tables};
 
-/// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
-/// What stands at the end of the lock of a server that was started for development.
-const DEVELOPMENT: &str = " dev";
 /// How to get from a wrong directory to the right one.
 const POINT_AT_IT: &str = "run this in the directory where the server was started, or name the data directory with --data-dir, \
      TIDEGATE_DATA_DIR or data_dir in tidegate.toml, and a PostgreSQL database with --database or TIDEGATE_DATABASE; a new \
@@ -30,14 +24,6 @@ const POINT_AT_IT: &str = "run this in the directory where the server was starte
 /// What to do about a database that `tidegate copy` is to read: the data directory has nothing to do with one that is named.
 const NAME_THE_SOURCE: &str = "name the database that is to be read with --from: sqlite:PATH, with the path of its file, or \
      postgres://USER:PASSWORD@HOST/NAME";
-
-/// What to do about a server beside which another one cannot be.
-const STOP_THE_OTHER: &str = "stop that process first; a second installation needs another --data-dir, and several nodes of one need \
-     PostgreSQL";
-
-/// What to do before a server is stopped whose database was removed.
-const SAVE_IT_FIRST: &str =
-    "copy it from there before you stop that, as docs/operations.md, \"A removed database\", says";
 
 /// Refuses a SQLite file that is not there: an empty one would only hide a wrong directory.
 ///
@@ -182,10 +168,9 @@ impl Traces {
                 let path = absolute(&path).unwrap_or(path);
                 let restore = format!("restore your backup with `tidegate restore FILE --data-dir {shown}`");
                 let advice = match served(config) {
-                    Served::At(address) => {
-                        format!(
-                            "the server at {address} still has what was in it: {SAVE_IT_FIRST}. Else {restore}"
-                        )
+                    Served::At { address, pid } => {
+                        let save = save_it_first(Some(pid), &path);
+                        format!("do NOT stop the server at {address} (process {pid}): {save}. Else {restore}")
                     }
                     Served::Nowhere | Served::Unknown => restore,
                 };
@@ -328,184 +313,4 @@ pub(crate) async fn refuse_foreign(config: &Config, store: &Store) -> Result<(),
         (Unnoted::Nothing, None) => return Ok(()),
     };
     Err(Failure::advised("database_foreign", what, advice))
-}
-
-/// Held by the one process that serves a SQLite file; let go of by the system when the process ends, however it ends.
-#[derive(Debug)]
-pub(crate) struct ServingLock {
-    file: File,
-}
-
-impl ServingLock {
-    /// Takes the lock of a database's file.
-    ///
-    /// # Errors
-    /// When another process has it, or the file system has no locks.
-    pub(crate) fn take(database: &Path) -> Result<Self, Failure> {
-        Self::take_or(database, STOP_THE_OTHER)
-    }
-
-    /// The same, with what is to be done where another process has it.
-    ///
-    /// # Errors
-    /// As above.
-    pub(crate) fn take_or(database: &Path, advice: &str) -> Result<Self, Failure> {
-        let path = lock_file(database);
-        let shown = path.display();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| {
-                let (what, advice) = match error.kind() {
-                    io::ErrorKind::PermissionDenied => {
-                        let denial = Denial::of(&path);
-                        (format!("may not be written by this user{}", denial.reason()), denial.advice())
-                    }
-                    _ => {
-                        let error = without_numbers(&error.to_string());
-                        (format!("cannot be written: {error}"), "see its permissions and its disk".to_owned())
-                    }
-                };
-                Failure::advised("data_directory", format!("{shown} {what}"), advice)
-            })?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(served_already(database, &mut file).advise(advice)),
-            Err(TryLockError::Error(error)) => {
-                return Err(Failure::advised(
-                    "data_directory",
-                    format!("{shown} cannot be locked: {error}"),
-                    "keep the database on a local disk: SQLite needs its locks as well",
-                ));
-            }
-        }
-        // Only says who has it.
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()))
-            .and_then(|()| file.flush());
-        Ok(Self { file })
-    }
-
-    /// Notes for commands beside it where its process listens, and whether it is for development.
-    pub(crate) fn note_address(&mut self, address: SocketAddr, is_development: bool) {
-        let mode = if is_development { DEVELOPMENT } else { "" };
-        // Only says so.
-        let _ = write!(self.file, " {address}{mode}").and_then(|()| self.file.flush());
-    }
-}
-
-/// Takes the lock of a database's file where there is one: a server holds it also when the file itself was removed. No lock is made.
-///
-/// # Errors
-/// When a process has it, with what to do first.
-pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Failure> {
-    let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if !directory.unwrap_or(Path::new(".")).is_dir() || !lock_file(database).exists() {
-        return Ok(None);
-    }
-    let stop = "stop that process first";
-    let advice = match absence(database) {
-        Some(_) => format!("it still has what was in it: {SAVE_IT_FIRST}. Then {stop}"),
-        None => stop.to_owned(),
-    };
-    ServingLock::take_or(database, &advice).map(Some)
-}
-
-/// Who serves a database's file just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Served {
-    /// No process.
-    Nowhere,
-    /// A process that listens at that address, where it has noted one.
-    At(String),
-    /// It cannot be seen: the database is no file, or its lock is out of reach.
-    Unknown,
-}
-
-/// Who serves the configured database. Nothing is made or changed, and the lock is not tried: for a moment that would keep a server
-/// from it.
-pub(crate) fn served(config: &Config) -> Served {
-    let Some(database) = config.database_file() else { return Served::Unknown };
-    let noted = match fs::read_to_string(lock_file(&database)) {
-        Ok(noted) => noted,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Served::Nowhere,
-        Err(_) => return Served::Unknown,
-    };
-    let mut words = noted.split(' ');
-    let (pid, address) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    // A process that has ended and was not waited for yet is still there, and another may have got its number.
-    let listens = || {
-        let address = address.parse::<SocketAddr>();
-        address.is_ok_and(|address| TcpStream::connect_timeout(&address, ANSWERED_WITHIN).is_ok())
-    };
-    match is_alive(pid) {
-        Some(true) if address.is_empty() => Served::Unknown,
-        Some(true) if listens() => Served::At(address.to_owned()),
-        Some(_) => Served::Nowhere,
-        None => Served::Unknown,
-    }
-}
-
-/// Whether the configured database is served for development just now, as far as that can be seen without asking the server.
-pub(crate) fn is_served_in_development(config: &Config) -> bool {
-    let Some(database) = config.database_file() else { return false };
-    let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
-    let pid = noted.split(' ').next().unwrap_or_default();
-    noted.ends_with(DEVELOPMENT) && is_alive(pid) == Some(true)
-}
-
-/// Whether there is a process of that id; none where it is no id.
-fn is_alive(pid: &str) -> Option<bool> {
-    pid.trim().parse().ok().and_then(Pid::from_raw).map(|pid| match test_kill_process(pid) {
-        Ok(()) => true,
-        // It is another user's.
-        Err(error) => error == Errno::PERM,
-    })
-}
-
-fn served_already(database: &Path, file: &mut File) -> Failure {
-    let mut pid = String::new();
-    let _ = file.take(100).read_to_string(&mut pid);
-    let by = match pid.split(' ').next().unwrap_or_default().trim().parse::<u32>() {
-        Ok(pid) => format!("process {pid}"),
-        Err(_) => "another process".to_owned(),
-    };
-    Failure::new("already_served", format!("the database {} is served already, by {by}", database.display()))
-}
-
-/// Beside the database, by whatever name it is reached.
-fn lock_file(database: &Path) -> PathBuf {
-    let real = fs::canonicalize(database).unwrap_or_else(|_| {
-        let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = fs::canonicalize(directory.unwrap_or(Path::new("."))).unwrap_or_default();
-        directory.join(database.file_name().unwrap_or_default())
-    });
-    with_suffix(&real, ".lock")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_process_serves_a_file_by_whatever_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tidegate.db");
-        let lock = ServingLock::take(&path).unwrap();
-        let text = ServingLock::take(&path).unwrap_err().message().to_owned();
-        assert!(text.contains(&format!("served already, by process {};", std::process::id())), "{text}");
-        fs::write(&path, "").unwrap();
-        let link = directory.path().join("link.db");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert_eq!(ServingLock::take(&link).unwrap_err().code(), "already_served");
-        ServingLock::take(&directory.path().join("other.db")).unwrap();
-        drop(lock);
-        ServingLock::take(&link).unwrap();
-    }
 }

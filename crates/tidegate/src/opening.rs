@@ -192,3 +192,33 @@ pub(crate) async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
         )),
     }
 }
+
+/// How many connections this node is configured to have at most; none behind a pooler, which `database_listen` goes past: those are not
+/// PostgreSQL's own.
+pub(crate) fn wanted_connections(config: &Config) -> Option<u32> {
+    config.database_listen.is_none().then(|| config.store_options().connections())
+}
+
+/// What to say where PostgreSQL allows fewer than are wanted.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn few_connections(wanted: Option<u32>, store: &Store) -> Result<Option<Failure>, Failure> {
+    let (Some(wanted), Some(limit)) = (wanted, store.connection_limit().await?) else { return Ok(None) };
+    let most = limit.most;
+    if most >= i64::from(wanted) {
+        return Ok(None);
+    }
+    Ok(Some(Failure::advised(
+        "database_connections",
+        format!(
+            "database_connections is {wanted} for each node, and all of them together can have {most}: {}. Requests wait for one another, and \
+             are answered with 503 where that takes too long",
+            limit.what
+        ),
+        format!(
+            "{}, or lower database_connections to {most} or less, divided by the number of nodes",
+            limit.raise
+        ),
+    )))
+}

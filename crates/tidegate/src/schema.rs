@@ -21,17 +21,27 @@ fn tables() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// Those of the database.
-pub(crate) async fn missing_tables(store: &Store) -> Result<Vec<&'static str>> {
+async fn missing_tables(store: &Store) -> Result<Vec<&'static str>> {
     let there = store.tables().await?;
     Ok(tables().filter(|name| there.iter().all(|table| table != name)).collect())
 }
 
+/// Refuses a database of the present schema that has not all of its tables: what needs them would fail, request by request.
+///
+/// # Errors
+/// Names the missing ones; or those of the database.
+pub(crate) async fn refuse_lost_tables(store: &Store) -> Result<(), Failure> {
+    let missing = missing_tables(store).await?;
+    if missing.is_empty() { Ok(()) } else { Err(lost_tables(&missing)) }
+}
+
 /// What to say of them.
-pub(crate) fn lost_tables(missing: &[&str]) -> Failure {
+fn lost_tables(missing: &[&str]) -> Failure {
     Failure::advised(
         "database_lost",
         format!("the schema is up to date, but tables of it are missing: {}", missing.join(", ")),
-        "stop the server and restore your backup: what was in them is lost, and an empty one in its place would hide that",
+        "stop the server and restore your backup, the whole of it: pg_restore and psql end with errors where a part is left out. What was in \
+         them is lost here, and empty ones in their place would hide that",
     )
 }
 

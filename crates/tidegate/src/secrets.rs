@@ -18,9 +18,10 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::program::shell_word;
 
-/// How a master key is made, in the form that is accepted.
-pub(crate) const MAKE_MASTER_KEY: &str = "an installation that has data needs the key it had, and a new one is made with \
-     `echo tgmk1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`";
+/// What to do about something that is no master key: where the right one may be, and how a new one is made in the form that is accepted.
+pub(crate) const MAKE_MASTER_KEY: &str = "put back the copy of it: BACKUP.key beside a backup that was made while it was there, or that of another \
+     node. An installation that has data needs the key it had: a new one opens nothing that was sealed with it. For an installation without \
+     data, a new one is made with `echo tgmk1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`";
 
 /// What it means that an installation has no signing key any more.
 pub(crate) const LOST_SIGNING_KEYS: &str = "access tokens and ID tokens of before are refused, and refresh tokens go on. If nobody took the keys away \

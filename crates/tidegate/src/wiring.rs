@@ -29,10 +29,12 @@ use crate::copied::tell_of_copy;
 use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
 use crate::installation::{Traces, is_served_in_development, refuse_missing};
-use crate::opening::{MissingStore, begin, open_store, open_to_serve, refuse_outdated};
+use crate::opening::{
+    MissingStore, begin, few_connections, open_store, open_to_serve, refuse_outdated, wanted_connections,
+};
 use crate::output::tell_afterwards;
 use crate::program::shell_word;
-use crate::schema::{lost_tables, missing_tables};
+use crate::schema::refuse_lost_tables;
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
 
@@ -122,15 +124,18 @@ impl Opened {
     }
 
     /// Logs what is wrong with the database and is no reason not to serve, while requests are answered already.
-    pub(crate) fn look_at_database(&self) {
+    pub(crate) fn look_at_database(&self, config: &Config) {
         let (kernel, store) = (Arc::clone(&self.kernel), self.closing.store.clone());
+        let wanted = wanted_connections(config);
         tokio::spawn(async move {
             // What keeps it from being ready, which otherwise is logged when somebody asks /readyz.
             drop(kernel.ready().await);
-            match missing_tables(&store).await {
-                Ok(missing) if !missing.is_empty() => tracing::error!("{}", lost_tables(&missing).message()),
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, "the tables of the database cannot be looked at"),
+            match few_connections(wanted, &store).await {
+                Ok(None) => {}
+                Ok(Some(few)) => tracing::warn!("{}", few.message()),
+                Err(failure) => {
+                    tracing::warn!("the limits of connections cannot be looked at: {}", failure.message());
+                }
             }
         });
     }
@@ -183,6 +188,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                     create_data_dir(&config.data_dir)?;
                 }
                 begin(config, &store).await?;
+                refuse_lost_tables(&store).await?;
             }
             Purpose::Existing => {
                 refuse_missing(config, &store).await?;

@@ -24,6 +24,18 @@ impl DatabaseUrl {
         }
     }
 
+    /// The file of the private key that shows a PostgreSQL server who this is, where the address names one. The key itself may stand there.
+    pub fn client_key(&self) -> Option<PathBuf> {
+        let Self::Postgres(url) = self else { return None };
+        let named = |pair: &str| {
+            let (name, path) = pair.split_once('=')?;
+            let path = path.replace("%2F", "/").replace("%2f", "/");
+            let is_file = matches!(name, "sslkey" | "ssl-key") && is_public(&format!("{name}={path}"));
+            is_file.then(|| PathBuf::from(path))
+        };
+        options(url).find_map(named)
+    }
+
     /// Whether there is a password in it.
     pub(crate) fn has_password(&self) -> bool {
         let Self::Postgres(url) = self else { return false };
@@ -262,6 +274,20 @@ mod tests {
             ("postgres://h/d?ssl-key=%2D%2D%2D%2D%2DBEGIN%20PRIVATE%20KEYhunter2", "postgres://h/d"),
         ] {
             assert_eq!(address.parse::<DatabaseUrl>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn the_file_of_a_private_key_is_found_and_the_key_itself_is_none() {
+        for (address, file) in [
+            ("postgres://h/d?sslmode=require&sslkey=/etc/tls/id-1.key", Some("/etc/tls/id-1.key")),
+            ("postgres://h/d?ssl-key=%2Fetc%2ftls%2Fid.key", Some("/etc/tls/id.key")),
+            ("postgres://h/d?sslkey=-----BEGIN%20PRIVATE%20KEY-----hunter2", None),
+            ("postgres://h/d?sslcert=/etc/tls/id.pem", None),
+            ("sqlite:a.db", None),
+        ] {
+            let key = address.parse::<DatabaseUrl>().unwrap().client_key();
+            assert_eq!(key, file.map(PathBuf::from), "{address}");
         }
     }
 

@@ -17,10 +17,12 @@ use sqlx::{PgConnection, PgPool, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use crate::damage::Damage;
+use crate::error::Refusal;
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
 pub use copy::{CopiedTable, FinishedCopy};
 pub use migrate::{Migration, WholeSchema};
+pub use postgres::ConnectionLimit;
 pub(crate) use postgres::{Announced, Announcer};
 pub(crate) use sqlite::WriterGuard;
 
@@ -55,6 +57,16 @@ impl StoreOptions {
             DatabaseUrl::Postgres(_) => 16,
         };
         Self { url, max_connections, max_group: 64, listen_url: None, patience: Duration::ZERO }
+    }
+
+    /// How many connections this process has at most, of which some are there whatever was asked for.
+    pub fn connections(&self) -> u32 {
+        match self.url {
+            DatabaseUrl::Sqlite(_) => self.max_connections,
+            DatabaseUrl::Postgres(_) => {
+                self.max_connections.max(postgres::BESIDE_UNITS + postgres::FEWEST_UNITS)
+            }
+        }
     }
 }
 
@@ -222,6 +234,12 @@ impl Store {
         sqlite::opening::has_magic(path)
     }
 
+    /// Whether a SQLite file is, or is a copy of, one that was opened as a store: what was written to it last may be in a log beside it. What
+    /// [`Store::write_copy`] writes has no log.
+    pub fn has_log_mode(path: &Path) -> bool {
+        sqlite::opening::has_log_mode(path)
+    }
+
     /// The tables of a SQLite file, or of the schema of a PostgreSQL database.
     ///
     /// # Errors
@@ -359,6 +377,29 @@ impl Store {
         };
         crate::fetch_one!(unit, (i64,), "select cast(1 as bigint)")?;
         Ok(())
+    }
+
+    /// Why a PostgreSQL database can be read and not be written, if it is so. Nothing is written to find out. Whether a SQLite file can be
+    /// written, [`Store::look_at`] sees.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn why_read_only(&self) -> Result<Option<Refusal>> {
+        match &self.backend {
+            Backend::Sqlite { .. } => Ok(None),
+            Backend::Postgres { pool, .. } => postgres::why_read_only(pool).await,
+        }
+    }
+
+    /// What limits how many connections there can be, by PostgreSQL's own account: a pooler between may have others.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn connection_limit(&self) -> Result<Option<ConnectionLimit>> {
+        match &self.backend {
+            Backend::Sqlite { .. } => Ok(None),
+            Backend::Postgres { pool, .. } => postgres::connection_limit(pool).await,
+        }
     }
 
     /// Whether the files of a SQLite database are still those that this process opened. Every commit asks, too; this is for one that

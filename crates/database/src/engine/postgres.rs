@@ -1,10 +1,13 @@
 //! PostgreSQL: a pool, and notifications between nodes.
 
+mod allowance;
 mod announcer;
 mod connections;
 mod opening;
 mod owner;
 
+pub use allowance::ConnectionLimit;
+pub(super) use allowance::{connection_limit, why_read_only};
 pub(crate) use announcer::{Announced, Announcer};
 pub(super) use connections::{Connections, Pooled, Transaction};
 
@@ -49,6 +52,11 @@ const PROBE: &str = "!";
 const LISTEN_PAST: &str = "set database_listen to an address past the pooler. Until then nodes hear of one another's changes \
      within 2 s";
 
+/// One is the listener's, and one the announcer's.
+pub(super) const BESIDE_UNITS: u32 = 2;
+/// One unit of work may wait for another.
+pub(super) const FEWEST_UNITS: u32 = 2;
+
 /// How often the two connections are compared: other clients may take the one that was let go of.
 const LOOKS: usize = 5;
 
@@ -68,8 +76,7 @@ pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<(Connectio
     opening::try_connect(&connect, options).await?;
     let pool =
         PgPoolOptions::new().max_connections(2).idle_timeout(IDLE_BESIDE).acquire_timeout(ACQUIRE_TIMEOUT);
-    // One is the listener's, and one the announcer's. Two at least are for units, one of which may wait for the other.
-    let units = usize::try_from(options.max_connections).unwrap_or(usize::MAX).saturating_sub(2).max(2);
+    let units = usize::try_from(options.connections() - BESIDE_UNITS).unwrap_or(usize::MAX);
     let announcer = Announcer::new(connect.clone());
     Ok((Connections::new(connect.clone(), units), pool.connect_lazy_with(connect), announcer))
 }

@@ -165,7 +165,7 @@ fn no_code(config: &Config, to: &str) -> Failure {
              the other. What this one has sent so far, and to whom: `tidegate outbox list --to {to}`",
             config.listen
         ),
-        Served::At(address) => format!(
+        Served::At { address, .. } => format!(
             "{place} is served at http://{address}: if you asked for the code elsewhere, give this command the --data-dir, --database or \
              --config of that server. If you asked there, none was sent, or a provider took it (codes stay readable with `tidegate serve \
              --dev` and no [mail.smtp] or [sms]): see `tidegate outbox list --to {to}`"

@@ -39,6 +39,7 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     };
     // What the file is comes first: a key is of no use to what is no backup.
     refuse_other_than_backup(&command.file)?;
+    let origin = Origin::of(&command.file);
     // Held to the end: no server starts meanwhile.
     let _lock = take_lock_left(&place)?;
     if place.exists() && absence(&place).is_none() {
@@ -55,7 +56,7 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     // Of a restore that was cut off: SQLite would take its log for one of this backup's.
     remove(&draft, &DRAFT_FILES);
     let bar = progress("restoring the backup");
-    let prepared = prepare(config, &command.file, &draft).await;
+    let prepared = prepare(config, &command.file, origin, &draft).await;
     bar.finish_and_clear();
     let prepared = prepared.inspect_err(|_| {
         remove(&draft, &DRAFT_FILES);
@@ -69,13 +70,56 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
         .and_then(|()| sync_directory_of(&place))
         .map_err(|error| not_written(config, &draft, &error))?;
     let missed = missed(&objects, &prepared.looked_for);
-    let answer = answer(config, &place, prepared.wrote_key, copied, &missed);
+    let answer = origin.told(answer(config, &place, prepared.wrote_key, copied, &missed), &command.file);
     if missed.is_empty() {
         return Ok(answer);
     }
     let told = tell_missed(&missed, &objects, &files_of(&command.file), &place);
     // Not all that the database names is back.
     Ok(Answer { text: format!("{}{told}", answer.text), good: false, ..answer })
+}
+
+/// Where a file comes from that is restored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// `tidegate backup` wrote it: all is in it.
+    Backup,
+    /// Somebody copied the file of a database. What was written last may be in its log, if that was copied, too.
+    Copy { has_log: bool },
+}
+
+impl Origin {
+    fn of(file: &Path) -> Self {
+        if !Store::has_log_mode(file) {
+            return Self::Backup;
+        }
+        Self::Copy { has_log: fs::metadata(with_suffix(file, "-wal")).is_ok_and(|log| log.len() > 0) }
+    }
+
+    /// The answer, with what is not known of a copy.
+    fn told(self, answer: Answer, file: &Path) -> Answer {
+        let shown = file.display();
+        match self {
+            Self::Backup => answer,
+            Self::Copy { has_log: true } => {
+                let text = format!(
+                    "{}\n{shown} is a copy of a database, and no backup: {shown}-wal was read with it. Where a server ran while they were copied, \
+                     they may be of different moments: make backups with `tidegate backup FILE`.",
+                    answer.text
+                );
+                Answer { text, ..answer }
+            }
+            Self::Copy { has_log: false } => {
+                let text = format!(
+                    "{}\nWarning: {shown} is a copy of a database, and no backup, and there is no {shown}-wal: if a server ran while it was \
+                     copied, what was written last is in that alone, and is not restored. Make backups with `tidegate backup FILE`, or copy \
+                     both while no server runs.",
+                    answer.text
+                );
+                Answer { text, good: false, ..answer }
+            }
+        }
+    }
 }
 
 fn answer(
@@ -246,10 +290,25 @@ fn not_written(config: &Config, draft: &Path, error: &std::io::Error) -> Failure
     ))
 }
 
-async fn prepare(config: &Config, backup: &Path, draft: &PathBuf) -> Result<Prepared, Failure> {
+/// Copies a backup, or a database with its log: SQLite reads it as it opens the draft.
+fn copy_to_draft(backup: &Path, origin: Origin, draft: &Path) -> std::io::Result<()> {
+    let suffixes: &[&str] = if origin == (Origin::Copy { has_log: true }) { &["-wal", ""] } else { &[""] };
+    for suffix in suffixes {
+        let to = with_suffix(draft, suffix);
+        fs::copy(with_suffix(backup, suffix), &to)?;
+        fs::set_permissions(&to, Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+async fn prepare(
+    config: &Config,
+    backup: &Path,
+    origin: Origin,
+    draft: &PathBuf,
+) -> Result<Prepared, Failure> {
     let about = |error: std::io::Error| not_written(config, draft, &error);
-    fs::copy(backup, draft).map_err(about)?;
-    fs::set_permissions(draft, Permissions::from_mode(0o600)).map_err(about)?;
+    copy_to_draft(backup, origin, draft).map_err(about)?;
     let of_draft = Config { database: Some(Database(DatabaseUrl::Sqlite(draft.clone()))), ..config.clone() };
     let unusable = |failure| unusable(&failure, backup, draft);
     let store = open_store(&of_draft, MissingStore::Refuse).await.map_err(unusable)?;
@@ -275,6 +334,11 @@ async fn prepare(config: &Config, backup: &Path, draft: &PathBuf) -> Result<Prep
     let checked: Result<(Option<MasterKey>, Vec<Expected>), Failure> = checked.await;
     store.close().await;
     let (key, looked_for) = checked?;
+    let with_log = Origin::Copy { has_log: true };
+    if origin == with_log && Origin::of(draft) == with_log {
+        return Err(failure(format!("the log of {} was not read to its end", backup.display()))
+            .advise("restore it again; nothing was changed"));
+    }
     File::open(draft).and_then(|file| file.sync_all()).map_err(about)?;
     if let Some(key) = &key {
         write_key(&key_file(&config.data_dir), key)?;

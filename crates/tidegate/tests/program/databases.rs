@@ -368,9 +368,9 @@ on_both_engines! {
         let said = here.run(&["doctor"]);
         assert!(said.code == 1 && said.out.contains("✗ database") && said.out.contains(told), "{}", said.out);
         assert!(said.out.contains("restore your backup"), "{}", said.out);
-        let server = here.serve(&[]);
-        eventually("it is in the log", async || server.log().contains(told).then_some(())).await;
-        server.stop();
+        // What needs it would fail, request by request, where everything else says that the server is ready.
+        let said = here.run(&["serve", "--json", "--listen", "127.0.0.1:0"]);
+        refused(&said, "database_lost", told, "restore your backup");
     }
 
     async fn a_schema_of_a_newer_version(engine: Engine) {
@@ -397,6 +397,53 @@ async fn a_database_that_cannot_be_written_is_told_at_the_start() {
     eventually("it is in the log", async || told(server.log()).then_some(())).await;
     assert_eq!(server.get("/readyz").await.0, 503);
     drop(server);
+    let said = here.run(&["doctor"]);
+    assert!(said.code == 1 && said.out.contains("✗ database"), "{}", said.out);
+    for part in
+        ["default_transaction_read_only is on", "`alter database ", " reset default_transaction_read_only`"]
+    {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(said.out.contains("opens 1 signing key(s)"), "what can be read is looked at: {}", said.out);
+    here.database().only_reads(false).await;
+    assert_eq!(here.run(&["doctor"]).code, 0);
+}
+
+#[tokio::test]
+async fn a_role_that_may_have_fewer_connections_than_are_configured_is_told_and_served() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let name = here.database().sql_texts("select current_database()::text").await.remove(0);
+    let owner = format!("{name}_few");
+    let role = format!(
+        "create role {owner} login password 'x' connection limit 8; grant create on schema public to {owner}"
+    );
+    here.database().sql(&role).await;
+    let own = as_role(&whole, &owner);
+    here.output(&["migrate", "--new", "--database", &own]);
+    let told = format!(
+        "database_connections is 16 for each node, and all of them together can have 8: the role {owner} has"
+    );
+    let raise = format!("alter role {owner} connection limit N`");
+    let said = here.run(&["doctor", "--database", &own]);
+    assert!(
+        said.out.contains(&format!("! connections        {told}")) && said.out.contains(&raise),
+        "{}",
+        said.out
+    );
+
+    let server = here.serve(&["--database", &own]);
+    eventually("it is in the log", async || server.log().contains(&told).then_some(())).await;
+    // More at once than there can be connections: each waits for one, and not for the server to have room.
+    let ready = format!("{}/readyz", server.base);
+    let asked: Vec<_> = (0..40).map(|_| tokio::spawn(server.http.get(&ready).send())).collect();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().unwrap().status().as_u16(), 200, "{}", server.log());
+    }
+    drop(server);
+    here.database().sql(&format!("alter role {owner} connection limit 0")).await;
+    let said = here.run(&["user", "list", "--json", "--database", &own]);
+    refused(&said, "database_unavailable", &format!("allows the role {owner} no more connections"), &raise);
 }
 
 #[tokio::test]

@@ -160,6 +160,31 @@ fn a_configuration_that_cannot_be_read_is_a_finding_too() {
 }
 
 #[test]
+fn a_private_key_that_a_setting_names_is_kept_from_others_too() {
+    let here = Installation::new();
+    here.write("tidegate.toml", "[pgwire]\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n");
+    for name in ["cert.pem", "key.pem"] {
+        here.write(name, "");
+    }
+    let told = |mode: u32| {
+        for name in ["cert.pem", "key.pem"] {
+            std::fs::set_permissions(here.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        here.run(&["doctor"]).out
+    };
+    let out = told(0o644);
+    assert!(
+        out.contains(
+            "! secret files       key.pem is accessible to other users (mode 0644): run `chmod o= key.pem`"
+        ),
+        "{out}"
+    );
+    assert!(!out.contains("cert.pem is accessible"), "{out}");
+    // A group may be made for the server to read it.
+    assert!(told(0o640).contains("✓ secret files"));
+}
+
+#[test]
 fn variables_that_only_others_read_are_told() {
     let here = Installation::new();
     let mut command = here.command(&["doctor"]);

@@ -63,6 +63,15 @@ async fn a_database_file_that_is_gone_is_noticed_before_anything_is_written_into
     let last = advice.last().unwrap();
     assert!(last.contains("tidegate.db was removed or renamed while the database was open"), "{last}");
     assert!(last.contains(" restore BACKUP --data-dir 'my data'`"), "with the flags of the server: {last}");
+    let pid = server.pid();
+    for part in [
+        format!("do NOT stop this process ({pid})"),
+        format!("Copy it from /proc/{pid}/fd/"),
+        " (tidegate.db) and ".to_owned(),
+        " (tidegate.db-wal) first: see ".to_owned(),
+    ] {
+        assert!(last.contains(&part), "{part}: {last}");
+    }
     assert!(log.matches("\"not ready\"").count() < 20, "{log}");
     assert_eq!(log.matches("are back in their place").count(), 2, "{log}");
     server.stop();
@@ -118,6 +127,13 @@ async fn a_restore_is_refused_while_a_server_has_the_database_also_when_it_was_r
         let process = format!("is served already, by process {}; ", server.pid());
         assert!(said.err.contains(&process) && said.err.contains("stop that process first"), "{said:?}");
         assert_eq!(said.err.contains("docs/operations.md, \"A removed database\""), is_removed, "{said:?}");
+        // The same of another start, which is what is tried next.
+        let start = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+        for said in [&said, &start] {
+            assert_eq!(said.err.contains("do NOT stop it yet"), is_removed, "{said:?}");
+            let place = format!("Copy it from /proc/{}/fd/", server.pid());
+            assert_eq!(said.err.contains(&place), is_removed, "{said:?}");
+        }
         assert_eq!(database.exists(), !is_removed);
     }
     // What is run next, and would have said to restore.
@@ -125,9 +141,40 @@ async fn a_restore_is_refused_while_a_server_has_the_database_also_when_it_was_r
     let (first, then) =
         (said.out.find("\"A removed database\", says"), said.out.find("Else restore your backup"));
     assert!(said.code == 1 && first.is_some() && first < then, "{said:?}");
+    let warned =
+        format!("do NOT stop the server at 127.0.0.1:{} (process {})", port_of(&server), server.pid());
+    assert!(said.out.contains(&warned) && said.out.contains(" (tidegate.db)"), "{warned}: {said:?}");
     server.stop();
     here.output(&["restore", "b1"]);
     assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
+}
+
+fn port_of(server: &Server) -> &str {
+    server.base.rsplit(':').next().unwrap()
+}
+
+#[test]
+fn a_start_whose_database_is_lost_does_not_take_itself_for_another_server() {
+    let here = Installation::new();
+    here.begin();
+    let database = here.path().join("tidegate-data/tidegate.db");
+    fs::remove_file(&database).unwrap();
+    for is_empty in [false, true] {
+        if is_empty {
+            fs::write(&database, "").unwrap();
+        }
+        let state = if is_empty { "is empty (0 bytes)" } else { "is missing" };
+        for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["doctor"]] {
+            let said = here.run(arguments);
+            let told = format!("{}{}", said.out, said.err);
+            assert!(said.code == 1 && told.contains(state), "{arguments:?}: {told}");
+            assert!(told.contains("restore your backup with "), "{arguments:?}: {told}");
+            assert!(
+                !told.contains("the server at ") && !told.contains("do NOT stop"),
+                "{arguments:?}: {told}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -285,6 +332,9 @@ on_both_engines! {
             fs::write(&file, text).unwrap();
             let said = here.run(&["doctor"]);
             assert!(said.out.contains("openssl rand -base64 32") && said.out.contains("needs the key it had"), "{said:?}");
+            // First what brings the data back, and then what never does.
+            let (copy, new) = (said.out.find("BACKUP.key beside a backup"), said.out.find("a new one opens nothing"));
+            assert!(copy.is_some() && copy < new, "{said:?}");
             let said = Said::of(here.command(&["serve"]).env("TIDEGATE_MASTER_KEY", text));
             assert!(said.err.contains("openssl rand -base64 32") && !said.err.contains("garbage"), "{said:?}");
         }

@@ -190,6 +190,37 @@ fn what_is_no_backup_is_told_as_that_before_its_key_is_missed() {
 }
 
 #[tokio::test]
+async fn a_copy_of_a_served_database_is_restored_with_its_log_and_told_as_what_it_is() {
+    let here = Installation::new();
+    let server = serve(&here, &[]);
+    let tokens = signed_up(&here, &server, "ada@example.com").await;
+    server.kill();
+    let data = here.path().join("tidegate-data");
+    for (from, to) in [("tidegate.db", "copy"), ("tidegate.db-wal", "copy-wal"), ("master.key", "copy.key")] {
+        fs::copy(data.join(from), here.path().join(to)).unwrap();
+    }
+    let said = here.run(&["restore", "copy", "--data-dir", "both"]);
+    assert!(said.code == 0 && said.out.contains("no backup: copy-wal was read with it"), "{said:?}");
+    let restored = serve(&here, &["--data-dir", "both"]);
+    goes_on(&restored, &tokens, "ada@example.com").await;
+    restored.stop();
+
+    // A server that stopped has nothing in its log. That this one did cannot be seen.
+    serve(&here, &[]).stop();
+    fs::remove_file(here.path().join("copy-wal")).unwrap();
+    fs::copy(data.join("tidegate.db"), here.path().join("copy")).unwrap();
+    let said = here.run(&["restore", "copy", "--data-dir", "alone"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("Warning: copy is a copy of a database, and no backup"), "{said:?}");
+    assert!(said.out.contains("what was written last is in that alone"), "{said:?}");
+    assert_eq!(here.json(&["user", "list", "--data-dir", "alone"]).as_array().unwrap().len(), 1);
+
+    here.output(&["backup", "made"]);
+    let said = here.run(&["restore", "made", "--data-dir", "whole"]);
+    assert!(said.code == 0 && !said.out.contains("no backup"), "{said:?}");
+}
+
+#[tokio::test]
 async fn the_log_of_a_lost_database_is_not_taken_for_the_backups() {
     let here = Installation::new();
     here.serve(&[]).stop();

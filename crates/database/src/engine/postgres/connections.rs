@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind};
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -12,6 +12,7 @@ use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleR
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::super::to_the_end::to_the_end;
@@ -31,11 +32,46 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
+/// A connection out of the pool. Whoever waits for one is told when it is given back or thrown away.
+struct Lent {
+    /// None once it is dropped.
+    object: Option<Object<Maker>>,
+    given_back: Arc<Notify>,
+}
+
+impl Lent {
+    /// Throws it away: its place is another's.
+    fn discard(mut self) {
+        drop(self.object.take().map(Object::take));
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.object.as_ref().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.object.as_mut().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        drop(self.object.take());
+        self.given_back.notify_one();
+    }
+}
+
 /// A connection, given back when dropped. One on which a statement was cut off or failed answers first, or is thrown away: whoever is
 /// given it next must not wait for that statement, nor read its answer.
 pub(crate) struct Pooled {
     /// None once it is dropped.
-    object: Option<Object<Maker>>,
+    lent: Option<Lent>,
     is_unclear: bool,
 }
 
@@ -51,8 +87,8 @@ impl Pooled {
     }
 
     /// The same without any care for how it is given back.
-    fn into_object(mut self) -> Option<Object<Maker>> {
-        self.object.take()
+    fn into_lent(mut self) -> Option<Lent> {
+        self.lent.take()
     }
 }
 
@@ -60,28 +96,28 @@ impl Deref for Pooled {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        self.object.as_ref().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
+        self.lent.as_ref().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
     }
 }
 
 impl DerefMut for Pooled {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.object.as_mut().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
+        self.lent.as_mut().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let Some(mut connection) = self.object.take().filter(|_| self.is_unclear) else { return };
+        let Some(mut connection) = self.lent.take().filter(|_| self.is_unclear) else { return };
         let Ok(runtime) = Handle::try_current() else {
             // The process is ending, and its connections with it.
-            drop(Object::take(connection));
+            connection.discard();
             return;
         };
         // It keeps its place meanwhile.
         runtime.spawn(async move {
             if !matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))) {
-                drop(Object::take(connection));
+                connection.discard();
             }
         });
     }
@@ -92,6 +128,33 @@ pub(crate) struct Maker {
     connect: PgConnectOptions,
     /// Why the server took the last one not, until it takes one.
     refused: Mutex<Option<Refused>>,
+    /// When a server that has no room for another one is asked again, until it has.
+    full: Mutex<Option<Full>>,
+    /// Tells those who wait for one that is in use.
+    given_back: Arc<Notify>,
+}
+
+/// A server has as many connections as it allows: its own limit, or that of the role or of the database.
+#[derive(Clone, Copy)]
+struct Full {
+    ask_at: Instant,
+    pause: Duration,
+}
+
+impl Full {
+    /// Asked now, at the first time or after `before`: the next time is later by twice the pause.
+    fn asked(before: Option<Self>) -> Self {
+        let [shortest, longest] = ASK_AGAIN;
+        let pause = before.map_or(shortest, |before| (before.pause * 2).min(longest));
+        Self { ask_at: Instant::now() + pause, pause }
+    }
+}
+
+/// Why no connection was made.
+pub(crate) enum NotMade {
+    /// The server has no room for another one. One that is in use may be given back first.
+    Full,
+    Failed(sqlx::Error),
 }
 
 /// A server takes no connection.
@@ -116,7 +179,34 @@ impl Refused {
 
 impl Maker {
     fn new(connect: PgConnectOptions) -> Self {
-        Self { connect, refused: Mutex::default() }
+        Self { connect, refused: Mutex::default(), full: Mutex::default(), given_back: Arc::default() }
+    }
+
+    /// Whether the server may be asked for a connection. Of all who find it full, one asks at a time.
+    fn may_ask(&self) -> bool {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        match *full {
+            Some(known) if Instant::now() < known.ask_at => false,
+            Some(known) => {
+                *full = Some(Full::asked(Some(known)));
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Notes whether the server has no room for another connection.
+    fn note_full(&self, is_full: bool) {
+        let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who asked again has noted already when that is next.
+        let known = full.unwrap_or_else(|| Full::asked(None));
+        *full = is_full.then_some(known);
+    }
+
+    /// When the server is asked again for another one.
+    fn asks_again(&self) -> Instant {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.map_or_else(Instant::now, |full| full.ask_at)
     }
 
     /// Notes why the server takes no connection; whether nothing has answered there for long. `answers`: it said so itself.
@@ -141,18 +231,28 @@ impl Maker {
 
 impl managed::Manager for Maker {
     type Type = PgConnection;
-    type Error = sqlx::Error;
+    type Error = NotMade;
 
     /// A server that is being restarted refuses connections for a moment: it is asked again for as long as the pool waits. One at whose
-    /// address nothing has listened for that long is asked once.
-    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
+    /// address nothing has listened for that long is asked once. One that is full is not waited for here: who holds a place in the pool
+    /// meanwhile would miss a connection that is given back.
+    async fn create(&self) -> Result<PgConnection, NotMade> {
+        if !self.may_ask() {
+            return Err(NotMade::Full);
+        }
         let [mut pause, longest] = ASK_AGAIN;
         loop {
-            match PgConnection::connect_with(&self.connect).await {
+            let made = PgConnection::connect_with(&self.connect).await;
+            self.note_full(made.as_ref().is_err_and(is_full));
+            match made {
+                Err(error) if is_full(&error) => {
+                    self.note(Some(opening::said(&self.connect, &error)), true);
+                    return Err(NotMade::Full);
+                }
                 Err(error) if passes(&error) => {
                     let answers = !matches!(error, sqlx::Error::Io(_));
                     if self.note(Some(opening::said(&self.connect, &error)), answers) {
-                        return Err(self.timed_out());
+                        return Err(NotMade::Failed(self.timed_out()));
                     }
                     sleep(pause).await;
                 }
@@ -160,11 +260,11 @@ impl managed::Manager for Maker {
                 Err(sqlx::Error::Io(cause)) => {
                     let kind = cause.kind();
                     let said = opening::said(&self.connect, &sqlx::Error::Io(cause));
-                    return Err(sqlx::Error::Io(io::Error::new(kind, said)));
+                    return Err(NotMade::Failed(sqlx::Error::Io(io::Error::new(kind, said))));
                 }
                 made => {
                     self.note(None, true);
-                    return made;
+                    return made.map_err(NotMade::Failed);
                 }
             }
             pause = (pause * 2).min(longest);
@@ -173,15 +273,20 @@ impl managed::Manager for Maker {
 
     /// A ping before every statement would double the round trips. So only connections that rested are asked, which finds what a
     /// restarted server left behind; and [`Connections::begin`] replaces the rest.
-    async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<NotMade> {
         if metrics.age() >= OLDEST {
             return Err(RecycleError::message("old enough"));
         }
         if metrics.last_used() >= SUSPECT_AFTER {
-            connection.ping().await?;
+            connection.ping().await.map_err(NotMade::Failed)?;
         }
         Ok(())
     }
+}
+
+/// Whether the server has no room for another connection.
+fn is_full(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(cause) if cause.code().as_deref() == Some("53300"))
 }
 
 /// Whether the server may take the same connection in a moment.
@@ -224,17 +329,30 @@ impl Connections {
     }
 
     async fn acquire_until(&self, deadline: Instant) -> sqlx::Result<Pooled> {
-        let Ok(acquired) = timeout_at(deadline, self.0.get()).await else {
-            return Err(self.0.manager().timed_out());
-        };
-        let object = acquired.map_err(|error| match error {
-            PoolError::Timeout(_) => self.0.manager().timed_out(),
-            PoolError::Backend(error) => error,
-            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
-                sqlx::Error::PoolClosed
+        let maker = self.0.manager();
+        loop {
+            let Ok(acquired) = timeout_at(deadline, self.0.get()).await else {
+                return Err(maker.timed_out());
+            };
+            match acquired {
+                Ok(object) => {
+                    let lent = Lent { object: Some(object), given_back: Arc::clone(&maker.given_back) };
+                    return Ok(Pooled { lent: Some(lent), is_unclear: false });
+                }
+                Err(PoolError::Backend(NotMade::Full)) => {}
+                Err(PoolError::Backend(NotMade::Failed(error))) => return Err(error),
+                Err(PoolError::Timeout(_)) => return Err(maker.timed_out()),
+                Err(PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
+                    return Err(sqlx::Error::PoolClosed);
+                }
             }
-        })?;
-        Ok(Pooled { object: Some(object), is_unclear: false })
+            // Whichever is first: one that is in use is given back, or the server is asked again.
+            let again = maker.asks_again().min(deadline);
+            let _ = timeout_at(again, maker.given_back.notified()).await;
+            if Instant::now() >= deadline {
+                return Err(maker.timed_out());
+            }
+        }
     }
 
     /// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
@@ -264,7 +382,7 @@ impl Connections {
 }
 
 /// A transaction. Dropped without [`Transaction::commit`], it is rolled back before anybody else uses the connection.
-pub(crate) struct Transaction(Option<Object<Maker>>);
+pub(crate) struct Transaction(Option<Lent>);
 
 impl Transaction {
     async fn begin(connection: Pooled) -> sqlx::Result<Self> {
@@ -272,11 +390,13 @@ impl Transaction {
         // next would stay unseen, and a node that listens on it would hear nothing.
         to_the_end(async move {
             // Dropped on an error, it is rolled back, or thrown away with its connection.
-            let mut transaction = Self(connection.into_object());
+            let mut transaction = Self(connection.into_lent());
             match timeout(ACQUIRE_TIMEOUT, transaction.execute("begin")).await {
                 Ok(begun) => begun?,
                 Err(_elapsed) => {
-                    drop(transaction.0.take().map(Object::take));
+                    if let Some(connection) = transaction.0.take() {
+                        connection.discard();
+                    }
                     return Err(sqlx::Error::PoolTimedOut);
                 }
             };
@@ -312,12 +432,12 @@ impl Drop for Transaction {
         let Some(mut connection) = self.0.take() else { return };
         let Ok(runtime) = Handle::try_current() else {
             // The process is ending, and its connections with it.
-            drop(Object::take(connection));
+            connection.discard();
             return;
         };
         runtime.spawn(async move {
             if !matches!(timeout(ACQUIRE_TIMEOUT, connection.execute("rollback")).await, Ok(Ok(_))) {
-                drop(Object::take(connection));
+                connection.discard();
             }
         });
     }
@@ -327,8 +447,10 @@ impl Drop for Transaction {
 mod tests {
     use std::str::FromStr;
 
-    use tokio::net::TcpListener;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::opening::tests::{error, greeting, message};
     use super::*;
     use crate::StoreError;
 
@@ -359,7 +481,9 @@ mod tests {
         let since = now.checked_sub(ACQUIRE_TIMEOUT).unwrap();
         *maker.refused.lock().unwrap() = Some(Refused { why: String::new(), since, last: now });
         // Else it is asked again for ever: the pool alone ends that.
-        let error = managed::Manager::create(maker).await.unwrap_err();
+        let Err(NotMade::Failed(error)) = managed::Manager::create(maker).await else {
+            panic!("made, or full")
+        };
         let told = format!("PostgreSQL at 127.0.0.1:{port} refuses connections");
         assert!(error.to_string().contains(&told), "{error}");
     }
@@ -399,5 +523,77 @@ mod tests {
         assert!(matches!(maker.timed_out(), sqlx::Error::Io(_)));
         maker.note(None, true);
         assert!(matches!(maker.timed_out(), sqlx::Error::PoolTimedOut));
+    }
+
+    /// A server that has room for one connection, and a pool that wants two.
+    async fn with_room_for_one() -> Connections {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (client, _) = listener.accept().await.unwrap();
+                tokio::spawn(answer(client, number == 0));
+            }
+        });
+        let address = format!("postgres://ada:hunter2@127.0.0.1:{port}/shop?sslmode=disable");
+        Connections::new(PgConnectOptions::from_str(&address).unwrap(), 2)
+    }
+
+    /// Lets a client in, or not, and tells it as often as it asks that it is.
+    async fn answer(mut client: TcpStream, has_room: bool) -> io::Result<()> {
+        let mut length = [0; 4];
+        client.read_exact(&mut length).await?;
+        client.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize - 4]).await?;
+        if !has_room {
+            let full = "too many connections for role \"ada\"";
+            return client.write_all(&error("53300", "InitializeSessionUserId", full)).await;
+        }
+        client.write_all(&greeting("17.0")).await?;
+        loop {
+            let mut kind = [0];
+            client.read_exact(&mut kind).await?;
+            client.read_exact(&mut length).await?;
+            client.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize - 4]).await?;
+            client.write_all(&message(b'Z', b"I")).await?;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_server_full_is_given_a_connection_that_another_gives_back() {
+        let connections = with_room_for_one().await;
+        let first = connections.acquire().await.unwrap();
+        let second = tokio::spawn({
+            let connections = connections.clone();
+            async move { connections.acquire().await.map(drop) }
+        });
+        let is_full = || connections.0.manager().full.lock().unwrap().is_some();
+        while !is_full() {
+            sleep(LOOK_AGAIN).await;
+        }
+        drop(first);
+        second.await.unwrap().unwrap();
+        // What was in vain is named.
+        let told = connections.0.manager().timed_out().to_string();
+        assert!(told.contains("too many connections for role \"ada\""), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_full_is_asked_by_one_at_a_time() {
+        // Where nothing listens, one who asked would ask for ever.
+        let (_, connections) = gone().await;
+        let maker = connections.0.manager();
+        let now = Instant::now();
+        *maker.full.lock().unwrap() = Some(Full { ask_at: now + CLOSED_WITHIN * 100, pause: ASK_AGAIN[0] });
+        for _ in 0..3 {
+            assert!(matches!(managed::Manager::create(maker).await, Err(NotMade::Full)));
+        }
+        // Who may ask has all others wait, and for longer each time.
+        *maker.full.lock().unwrap() = Some(Full { ask_at: now, pause: ASK_AGAIN[0] });
+        assert!(maker.may_ask());
+        maker.note_full(true);
+        let next = maker.full.lock().unwrap().unwrap();
+        assert!(next.ask_at > now && next.pause == ASK_AGAIN[0] * 2);
+        maker.note_full(false);
+        assert!(maker.full.lock().unwrap().is_none());
     }
 }

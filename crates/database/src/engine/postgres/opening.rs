@@ -1,5 +1,7 @@
 //! The first connection: what keeps it from being made, and what to do about it.
 
+mod tls;
+
 use std::env;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -127,7 +129,7 @@ fn server(connect: &PgConnectOptions) -> String {
 fn refusal(connect: &PgConnectOptions, error: &Error) -> Refused {
     match error {
         Error::Io(cause) => of_the_network(connect, cause),
-        Error::Tls(cause) => Refused::for_good(of_tls(connect, &cause.to_string())),
+        Error::Tls(cause) => Refused::for_good(tls::refusal(connect, &cause.to_string())),
         Error::Database(cause) => match cause.try_downcast_ref::<PgDatabaseError>() {
             Some(cause) => {
                 let refusal = of_the_server(connect, cause);
@@ -187,7 +189,7 @@ fn of_the_network(connect: &PgConnectOptions, cause: &std::io::Error) -> Refused
             "check unix_socket_permissions of the server",
         )),
         // What rustls says of a certificate.
-        ErrorKind::InvalidData => Refused::for_good(of_tls(connect, text)),
+        ErrorKind::InvalidData => Refused::for_good(tls::refusal(connect, text)),
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => closed(connect),
         _ if text.contains("lookup address") => Refused::for_now(unreachable(
             format!("the host {} cannot be found", connect.get_host()),
@@ -198,22 +200,6 @@ fn of_the_network(connect: &PgConnectOptions, cause: &std::io::Error) -> Refused
             "check host and port, and the network between",
         )),
     }
-}
-
-fn of_tls(connect: &PgConnectOptions, text: &str) -> Refusal {
-    let (server, text) = (server(connect), without_number(text));
-    if text.contains("does not support TLS") {
-        return Refusal::new(
-            "database_tls",
-            format!("{server} offers no TLS, and sslmode asks for it"),
-            "turn on `ssl` in postgresql.conf; sslmode=disable sends passwords and data unencrypted",
-        );
-    }
-    Refusal::new(
-        "database_tls",
-        format!("the TLS connection to {server} fails: {text}"),
-        "give the certificate authority of the server with sslrootcert, and the host by the name in its certificate",
-    )
 }
 
 fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal {
@@ -257,6 +243,8 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
             format!("{user} may not connect to the database {database} at {server}"),
             format!("grant it: `grant connect on database {database} to {user}`"),
         ),
+        ("53300", "InitializeSessionUserId") => full(&server, "role", user, said),
+        ("53300", "CheckMyDatabase") => full(&server, "database", database, said),
         ("08P01", _) => Refusal::new(
             "database_pooler",
             format!("{server} refuses how the connection begins: {said}"),
@@ -267,6 +255,16 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
             advice(code).unwrap_or("see the server's log"),
         ),
     }
+}
+
+/// Of a role or a database that has as many connections as it may have.
+fn full(server: &str, kind: &str, name: &str, said: &str) -> Refusal {
+    unreachable(
+        format!("{server} allows the {kind} {name} no more connections: {said} (code 53300)"),
+        &format!(
+            "raise its limit with `alter {kind} {name} connection limit N` (-1 is none), or lower database_connections"
+        ),
+    )
 }
 
 /// Of an address without a password, where none that was found beside it is the right one: `is_given` in the environment or not.
@@ -293,4 +291,4 @@ fn encrypts(connect: &PgConnectOptions) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

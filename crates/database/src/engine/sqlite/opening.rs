@@ -66,6 +66,14 @@ pub(crate) fn has_magic(path: &Path) -> bool {
     is_file && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == MAGIC
 }
 
+/// Whether changes of a SQLite file are in a log beside it first (section 1.3.3: 2 is the mode with a log). A database that is served is such a
+/// file, and stays one; what `vacuum into` writes is none.
+pub(crate) fn has_log_mode(path: &Path) -> bool {
+    let mut head = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head.starts_with(MAGIC) && head.ends_with(&[2, 2])
+}
+
 fn is_empty(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.len() == 0)
 }
@@ -183,6 +191,17 @@ mod tests {
         ] {
             assert_eq!(code(&at(name)), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_file_with_a_log_is_told_from_one_without_by_its_header() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        for (versions, has_log) in [(&[2, 2][..], true), (&[1, 1], false), (&[], false)] {
+            fs::write(&path, [MAGIC, &[16, 0], versions].concat()).unwrap();
+            assert_eq!(has_log_mode(&path), has_log, "{versions:?}");
+        }
+        assert!(!has_log_mode(&directory.path().join("none.db")));
     }
 
     #[test]

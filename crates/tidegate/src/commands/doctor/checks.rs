@@ -1,5 +1,6 @@
 //! The checks, one function each.
 
+mod database;
 mod directory;
 mod files;
 mod outbox;
@@ -7,56 +8,38 @@ mod secrets;
 mod serving;
 mod social;
 
-use std::fs;
 use std::sync::Arc;
 
-use indicatif::{HumanBytes, ProgressBar};
 use tidegate_broker::{Alpaca, AlpacaConfig, BrokerError, RetryPolicy};
 use tidegate_crypto::SystemEntropy;
-use tidegate_database::Store;
 use tidegate_delivery::sms::SmsProviderKind;
 use tidegate_delivery::{SmsConfig, SmtpConfig};
 use tidegate_domain::{Clock, Password, Timestamp};
-use tidegate_kernel::KernelTables;
 use tidegate_kernel::settings::DeliveryMode;
-use tidegate_kernel::tables::installation_facts::PUBLIC_URL;
 use tidegate_kernel::tables::keys::StoredKey;
-use tidegate_objects::Expected;
 
+use self::database::Kept;
 use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
-use crate::commands::lost_files::looked_for;
 use crate::commands::serve::{base_url, below_a_path, is_secure, is_this_machine};
 use crate::config::{Config, Loaded};
-use crate::copied::look_for_copy;
 use crate::failure::Failure;
-use crate::installation::{Traces, refuse_missing_file};
-use crate::opening::{MissingStore, look_at_place, open_store};
-use crate::output::{progress, tell};
-use crate::schema::{lost_tables, missing_tables};
+use crate::output::progress;
 use crate::secrets::{LOST_SIGNING_KEYS, MayCreate, check_opens, key_id, open_vault};
 
 /// No machine that runs this has a right clock before 2026.
 const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
-/// From this size on, reading a database takes so long that it is announced.
-const LONG_READ: u64 = 1024 * 1024 * 1024;
-
 /// An address that no account has: its domain is reserved (RFC 2606 section 2).
 const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
-
-/// What is said of a database without an installation, which may be another one than the operator thinks of.
-const EMPTY: &str = "is empty: it has no tables of Tidegate. The first start makes them";
-const IF_ACCOUNTS_ARE_EXPECTED: &str = "if accounts were expected there, this is another database: check `database` in the \
-     configuration, TIDEGATE_DATABASE and --database";
 
 /// All of them.
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
-    let (database, kept) = database(config, &bar).await;
-    let Kept { keys, has_accounts, public_url: last_url, files, unsent, copied } = kept;
+    let (database, kept) = database::look(config, &bar).await;
+    let Kept { keys, has_accounts, public_url: last_url, files, unsent, copied, connections } = kept;
     let mut findings = vec![
         sources(loaded),
         environment(loaded),
@@ -82,6 +65,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
+    findings.extend(connections);
     findings.extend(copied.map(|copied| judge("copy", Err(copied), "")));
     findings.extend(unsent.map(|unsent| outbox::unsent(&unsent)));
     findings.extend(social::providers(config).await);
@@ -123,102 +107,6 @@ fn master_key(config: &Config, stored: &[StoredKey], has_accounts: bool) -> Find
     });
     let advice = "restore the key that the database was sealed with, from your backup of master.key, or set master_key";
     judge("master key", judged, advice)
-}
-
-/// What the database has that other checks look at.
-#[derive(Default)]
-struct Kept {
-    keys: Vec<StoredKey>,
-    has_accounts: bool,
-    /// At which the installation was served last.
-    public_url: Option<String>,
-    /// The files that are to be in the store.
-    files: Vec<Expected>,
-    /// Messages that were tried and not sent.
-    unsent: Option<Vec<(String, String, i64)>>,
-    /// Why a start is refused: it was copied elsewhere.
-    copied: Option<Failure>,
-}
-
-/// The database, and what of it others look at.
-async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Kept) {
-    let url = config.database_url();
-    let traces = Traces::find(config);
-    // In the order of a start.
-    if let Err(failure) = look_at_place(config).and_then(|()| traces.refuse_lost_file(config)) {
-        let (what, advice) = failure.parts();
-        return (Finding::wrong("database", what, advice.unwrap_or_default()), Kept::default());
-    }
-    if let Err(missing) = refuse_missing_file(config) {
-        let finding = Finding::new("database", Warning, format!("{url} is created at the first start"));
-        // As every other command says it: this may be the wrong directory.
-        return (finding.advised(missing.parts().1.unwrap_or_default()), Kept::default());
-    }
-    match look_into_database(config, &traces, bar).await {
-        Ok(seen) => seen,
-        Err(failure) => {
-            let (what, advice) = failure.parts();
-            let advice = advice.unwrap_or("see the log of the database");
-            (Finding::wrong("database", format!("{url}: {what}"), advice), Kept::default())
-        }
-    }
-}
-
-async fn look_into_database(
-    config: &Config,
-    traces: &Traces,
-    bar: &ProgressBar,
-) -> Result<(Finding, Kept), Failure> {
-    let url = config.database_url();
-    let finding = |verdict, state: &str| Finding::new("database", verdict, format!("{url}: {state}"));
-    let store = open_store(config, MissingStore::Refuse).await?;
-    let seen = async {
-        store.ping().await?;
-        let whole = check_pages(config, &store, bar).await?;
-        traces.refuse_lost_tables(config, &store).await?;
-        if !store.is_begun().await? {
-            return Ok((finding(Warning, EMPTY).advised(IF_ACCOUNTS_ARE_EXPECTED), Kept::default()));
-        }
-        let copied = look_for_copy(config, &store).await?;
-        match store.pending_migrations().await? {
-            0 => {
-                let missing = missing_tables(&store).await?;
-                if !missing.is_empty() {
-                    return Err(lost_tables(&missing));
-                }
-                let mut unit = store.read().await?;
-                let keys = unit.keys().all().await?;
-                let has_accounts = unit.account_cards().any().await?;
-                let public_url = unit.installation_facts().find(PUBLIC_URL).await?;
-                let files = looked_for(&mut unit, config.storage.backend).await?;
-                let unsent = Some(unit.outbox().unsent(outbox::ASKED_FOR).await?);
-                let kept = Kept { keys, has_accounts, public_url, files, unsent, copied };
-                Ok((finding(Fine, &format!("answers, its schema is up to date{whole}")), kept))
-            }
-            pending => {
-                let state = format!("answers; {pending} migration(s) are applied by the next start{whole}");
-                Ok((finding(Warning, &state), Kept { copied, ..Kept::default() }))
-            }
-        }
-    }
-    .await;
-    store.close().await;
-    seen
-}
-
-/// Reads all pages of a SQLite file; answers what to say of it.
-async fn check_pages(config: &Config, store: &Store, bar: &ProgressBar) -> Result<String, Failure> {
-    let Some(file) = config.database_file() else { return Ok(String::new()) };
-    let bytes = fs::metadata(&file).map_or(0, |found| found.len());
-    let size = HumanBytes(bytes);
-    bar.set_message(format!("reading all {size} of the database"));
-    if bytes > LONG_READ {
-        tell(&format!("reading all {size} of the database: this can take minutes"));
-    }
-    let started = stopwatch();
-    store.check_pages().await?;
-    bar.set_message("checking");
-    Ok(format!("; all its {size} are whole ({:.1} s)", started.elapsed().as_secs_f64()))
 }
 
 async fn mail(config: &Config) -> Finding {
@@ -465,6 +353,9 @@ fn clock(now: Timestamp, keys: &[StoredKey]) -> Finding {
         Some(newest) if newest > now => {
             let (now, newest) = (now.iso_seconds(), newest.iso_seconds());
             let detail = format!("{now} is earlier than the creation of the newest signing key, {newest}");
+            let advice = format!(
+                "{advice}. If it is right, it was ahead before, when that key was made, or another node's was: look there"
+            );
             Finding::wrong("clock", detail, advice)
         }
         _ if now < YOUNGEST => {

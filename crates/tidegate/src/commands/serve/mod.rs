@@ -81,7 +81,7 @@ pub(super) async fn serve(
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
-    opened.look_at_database();
+    opened.look_at_database(config);
     ask_store(&opened);
     announce(loaded, address, global);
     answer(listener, surface, limits, signals, postgres).await;

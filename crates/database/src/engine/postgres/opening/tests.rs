@@ -34,14 +34,22 @@ async fn answers(answer: Vec<u8>, options: &str) -> PgConnectOptions {
     PgConnectOptions::from_str(&format!("postgres://ada:hunter2@127.0.0.1:{port}/shop{options}")).unwrap()
 }
 
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+/// A message of a server.
+pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
     [&[kind][..], &length, body].concat()
 }
 
-fn error(code: &str, routine: &str, text: &str) -> Vec<u8> {
+/// A refusal of a server.
+pub(crate) fn error(code: &str, routine: &str, text: &str) -> Vec<u8> {
     let fields = format!("SFATAL\0VFATAL\0C{code}\0M{text}\0L990334\0R{routine}\0\0");
     message(b'E', fields.as_bytes())
+}
+
+/// What a server says that lets a client in.
+pub(crate) fn greeting(version: &str) -> Vec<u8> {
+    let status = message(b'S', format!("server_version\0{version}\0").as_bytes());
+    [message(b'R', &0_u32.to_be_bytes()), status, message(b'K', &[0; 8]), message(b'Z', b"I")].concat()
 }
 
 #[tokio::test]
@@ -77,6 +85,20 @@ async fn each_refusal_of_a_server_says_what_is_wrong_and_what_to_do() {
             "grant connect",
         ),
         (error("53300", "x", "too many"), "", "database_unavailable", "too many", "max_connections"),
+        (
+            error("53300", "InitializeSessionUserId", "zu viele"),
+            "",
+            "database_unavailable",
+            "allows the role ada no more connections: zu viele",
+            "`alter role ada connection limit N`",
+        ),
+        (
+            error("53300", "CheckMyDatabase", "zu viele"),
+            "",
+            "database_unavailable",
+            "allows the database shop no more connections: zu viele",
+            "`alter database shop connection limit N`",
+        ),
         (error("57P03", "x", "starting up"), "", "database_unavailable", "starting up", "try again"),
         (
             error("08P01", "x", "unsupported startup parameter"),
@@ -144,10 +166,6 @@ async fn what_closes_the_connection_before_or_after_the_first_message_is_told_al
 
 #[tokio::test]
 async fn a_server_that_is_too_old_is_told_from_one_that_is_not() {
-    let greeting = |version: &str| {
-        let status = message(b'S', format!("server_version\0{version}\0").as_bytes());
-        [message(b'R', &0_u32.to_be_bytes()), status, message(b'K', &[0; 8]), message(b'Z', b"I")].concat()
-    };
     let connect = answers(greeting("9.6.24"), "").await;
     let refused = attempt(&connect).await.unwrap_err().refusal;
     assert_eq!(refused.code, "database_too_old", "{refused}");

@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+use tidegate_database::DatabaseUrl;
+
 use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
 use crate::config::{Config, Loaded};
@@ -15,14 +18,14 @@ use crate::secrets::chmod;
 const GROUP_AND_OTHERS: u32 = 0o077;
 const OTHERS: u32 = 0o007;
 
-/// Whether files with secrets are kept from others: keys and databases in the data directory, and a configuration file that has
-/// secrets in it.
+/// Whether files with secrets are kept from others: keys and databases in the data directory, a configuration file that has secrets in it,
+/// and files that it names.
 pub(super) fn secret_files(loaded: &Loaded) -> Finding {
     let mut seen = Seen::default();
     for path in kept(&loaded.config, &mut seen) {
         seen.look_at(&path, GROUP_AND_OTHERS);
     }
-    for path in loaded.files_with_secrets() {
+    for path in loaded.files_with_secrets().into_iter().chain(named(&loaded.config)) {
         seen.look_at(&path, OTHERS);
     }
     seen.finding()
@@ -99,6 +102,29 @@ fn kept(config: &Config, seen: &mut Seen) -> Vec<PathBuf> {
     kept
 }
 
+/// Files of which the configuration says that a secret or a private key is in them. A group may be made to read them, too.
+fn named(config: &Config) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    find_named(&config.view(), &mut found);
+    let listened_to = config.database_listen.as_ref().map(|listen| listen.0.clone());
+    let addresses = [Some(config.database_url()), listened_to];
+    found.extend(addresses.iter().flatten().filter_map(DatabaseUrl::client_key));
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn find_named(view: &Value, found: &mut Vec<PathBuf>) {
+    let Value::Object(fields) = view else { return };
+    for (name, value) in fields {
+        let holds_secret = name == "tls_key" || name.ends_with("secret_file") || name.ends_with("key_file");
+        match value {
+            Value::String(path) if holds_secret => found.push(PathBuf::from(path)),
+            value => find_named(value, found),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +149,20 @@ mod tests {
         let hidden = looked(&[file.clone(), file.join("below")]);
         assert_eq!(hidden.verdict, Warning);
         assert!(hidden.detail.contains("cannot be looked at by this user: Not a directory"), "{hidden:?}");
+    }
+
+    #[test]
+    fn files_that_the_configuration_names_are_found_where_a_secret_is_in_them() {
+        let mut found = Vec::new();
+        let view = serde_json::json!({
+            "pgwire": {"tls_cert": "cert.pem", "tls_key": "key.pem"},
+            "social": {"apple": {"private_key_file": "apple.p8"}, "github": {"client_secret_file": "github"}},
+            "storage": {"secret_access_key_file": "storage", "directory": "files"},
+            "sms": {"webhook": {"ca_file": "ca.pem", "secret": "[secret]"}},
+            "mail": {"smtp": {"tls_key": null}},
+        });
+        find_named(&view, &mut found);
+        found.sort();
+        assert_eq!(found, ["apple.p8", "github", "key.pem", "storage"].map(PathBuf::from));
     }
 }

@@ -16,7 +16,7 @@ use crate::spilling::{self, Spilling};
 /// Where this installation is served just now; else whether the address of HTTP is free.
 pub(super) async fn listen(config: &Config) -> Finding {
     let name = "listen";
-    let Served::At(address) = served(config) else { return free(name, config.listen).await };
+    let Served::At { address, .. } = served(config) else { return free(name, config.listen).await };
     let configured = config.listen.to_string();
     let detail = if address == configured {
         format!("this installation is served at {address}")

@@ -99,7 +99,9 @@ fn a_clock_behind_the_database_is_wrong() {
         id_tokens_only: false,
     };
     let before = Timestamp::from_seconds(1_800_000_000);
-    assert_eq!(clock(before, &[key]).verdict, Wrong);
+    let finding = clock(before, &[key]);
+    assert_eq!(finding.verdict, Wrong);
+    assert!(finding.advice.unwrap().contains("If it is right, it was ahead before"));
     assert_eq!(clock(before, &[]).verdict, Fine);
     assert_eq!(clock(Timestamp::default(), &[]).verdict, Wrong);
 }

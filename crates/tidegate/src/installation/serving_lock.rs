@@ -1,0 +1,258 @@
+//! Who serves a SQLite file: one process at a time, which notes itself in a lock beside the file.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use tidegate_database::{Denial, OpenDescriptor, descriptors_of};
+
+use super::{absence, with_suffix};
+use crate::config::Config;
+use crate::failure::{Failure, without_numbers};
+
+/// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// What stands at the end of the lock of a server that was started for development.
+const DEVELOPMENT: &str = " dev";
+
+/// What to do about a server beside which another one cannot be.
+const STOP_THE_OTHER: &str = "stop that process first; a second installation needs another --data-dir, and several nodes of one need \
+     PostgreSQL";
+
+/// Held by the one process that serves a SQLite file; let go of by the system when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct ServingLock {
+    file: File,
+}
+
+impl ServingLock {
+    /// Takes the lock of a database's file.
+    ///
+    /// # Errors
+    /// When another process has it, or the file system has no locks.
+    pub(crate) fn take(database: &Path) -> Result<Self, Failure> {
+        Self::take_or(database, STOP_THE_OTHER)
+    }
+
+    /// The same, with what is to be done where another process has it.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn take_or(database: &Path, advice: &str) -> Result<Self, Failure> {
+        // One that begins beside this has no file yet, and lost none.
+        Self::take_advising(database, |pid| {
+            if pid.is_some_and(|pid| !left_in(pid, database).is_empty()) {
+                format!("do NOT stop it yet: {}. Then: {advice}", save_it_first(pid, database))
+            } else {
+                advice.to_owned()
+            }
+        })
+    }
+
+    /// `advise` is told which process has it, where that is known.
+    fn take_advising(database: &Path, advise: impl FnOnce(Option<u32>) -> String) -> Result<Self, Failure> {
+        let path = lock_file(database);
+        let shown = path.display();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| {
+                let (what, advice) = match error.kind() {
+                    io::ErrorKind::PermissionDenied => {
+                        let denial = Denial::of(&path);
+                        (format!("may not be written by this user{}", denial.reason()), denial.advice())
+                    }
+                    _ => {
+                        let error = without_numbers(&error.to_string());
+                        (format!("cannot be written: {error}"), "see its permissions and its disk".to_owned())
+                    }
+                };
+                Failure::advised("data_directory", format!("{shown} {what}"), advice)
+            })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = noted_pid(&mut file);
+                return Err(served_already(database, pid).advise(advise(pid)));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(Failure::advised(
+                    "data_directory",
+                    format!("{shown} cannot be locked: {error}"),
+                    "keep the database on a local disk: SQLite needs its locks as well",
+                ));
+            }
+        }
+        // Only says who has it.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", process::id()))
+            .and_then(|()| file.flush());
+        Ok(Self { file })
+    }
+
+    /// Notes for commands beside it where its process listens, and whether it is for development.
+    pub(crate) fn note_address(&mut self, address: SocketAddr, is_development: bool) {
+        let mode = if is_development { DEVELOPMENT } else { "" };
+        // Only says so.
+        let _ = write!(self.file, " {address}{mode}").and_then(|()| self.file.flush());
+    }
+}
+
+/// Takes the lock of a database's file where there is one: a server holds it also when the file itself was removed. No lock is made.
+///
+/// # Errors
+/// When a process has it, with what to do first.
+pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Failure> {
+    let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if !directory.unwrap_or(Path::new(".")).is_dir() || !lock_file(database).exists() {
+        return Ok(None);
+    }
+    let stop = "stop that process first";
+    let lock = ServingLock::take_advising(database, |pid| match absence(database) {
+        Some(_) => format!("do NOT stop it yet: {}. Then: {stop}", save_it_first(pid, database)),
+        None => stop.to_owned(),
+    });
+    lock.map(Some)
+}
+
+/// Who serves a database's file just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// No process.
+    Nowhere,
+    /// Another process, which listens at that address.
+    At { address: String, pid: u32 },
+    /// It cannot be seen: the database is no file, or its lock is out of reach.
+    Unknown,
+}
+
+/// Who serves the configured database. Nothing is made or changed, and the lock is not tried: for a moment that would keep a server
+/// from it.
+pub(crate) fn served(config: &Config) -> Served {
+    let Some(database) = config.database_file() else { return Served::Unknown };
+    let noted = match fs::read_to_string(lock_file(&database)) {
+        Ok(noted) => noted,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Served::Nowhere,
+        Err(_) => return Served::Unknown,
+    };
+    let mut words = noted.split(' ');
+    let (pid, address) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let Ok(pid) = pid.trim().parse::<u32>() else { return Served::Unknown };
+    // A process that has ended and was not waited for yet is still there, and another may have got its number.
+    let listens = || {
+        let address = address.parse::<SocketAddr>();
+        address.is_ok_and(|address| TcpStream::connect_timeout(&address, ANSWERED_WITHIN).is_ok())
+    };
+    // A start that is refused listens already, and has noted itself.
+    if pid == process::id() || !is_alive(pid) {
+        return Served::Nowhere;
+    }
+    match address {
+        "" => Served::Unknown,
+        address if listens() => Served::At { address: address.to_owned(), pid },
+        _ => Served::Nowhere,
+    }
+}
+
+/// Whether the configured database is served for development just now, as far as that can be seen without asking the server.
+pub(crate) fn is_served_in_development(config: &Config) -> bool {
+    let Some(database) = config.database_file() else { return false };
+    let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
+    let pid = noted.split(' ').next().and_then(|pid| pid.trim().parse().ok());
+    noted.ends_with(DEVELOPMENT) && pid.is_some_and(is_alive)
+}
+
+/// Whether there is a process of that number.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| match test_kill_process(pid) {
+        Ok(()) => true,
+        // It is another user's.
+        Err(error) => error == Errno::PERM,
+    })
+}
+
+/// The number of the process that has a lock.
+fn noted_pid(file: &mut File) -> Option<u32> {
+    let mut noted = String::new();
+    let _ = file.take(100).read_to_string(&mut noted);
+    noted.split(' ').next()?.trim().parse().ok()
+}
+
+fn served_already(database: &Path, pid: Option<u32>) -> Failure {
+    let by = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    Failure::new("already_served", format!("the database {} is served already, by {by}", database.display()))
+}
+
+/// What to do before a process is stopped that has a database open whose file was removed.
+pub(super) fn save_it_first(pid: Option<u32>, database: &Path) -> String {
+    let from = match pid.map(|pid| left_in(pid, database)).unwrap_or_default().as_slice() {
+        [] => " from there".to_owned(),
+        left => format!(" from {}", left.join(" and ")),
+    };
+    format!(
+        "what was in the database is only there. Copy it{from} first, as docs/operations.md, \"A removed database\", says"
+    )
+}
+
+/// Where a process has a removed database and its log open. None where the file is there, and where this user may not look.
+fn left_in(pid: u32, database: &Path) -> Vec<String> {
+    let database = real_path(database);
+    let open = descriptors_of(pid).unwrap_or_default();
+    let find = |name: &Path| open.iter().find(|open| open.name == name);
+    let Some(file) = find(&database).filter(|file| file.is_removed) else { return Vec::new() };
+    let both = [Some(file), find(&with_suffix(&database, "-wal"))];
+    both.into_iter().flatten().map(shown).collect()
+}
+
+fn shown(open: &OpenDescriptor) -> String {
+    let name = open.name.file_name().unwrap_or_default();
+    format!("{} ({})", open.at.display(), name.to_string_lossy())
+}
+
+/// Beside the database, by whatever name it is reached.
+fn lock_file(database: &Path) -> PathBuf {
+    with_suffix(&real_path(database), ".lock")
+}
+
+/// The file itself where the database is a link to it; also where there is none.
+fn real_path(database: &Path) -> PathBuf {
+    fs::canonicalize(database).unwrap_or_else(|_| {
+        let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = fs::canonicalize(directory.unwrap_or(Path::new("."))).unwrap_or_default();
+        directory.join(database.file_name().unwrap_or_default())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_serves_a_file_by_whatever_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tidegate.db");
+        let lock = ServingLock::take(&path).unwrap();
+        let text = ServingLock::take(&path).unwrap_err().message().to_owned();
+        assert!(text.contains(&format!("served already, by process {};", std::process::id())), "{text}");
+        fs::write(&path, "").unwrap();
+        let link = directory.path().join("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(ServingLock::take(&link).unwrap_err().code(), "already_served");
+        ServingLock::take(&directory.path().join("other.db")).unwrap();
+        drop(lock);
+        ServingLock::take(&link).unwrap();
+    }
+}
