@@ -36,6 +36,7 @@ mod session;
 mod shown;
 mod source;
 mod spill;
+mod started;
 mod table;
 #[cfg(test)]
 mod tests;
