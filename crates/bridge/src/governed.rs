@@ -79,8 +79,8 @@ pub(crate) struct PersonRelations {
     in_use: Mutex<Vec<Opened>>,
     /// Its data sources by their numbers, each opened once: a query that joins tables asks no more often for them than one that does not.
     open: HashMap<i64, OnceCell<Arc<dyn Source>>>,
-    /// Why data sources did not open, for the operator.
-    why_away: Mutex<Vec<String>>,
+    /// Why data sources did not open or could not be read, for the operator.
+    why_away: Arc<Mutex<Vec<String>>>,
 }
 
 impl PersonRelations {
@@ -124,7 +124,7 @@ impl PersonRelations {
             denied_late: Mutex::new(Vec::new()),
             in_use: Mutex::new(Vec::new()),
             open: HashMap::new(),
-            why_away: Mutex::default(),
+            why_away: Arc::default(),
         })
     }
 
@@ -344,7 +344,7 @@ impl PersonRelations {
         let open = Arc::clone(once.get_or_try_init(|| self.opened_source(*source)).await?);
         let relation = tidegate_connect::Relation { schema: schema.clone(), table: table.clone() };
         let estimate = known.table.row_count.and_then(|count| u64::try_from(count).ok());
-        open_rows(open, relation, estimate).await
+        open_rows(open, relation, estimate, self.on_failure(*source)).await
     }
 
     /// The same within the time that policies give a query. The engine learns of their limits only when a relation is open, and a source that

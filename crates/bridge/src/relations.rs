@@ -9,7 +9,7 @@ use tidegate_connect::SourceType;
 use tidegate_database::Unit;
 use tidegate_domain::id::OrganizationId;
 use tidegate_kernel::Fault;
-use tidegate_policies::hooks::{KnownRelation, KnownSource, SourceRelations};
+use tidegate_policies::hooks::{KnownRelation, KnownSource, OPEN_DECIMAL, SourceRelations};
 
 /// What the catalog knows.
 pub(crate) struct CatalogRelations;
@@ -54,14 +54,25 @@ impl SourceRelations for CatalogRelations {
     }
 }
 
+/// What a source calls a type. PostgreSQL's `numeric` has any scale where it has no digits; others' has one that is not told.
+fn native(kind: SourceType, name: String) -> String {
+    let is_open = matches!(kind, SourceType::Postgresql | SourceType::Cockroachdb) && name == "numeric";
+    if is_open { OPEN_DECIMAL.to_owned() } else { name }
+}
+
 fn known(card: RelationCard) -> KnownRelation {
+    let kind = card.kind;
     KnownRelation {
         source: card.source,
         workspace: card.workspace,
         schema: Some(card.schema).filter(|schema| !schema.is_empty()),
         table: card.table,
         // SQLite stores any value in any column.
-        is_typed: card.kind != SourceType::Sqlite,
-        columns: card.columns.into_iter().map(|column| (column.name, column.type_name)).collect(),
+        is_typed: kind != SourceType::Sqlite,
+        columns: card
+            .columns
+            .into_iter()
+            .map(|column| (column.name, native(kind, column.type_name)))
+            .collect(),
     }
 }

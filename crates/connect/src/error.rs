@@ -45,6 +45,17 @@ impl fmt::Display for ErrorCode {
     }
 }
 
+/// Why a server refused what was asked for rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// The user of the data source may not read it.
+    Permission,
+    /// A table or column is not there any more, or has changed.
+    Changed,
+    /// Another reason.
+    Statement,
+}
+
 /// Names that are told at most where one is not there.
 const MOST_NAMES: usize = 10;
 
@@ -61,12 +72,14 @@ pub struct SourceError {
     pub detail: String,
     /// What there is, where what the settings name is not there: the nearest first, few of many.
     pub names: Vec<String>,
+    /// Why a server refused the query, where it did.
+    pub refused: Option<Refused>,
 }
 
 impl SourceError {
     /// An error with nothing more to say to the operator.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: String::new(), names: Vec::new() }
+        Self { code, message: message.into(), detail: String::new(), names: Vec::new(), refused: None }
     }
 
     /// Adds the driver's text, cut to 2,000 characters. The caller has taken the secrets out of it.
@@ -96,6 +109,32 @@ impl SourceError {
             format!("There is no {what} {} that the user of the data source may use.", quoted(name));
         let told = Self::connection(message).with_detail(format!("there are: {}", names.join(", ")));
         Self { names, ..told }
+    }
+
+    /// The driver's text as far as it quotes no values of rows: names of tables and columns, and what is said of a connection.
+    pub fn detail_without_values(&self) -> &str {
+        let is_of_names = matches!(self.refused, Some(Refused::Permission | Refused::Changed));
+        if self.code == ErrorCode::Query && !is_of_names { "" } else { &self.detail }
+    }
+
+    /// What was asked for is not there any more, or is something else by now.
+    pub fn changed(message: impl Into<String>) -> Self {
+        Self { refused: Some(Refused::Changed), ..Self::query(message) }
+    }
+
+    /// There is no such relation for the user of the data source: catalogs show nobody what they may not read.
+    pub(crate) fn no_relation(name: &str) -> Self {
+        Self::changed(format!("The relation {} does not exist or may not be read.", quoted(name)))
+    }
+
+    /// The user of the data source may not read it.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self { refused: Some(Refused::Permission), ..Self::query(message) }
+    }
+
+    /// The server refused the query, for a reason of its own.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { refused: Some(Refused::Statement), ..Self::query(message) }
     }
 
     pub(crate) fn query(message: impl Into<String>) -> Self {
@@ -145,6 +184,17 @@ pub(crate) async fn within<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_says_of_values_is_not_among_what_is_told() {
+        let said = |error: SourceError| error.with_detail("SECRET-1").detail_without_values().to_owned();
+        assert_eq!(said(SourceError::refused("no")), "");
+        assert_eq!(said(SourceError::query("A value does not fit.")), "");
+        for error in [SourceError::forbidden("no"), SourceError::changed("no"), SourceError::connection("no")]
+        {
+            assert_eq!(said(error), "SECRET-1");
+        }
+    }
 
     #[test]
     fn where_a_name_is_not_there_the_nearest_are_told_and_not_all() {

@@ -42,7 +42,7 @@ mod wire;
 pub use address::mask_password;
 pub use discovered::{Column, Discovered, Finds, ForeignKey, Schema, Table, TableKind};
 pub use disk::DiskBudget;
-pub use error::{ErrorCode, SourceError};
+pub use error::{ErrorCode, Refused, SourceError};
 pub use files::ParquetContent;
 pub use filter::{Filter, Literal, Operator};
 pub use network::NetworkPolicy;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::cassandra::Cassandra;
 use crate::error::SourceError;
 use crate::files::Files;
@@ -30,65 +32,77 @@ use crate::postgres::Postgres;
 use crate::redis::Redis;
 use crate::registry::SourceType;
 use crate::settings::Settings;
-use crate::snapshot::{Fetcher, Snapshots};
+use crate::snapshot::Snapshots;
 use crate::source::Source;
 use crate::sqlite::Sqlite;
 use crate::tds::SqlServer;
 use crate::wire::server::Server;
 
-/// Opens a source. Servers are not contacted yet, but for the tunnel; files are read once to learn their columns.
-pub async fn open(settings: Settings, network: &NetworkPolicy) -> Result<Arc<dyn Source>, SourceError> {
-    match settings.kind {
-        SourceType::Postgresql | SourceType::Redshift | SourceType::Cockroachdb => {
-            Ok(Arc::new(Server::new(Postgres::open(&settings, network).await?)))
+/// A source on its way.
+type Opening<'s> = BoxFuture<'s, Result<Arc<dyn Source>, SourceError>>;
+
+/// Begins to open a source of one type.
+type Opener = for<'s> fn(&'s Settings, &'s NetworkPolicy) -> Opening<'s>;
+
+/// A function of its own for a type. A future of all types took room for each of them from the stack, half a megabyte in a build for tests,
+/// below all that waits for the source.
+macro_rules! opener {
+    (|$settings:ident, $network:ident| $opened:expr) => {{
+        fn opening<'s>($settings: &'s Settings, $network: &'s NetworkPolicy) -> Opening<'s> {
+            Box::pin(async move { Ok(Arc::new($opened) as Arc<dyn Source>) })
         }
-        SourceType::Mysql | SourceType::Mariadb => {
-            Ok(Arc::new(Server::new(Mysql::open(&settings, network).await?)))
-        }
-        SourceType::Sqlserver | SourceType::Synapse => {
-            Ok(Arc::new(Server::new(SqlServer::open(&settings, network).await?)))
-        }
-        SourceType::Mongodb => Ok(Arc::new(Server::new(Mongodb::open(&settings, network).await?))),
-        SourceType::Cassandra => Ok(Arc::new(Server::new(Cassandra::open(&settings, network).await?))),
-        SourceType::Kafka => Ok(Arc::new(Server::new(Kafka::open(&settings, network).await?))),
-        SourceType::Redis => snapshots(&settings, Redis::open(&settings, network).await?, "db0"),
-        SourceType::Elasticsearch => {
-            snapshots(&settings, Elasticsearch::open(&settings, network).await?, "main")
-        }
-        SourceType::Dynamodb => snapshots(&settings, Dynamodb::open(&settings, network).await?, "main"),
-        SourceType::Kinesis => snapshots(&settings, Kinesis::open(&settings, network).await?, "main"),
-        SourceType::Couchbase => snapshots(&settings, Couchbase::open(&settings, network).await?, "_default"),
-        SourceType::Neo4j => snapshots(&settings, Neo4j::open(&settings, network).await?, "neo4j"),
-        SourceType::RestApi => snapshots(&settings, Rest::open(&settings, network).await?, "main"),
-        SourceType::Graphql => snapshots(&settings, Graphql::open(&settings, network).await?, "main"),
-        SourceType::Pubsub => snapshots(&settings, Pubsub::open(&settings, network).await?, "main"),
-        SourceType::Snowflake => {
-            Ok(Arc::new(Sql::new(&settings, Snowflake::open(&settings, network).await?)?))
-        }
-        SourceType::Bigquery => Ok(Arc::new(Sql::new(&settings, Bigquery::open(&settings, network).await?)?)),
-        SourceType::Oracle => Ok(Arc::new(Sql::new(&settings, Oracle::open(&settings, network).await?)?)),
-        SourceType::Db2 => Ok(Arc::new(Sql::new(&settings, Db2::open(&settings, network).await?)?)),
-        SourceType::Clickhouse => {
-            Ok(Arc::new(Sql::new(&settings, Clickhouse::open(&settings, network).await?)?))
-        }
-        SourceType::Databricks => {
-            Ok(Arc::new(Sql::new(&settings, Databricks::open(&settings, network).await?)?))
-        }
-        SourceType::Athena => Ok(Arc::new(Sql::new(&settings, Athena::open(&settings, network).await?)?)),
-        SourceType::S3 | SourceType::Gcs | SourceType::AzureBlob => {
-            Ok(Arc::new(Lake::open(&settings, network).await?))
-        }
-        SourceType::Sqlite => Ok(Arc::new(Sqlite::open(&settings).await?)),
-        SourceType::Csv | SourceType::Json | SourceType::Parquet | SourceType::Excel | SourceType::Xml => {
-            Ok(Arc::new(Files::open(&settings).await?))
-        }
-    }
+        opening
+    }};
+    (server $driver:ident) => {
+        opener!(|settings, network| Server::new($driver::open(settings, network).await?))
+    };
+    (snapshots $fetcher:ident in $schema:literal) => {
+        opener!(|settings, network| Snapshots::new(
+            settings,
+            $fetcher::open(settings, network).await?,
+            $schema
+        )?)
+    };
+    (warehouse $warehouse:ident) => {
+        opener!(|settings, network| Sql::new(settings, $warehouse::open(settings, network).await?)?)
+    };
 }
 
-fn snapshots<F: Fetcher + 'static>(
-    settings: &Settings,
-    fetcher: F,
-    schema: &str,
-) -> Result<Arc<dyn Source>, SourceError> {
-    Ok(Arc::new(Snapshots::new(settings, fetcher, schema)?))
+/// Opens a source. Servers are not contacted yet, but for the tunnel; files are read once to learn their columns.
+pub async fn open(settings: Settings, network: &NetworkPolicy) -> Result<Arc<dyn Source>, SourceError> {
+    opener(settings.kind)(&settings, network).await
+}
+
+fn opener(kind: SourceType) -> Opener {
+    match kind {
+        SourceType::Postgresql | SourceType::Redshift | SourceType::Cockroachdb => opener!(server Postgres),
+        SourceType::Mysql | SourceType::Mariadb => opener!(server Mysql),
+        SourceType::Sqlserver | SourceType::Synapse => opener!(server SqlServer),
+        SourceType::Mongodb => opener!(server Mongodb),
+        SourceType::Cassandra => opener!(server Cassandra),
+        SourceType::Kafka => opener!(server Kafka),
+        SourceType::Redis => opener!(snapshots Redis in "db0"),
+        SourceType::Elasticsearch => opener!(snapshots Elasticsearch in "main"),
+        SourceType::Dynamodb => opener!(snapshots Dynamodb in "main"),
+        SourceType::Kinesis => opener!(snapshots Kinesis in "main"),
+        SourceType::Couchbase => opener!(snapshots Couchbase in "_default"),
+        SourceType::Neo4j => opener!(snapshots Neo4j in "neo4j"),
+        SourceType::RestApi => opener!(snapshots Rest in "main"),
+        SourceType::Graphql => opener!(snapshots Graphql in "main"),
+        SourceType::Pubsub => opener!(snapshots Pubsub in "main"),
+        SourceType::Snowflake => opener!(warehouse Snowflake),
+        SourceType::Bigquery => opener!(warehouse Bigquery),
+        SourceType::Oracle => opener!(warehouse Oracle),
+        SourceType::Db2 => opener!(warehouse Db2),
+        SourceType::Clickhouse => opener!(warehouse Clickhouse),
+        SourceType::Databricks => opener!(warehouse Databricks),
+        SourceType::Athena => opener!(warehouse Athena),
+        SourceType::S3 | SourceType::Gcs | SourceType::AzureBlob => {
+            opener!(|settings, network| Lake::open(settings, network).await?)
+        }
+        SourceType::Sqlite => opener!(|settings, _network| Sqlite::open(settings).await?),
+        SourceType::Csv | SourceType::Json | SourceType::Parquet | SourceType::Excel | SourceType::Xml => {
+            opener!(|settings, _network| Files::open(settings).await?)
+        }
+    }
 }

@@ -148,6 +148,9 @@ pub trait Source: Send + Sync {
     /// The columns of a relation as they will be read.
     async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError>;
 
+    /// Forgets what is remembered of the columns of relations, which are others by now.
+    fn forget_columns(&self) {}
+
     /// Whether [`Source::scan`] will apply this filter exactly, given the schema of the relation.
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool;
 

@@ -1,25 +1,22 @@
-//! The engine: it starts when the first query comes, on a runtime of its own, so that a query that does not let go of its thread holds up
-//! neither timers nor requests.
+//! The engine: it starts when the first query comes.
 
-use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::resolve::resolve_table_references;
 use tidegate_policy::Decision as Access;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
 use crate::admission::{Admission, OnProgress, Person, Place, Progress};
 use crate::answer::{self, Again, Answer, Records};
 use crate::cancel::{Cancel, Stop};
 use crate::catalog::{self, Meaning};
 use crate::decision::{Decision, Decisions};
-use crate::error::{Phase, QueryError, classify};
-use crate::functions::Functions;
+use crate::error::QueryError;
 use crate::gate;
 use crate::information;
 use crate::joins::Joins;
@@ -29,8 +26,9 @@ use crate::parameters::Parameters;
 use crate::parsed::{Parsed, Statements};
 use crate::pool::{QueryMemory, ServerMemory};
 use crate::relation::{RelationName, Relations};
-use crate::session::{Common, Planned, Planning, Shape};
+use crate::session::{Planned, Planning, Shape};
 use crate::spill::ServerDisk;
+use crate::started::Started;
 use crate::table::{GovernedTable, Seal};
 
 /// A query of a person.
@@ -62,29 +60,12 @@ pub struct Engine {
 
 struct Inner {
     options: Options,
-    started: OnceLock<Started>,
+    started: OnceCell<Started>,
     admission: Admission,
     memory: Arc<ServerMemory>,
     disk: Arc<ServerDisk>,
     sessions: AtomicU64,
     statements: Statements,
-}
-
-struct Started {
-    runtime: Option<Runtime>,
-    handle: Handle,
-    functions: Functions,
-    common: Common,
-    threads: usize,
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        // A runtime must not be waited for within another.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// What is running, and what waits.
@@ -109,7 +90,7 @@ impl Engine {
         Self {
             inner: Arc::new(Inner {
                 options,
-                started: OnceLock::new(),
+                started: OnceCell::new(),
                 admission,
                 memory,
                 disk,
@@ -189,7 +170,7 @@ impl Engine {
         let mut stop = Stop::new(request.cancel.clone(), Instant::now(), request.limits.time);
         let entered = self.inner.admission.enter(&request.person, request.progress.clone());
         let place = Arc::new(stop.before(entered).await??);
-        let started = self.started()?;
+        let started = stop.before(self.started()).await??;
         report(&request, Progress::Planning);
         let (statement, references, own) = stop.before(self.parse(started, &request, &place)).await??;
         let opened = stop.before(self.open(&request, references, &own)).await??;
@@ -200,29 +181,8 @@ impl Engine {
         Ok(Begun { started, stop, prepared, policy_limits })
     }
 
-    fn started(&self) -> Result<&Started, QueryError> {
-        if let Some(started) = self.inner.started.get() {
-            return Ok(started);
-        }
-        let started = Started::new(&self.inner.options)?;
-        Ok(self.inner.started.get_or_init(|| started))
-    }
-
-    /// On a thread with a deep stack: neither parser nor planner may end the process.
-    async fn on_thread<T: Send + 'static>(
-        started: &Started,
-        place: &Arc<Place>,
-        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
-    ) -> Result<T, QueryError> {
-        let (give, take) = oneshot::channel();
-        // The place is taken as long as the thread is, also when nobody waits any more.
-        let place = Arc::clone(place);
-        started.handle.spawn_blocking(move || {
-            drop(give.send(work()));
-            drop(place);
-        });
-        // Nothing is sent by a thread that panicked.
-        take.await.unwrap_or_else(|_| Err(QueryError::denied()))
+    async fn started(&self) -> Result<&Started, QueryError> {
+        self.inner.started.get_or_try_init(|| Started::new(&self.inner.options)).await
     }
 
     async fn parse(
@@ -236,15 +196,16 @@ impl Engine {
             return Ok(parsed);
         }
         let (inner, sql, cancel) = (Arc::clone(&self.inner), request.sql.clone(), request.cancel.clone());
-        let parsed = Self::on_thread(started, place, move || {
-            let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
-            cancel.check()?;
-            let statement = gate::parse(&sql, &inner.options.size, &started.functions)?;
-            let (references, own) =
-                resolve_table_references(&statement, true).map_err(|_| QueryError::syntax())?;
-            Ok((statement, references, own))
-        })
-        .await?;
+        let parsed = started
+            .on_thread(place, move || {
+                let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
+                cancel.check()?;
+                let statement = gate::parse(&sql, &inner.options.size, &started.functions)?;
+                let (references, own) =
+                    resolve_table_references(&statement, true).map_err(|_| QueryError::syntax())?;
+                Ok((Arc::new(statement), references, own))
+            })
+            .await?;
         self.inner.statements.keep(person, &request.sql, &parsed);
         Ok(parsed)
     }
@@ -334,7 +295,7 @@ struct Begun<'e> {
 pub(crate) struct Prepared {
     engine: Engine,
     request: Request,
-    statement: Statement,
+    statement: Arc<Statement>,
     tables: Vec<(TableReference, Arc<GovernedTable>)>,
     limits: Limits,
     place: Arc<Place>,
@@ -343,14 +304,19 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// A plan that was checked.
     pub(crate) async fn plan(&self, joins: Joins) -> Result<Planned, QueryError> {
-        let statement = self.statement.clone();
-        self.on_planner(joins, move |handle, planning| handle.block_on(planning.plan(statement))).await
+        let statement = Arc::clone(&self.statement);
+        self.on_planner(joins, move |handle, planning| {
+            handle.block_on(planning.plan(Statement::clone(&statement)))
+        })
+        .await
     }
 
     async fn shape(&self) -> Result<Shape, QueryError> {
-        let statement = self.statement.clone();
-        let joins = Joins::default();
-        self.on_planner(joins, move |handle, planning| handle.block_on(planning.shape(statement))).await
+        let statement = Arc::clone(&self.statement);
+        self.on_planner(Joins::default(), move |handle, planning| {
+            handle.block_on(planning.shape(Statement::clone(&statement)))
+        })
+        .await
     }
 
     /// Gives `work` a planner of the query's own session, on a thread with a deep stack.
@@ -363,28 +329,29 @@ impl Prepared {
         let (cancel, parameters) = (self.request.cancel.clone(), self.request.parameters.clone());
         let (tables, memory) = (self.tables.clone(), self.limits.memory_bytes);
         let session = tables.first().map_or(0, |(_, table)| table.seal.session);
-        let started = self.engine.started()?;
+        let started = self.engine.started().await?;
         let handle = started.handle.clone();
-        Engine::on_thread(started, &self.place, move || {
-            let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
-            cancel.check()?;
-            let planning = Planning {
-                options: &inner.options,
-                functions: &started.functions,
-                common: &started.common,
-                threads: started.threads,
-                session,
-                sql: &sql,
-                tables,
-                parameters,
-                memory: QueryMemory::new(memory, &inner.memory),
-                joins,
-                disk: &inner.disk,
-                without: without(&inner.options),
-            };
-            work(&handle, planning)
-        })
-        .await
+        started
+            .on_thread(&self.place, move || {
+                let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
+                cancel.check()?;
+                let planning = Planning {
+                    options: &inner.options,
+                    functions: &started.functions,
+                    common: &started.common,
+                    threads: started.threads,
+                    session,
+                    sql: &sql,
+                    tables,
+                    parameters,
+                    memory: QueryMemory::new(memory, &inner.memory),
+                    joins,
+                    disk: &inner.disk,
+                    without: without(&inner.options),
+                };
+                work(&handle, planning)
+            })
+            .await
     }
 }
 
@@ -416,40 +383,6 @@ fn report(request: &Request, progress: Progress) {
     }
 }
 
-/// Lowers this thread's priority. Where that is not allowed, queries run at the normal one.
-#[cfg(target_os = "linux")]
-fn give_way(niceness: i32) {
-    // On Linux the "process" is the calling thread (setpriority(2), "C library/kernel differences").
-    let _ = rustix::process::nice(niceness);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_way(_: i32) {}
-
-impl Started {
-    fn new(options: &Options) -> Result<Self, QueryError> {
-        let threads = options
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, NonZero::get))
-            .max(1);
-        let niceness = options.niceness;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            // For reading and planning, one for each query, and for pieces of files: what waits for others has threads of its own.
-            .max_blocking_threads(options.concurrency.server.saturating_mul(2).max(8))
-            .thread_stack_size(options.stack_bytes)
-            .thread_name("queries")
-            .on_thread_start(move || give_way(niceness))
-            .enable_all()
-            .build()
-            .map_err(|_| QueryError::unavailable())?;
-        let handle = runtime.handle().clone();
-        let functions = Functions::new();
-        let common = Common::new(&functions).map_err(|error| classify(&error, Phase::Planning))?;
-        Ok(Self { runtime: Some(runtime), handle, functions, common, threads })
-    }
-}
-
 /// The relations of one query.
 struct Opened {
     session: u64,
@@ -473,25 +406,4 @@ fn smaller(asked: Limits, policies: &tidegate_policy::Limits) -> Limits {
         limits.time = limits.time.min(std::time::Duration::from_secs(seconds.value));
     }
     limits
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use rustix::process::getpriority_process;
-
-    use super::*;
-
-    #[test]
-    fn queries_give_way_to_requests() {
-        let before = getpriority_process(None);
-        let started = Started::new(&Options { niceness: 5, ..Options::default() }).unwrap();
-        let (of_tasks, of_files) = (
-            started.handle.spawn(async { getpriority_process(None) }),
-            started.handle.spawn_blocking(|| getpriority_process(None)),
-        );
-        let (of_tasks, of_files) = (started.handle.block_on(of_tasks), started.handle.block_on(of_files));
-        let nicer = before.map(|before| (before + 5).min(19));
-        assert_eq!((of_tasks.unwrap(), of_files.unwrap()), (nicer, nicer));
-        assert_eq!(getpriority_process(None), before);
-    }
 }

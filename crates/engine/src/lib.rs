@@ -36,6 +36,7 @@ mod session;
 mod shown;
 mod source;
 mod spill;
+mod started;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -52,5 +53,5 @@ pub use options::{Concurrency, Limits, Options, SizeLimits};
 pub use parameters::Parameters;
 pub use relation::{GovernedRelation, RelationName, Relations};
 pub use session::Shape;
-pub use source::{Connected, InMemory, ParquetRows, Pushed, Rows, Wanted, open_rows};
+pub use source::{Connected, InMemory, OnFailure, ParquetRows, Pushed, Rows, Wanted, open_rows};
 pub use spill::check_spill_directory;

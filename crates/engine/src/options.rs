@@ -91,6 +91,8 @@ pub struct SizeLimits {
     pub sets: usize,
     /// Operators in one chain.
     pub chain: usize,
+    /// Operators of chains within each other.
+    pub depth: usize,
     /// Levels of parentheses.
     pub nesting: usize,
     /// Joins.
@@ -112,6 +114,7 @@ impl Default for SizeLimits {
             list: 2_000,
             sets: 50,
             chain: 500,
+            depth: 1_000,
             nesting: 40,
             joins: 40,
             relations: 200,

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement;
 
-/// A statement that the gate let through, with the names of what it reads and of its common table expressions.
-pub(crate) type Parsed = (Statement, Vec<TableReference>, Vec<TableReference>);
+/// A statement that the gate let through, with the names of what it reads and of its common table expressions. It is copied by threads with
+/// deep stacks alone: that recurses as often as it is deep.
+pub(crate) type Parsed = (Arc<Statement>, Vec<TableReference>, Vec<TableReference>);
 
 /// Statements that are remembered; then remembering begins anew.
 const MOST: usize = 256;
@@ -57,7 +58,8 @@ mod tests {
     use crate::options::SizeLimits;
 
     fn parsed(sql: &str) -> Parsed {
-        (gate::parse(sql, &SizeLimits::default(), &Functions::new()).unwrap(), Vec::new(), Vec::new())
+        let statement = gate::parse(sql, &SizeLimits::default(), &Functions::new()).unwrap();
+        (Arc::new(statement), Vec::new(), Vec::new())
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct KnownSource {
     pub is_discovered: bool,
 }
 
+/// What the type of a decimal without digits is called here whose values have any scale: there is no such type to compare or round in.
+pub const OPEN_DECIMAL: &str = "numeric(any)";
+
 /// A relation that was discovered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownRelation {

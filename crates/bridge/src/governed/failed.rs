@@ -1,11 +1,11 @@
 //! What is told of a query that failed: which data source does not answer, and to the operator why, and which policy limits it.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_catalog::sources::SourceRefusal;
-use tidegate_connect::ErrorCode;
+use tidegate_connect::{ErrorCode, Refused, SourceError};
 use tidegate_domain::Permission;
-use tidegate_engine::{Code, QueryError, SOURCE_AWAY};
+use tidegate_engine::{Code, OnFailure, QueryError, SOURCE_AWAY};
 use tidegate_policy::Limits;
 use tidegate_prompts::ports::{QueryCode, QueryFailure};
 
@@ -15,12 +15,52 @@ use crate::queries::failure;
 /// Data sources of a query that are named where one of them does not answer.
 const MOST_NAMED: usize = 3;
 
+/// Keeps for the operator why a data source failed, once.
+fn keep(all: &Mutex<Vec<String>>, why: &str) {
+    let why = why.trim_end().to_owned();
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if !all.contains(&why) {
+        all.push(why);
+    }
+}
+
+/// What a person is told of a data source that failed while it was read. No names of it: they may be of what is hidden from them.
+fn told(slug: &str, error: &SourceError) -> String {
+    match (error.code, error.refused) {
+        (_, Some(Refused::Permission)) => {
+            format!("The data source {slug} refused the query: its user may not read what is asked for.")
+        }
+        (_, Some(Refused::Changed)) => format!(
+            "The data source {slug} refused the query: a table or a column has changed there, is gone, or may not be read any more. Its schema has to be discovered again."
+        ),
+        (_, Some(Refused::Statement)) => format!("The data source {slug} refused the query."),
+        (ErrorCode::Query, None) => format!("What the data source {slug} answers cannot be read."),
+        _ => format!("The data source {slug} does not answer."),
+    }
+}
+
 impl PersonRelations {
+    /// What a data source is called in this query.
+    fn slug(&self, number: i64) -> &str {
+        let called = self.sources.iter().find(|(_, source)| source.number == number);
+        called.map_or("", |(slug, _)| slug.as_str())
+    }
+
+    /// Hears of failures of a data source while it is read. The log and the operator have its own words, but for those that may quote values.
+    pub(super) fn on_failure(&self, number: i64) -> OnFailure {
+        let (slug, why_away) = (self.slug(number).to_owned(), Arc::clone(&self.why_away));
+        Arc::new(move |error: &SourceError| {
+            let (code, reason, detail) = (error.code, &error.message, error.detail_without_values());
+            tracing::warn!(source = slug, number, %code, reason, detail, "a data source failed under a query");
+            keep(&why_away, &format!("{slug} ({number}): {code}: {reason} {detail}"));
+            QueryError::new(Code::SourceUnavailable, told(&slug, error))
+        })
+    }
+
     /// A data source of the query that does not answer: what it is called there, and the code that its test would have. The rest may
     /// name servers, and is for the operator.
     pub(super) fn away(&self, number: i64, refusal: Option<&SourceRefusal>) -> QueryError {
-        let called = self.sources.iter().find(|(_, source)| source.number == number);
-        let slug = called.map_or("", |(slug, _)| slug.as_str());
+        let slug = self.slug(number);
         let Some(SourceRefusal::Failed { code, message, detail }) = refusal else {
             return QueryError::new(
                 Code::SourceUnavailable,
@@ -32,11 +72,7 @@ impl PersonRelations {
         let tells_file =
             *code == ErrorCode::FileNotFound && self.reader.authorize(Permission::ReadDataSources).is_ok();
         if !tells_file || !detail.is_empty() {
-            let why = format!("{slug} ({number}): {code}: {message} {detail}").trim_end().to_owned();
-            let mut all = self.why_away.lock().unwrap_or_else(PoisonError::into_inner);
-            if !all.contains(&why) {
-                all.push(why);
-            }
+            keep(&self.why_away, &format!("{slug} ({number}): {code}: {message} {detail}"));
         }
         let told = match code {
             // What this server lacks comes first, and there is nothing to be mended at the source.
@@ -100,5 +136,30 @@ impl PersonRelations {
     fn limits(&self) -> Limits {
         let opened = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         opened.iter().fold(Limits::default(), |all, one| all.smallest(one.resolved.limits))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_told_whether_a_source_refuses_or_is_away_and_no_names_of_it() {
+        let of = |code, refused| {
+            let error =
+                SourceError::new(code, "The column \"ssn\" is odd.").with_detail("ssn is 123-45-6789");
+            told("shop", &SourceError { refused, ..error })
+        };
+        for (code, refused, said) in [
+            (ErrorCode::Query, Some(Refused::Permission), "refused the query: its user may not read"),
+            (ErrorCode::Query, Some(Refused::Changed), "Its schema has to be discovered again."),
+            (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query."),
+            (ErrorCode::Query, None, "What the data source shop answers cannot be read."),
+            (ErrorCode::Connection, None, "The data source shop does not answer."),
+        ] {
+            let told = of(code, refused);
+            assert!(told.contains(said), "{told}");
+            assert!(!told.contains("ssn"), "{told}");
+        }
     }
 }

@@ -53,6 +53,8 @@ struct Open {
     /// Connections it may hold.
     size: u32,
     used_at: Timestamp,
+    /// The last discovery that it was told of.
+    discovered_at: Option<Timestamp>,
     source: Arc<dyn Source>,
 }
 
@@ -162,10 +164,19 @@ impl Pools {
             tunnel: source.connection.use_ssh_tunnel,
             size: source.connection.pool_size,
             used_at: now,
+            discovered_at: None,
             source: Arc::clone(&opened),
         };
         let replaced = state.open.insert(source.id, open);
         (opened, replaced.map(|open| open.source))
+    }
+
+    /// Has an open source look at its columns anew, once for each discovery, wherever that was made.
+    pub(crate) fn discovered(&self, id: DataSourceId, at: Option<Timestamp>) {
+        let mut state = self.state();
+        let Some(open) = state.open.get_mut(&id).filter(|open| open.discovered_at < at) else { return };
+        open.discovered_at = at;
+        open.source.forget_columns();
     }
 
     /// Closes a source, whatever its version.

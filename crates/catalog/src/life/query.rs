@@ -73,7 +73,10 @@ impl Catalog {
     ) -> Outcome<Arc<dyn Source>, SourceRefusal> {
         let known = self.source_for(reader, number).await?;
         match self.opened(&known.source).await {
-            Ok(open) => Ok(open),
+            Ok(open) => {
+                self.pools.discovered(known.source.id, known.discovered_at());
+                Ok(open)
+            }
             Err(NotOpen::Fault(fault)) => Err(fault.into()),
             Err(NotOpen::Source(error)) => {
                 tracing::info!(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_domain::Timestamp;
 use tidegate_kernel::Fault;
 use tidegate_kernel::cache::{MAX_AGE, ReadCache};
 use uuid::Uuid;
@@ -26,6 +27,14 @@ const MOST_COLUMNS: i64 = 500;
 pub(crate) struct KnownSource {
     pub(crate) source: DataSource,
     pub(crate) schemas: Vec<SchemaSummary>,
+}
+
+impl KnownSource {
+    /// When it was discovered last, or a schema of it.
+    pub(crate) fn discovered_at(&self) -> Option<Timestamp> {
+        let schemas = self.schemas.iter().map(|schema| schema.discovered_at).max();
+        self.source.schema_discovered_at.max(schemas)
+    }
 }
 
 /// What was read lately.

@@ -235,6 +235,7 @@ impl Acting<'_> {
         let credentials = open_credentials(kernel, after.id, after.sealed.credentials.as_deref())?;
         let metadata = after.metadata.to_value().unwrap_or_default();
         after.connection.check(info, has_string, &credentials, &metadata).map_err(Refused::Rule)?;
+        after.connection.check_hosts(Some(&before.connection)).map_err(Refused::Rule)?;
         if after.connection.file_path != before.connection.file_path
             && let Some(path) = after.connection.file_path.clone()
         {

@@ -1,5 +1,7 @@
 //! How a data source is reached: everything but its secrets.
 
+use std::net::IpAddr;
+
 use tidegate_connect::TypeInfo;
 use tidegate_domain::Secret;
 
@@ -62,6 +64,13 @@ pub(super) fn check_options(
     let misspelt =
         misspelt.or_else(|| connection_string.and_then(|text| kind.misspelt_in_string(text.expose())));
     misspelt.map_or(Ok(()), |said| Err(SourceRefusal::Misspelt(said)))
+}
+
+/// Whether a host is a name or an address, and nothing besides. The colons of an IPv6 address are its own.
+fn is_alone(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.split('%').next().unwrap_or_default();
+    address.parse::<IpAddr>().is_ok() || !bare.contains([':', '/', '@', '?', '#'])
 }
 
 impl Default for Connection {
@@ -128,6 +137,26 @@ impl Connection {
         Ok(())
     }
 
+    /// Refuses hosts that are more than one: nothing would ever be found there. What was stored `before` keeps nobody from changing
+    /// something else.
+    pub(super) fn check_hosts(&self, before: Option<&Self>) -> Result<(), SourceRefusal> {
+        let is_wrong = |host: fn(&Self) -> Option<&str>| {
+            let new = host(self).filter(|new| before.and_then(host) != Some(*new));
+            new.is_some_and(|new| !is_alone(new))
+        };
+        if is_wrong(|connection| connection.host.as_deref()) {
+            return Err(SourceRefusal::Contradiction(
+                "host takes the host alone, without scheme, user, port and path: the port is sent as port, a whole address as connection_string",
+            ));
+        }
+        if is_wrong(|connection| connection.ssh_host.as_deref()) {
+            return Err(SourceRefusal::Contradiction(
+                "ssh_host takes the host alone, without scheme, user and port: these are sent as ssh_username and ssh_port",
+            ));
+        }
+        Ok(())
+    }
+
     /// The port, where the type has a usual one and none was given.
     pub(super) fn with_usual_port(mut self, kind: &TypeInfo, has_string: bool) -> Self {
         if self.port.is_none() && !has_string {
@@ -137,5 +166,34 @@ impl Connection {
             self.ssh_port = Some(22);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_besides() {
+        for host in
+            ["db.example.com", "localhost", "10.0.0.1", "::1", "[2001:db8::1]", "fe80::1%eth0", "db_1"]
+        {
+            assert!(is_alone(host), "{host}");
+        }
+        for host in [
+            "postgres://127.0.0.1:19090",
+            "http://db.example.com",
+            "db.example.com:5432",
+            "[2001:db8::1]:5432",
+            "db.example.com/shop",
+            "ada@db.example.com",
+        ] {
+            assert!(!is_alone(host), "{host}");
+            let connection = |host: &str| Connection { host: Some(host.to_owned()), ..Connection::default() };
+            let wrong = connection(host);
+            assert!(wrong.check_hosts(None).is_err(), "{host}");
+            assert!(wrong.check_hosts(Some(&connection("db"))).is_err(), "{host}");
+            assert_eq!(wrong.check_hosts(Some(&wrong)), Ok(()), "it was stored before");
+        }
     }
 }

@@ -54,6 +54,7 @@ fn complete(new: NewDataSource) -> Outcome<NewDataSource, SourceRefusal> {
     let connection = new.connection.clone().with_usual_port(info, has_string);
     let metadata = new.metadata.to_value().unwrap_or_default();
     connection.check(info, has_string, &new.credentials, &metadata).map_err(Refused::Rule)?;
+    connection.check_hosts(None).map_err(Refused::Rule)?;
     check_options(info, Some(&metadata), new.connection_string.as_ref()).map_err(Refused::Rule)?;
     Ok(NewDataSource { connection, ..new })
 }

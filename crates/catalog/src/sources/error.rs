@@ -39,7 +39,7 @@ pub enum SourceRefusal {
         /// Which fields.
         fields: Vec<&'static str>,
     },
-    /// Fields do not go together.
+    /// Fields do not go together, or one has in it what belongs into another.
     #[error("{0}")]
     Contradiction(&'static str),
     /// An option is not known, and nearly one that is.

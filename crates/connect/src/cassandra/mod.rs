@@ -225,10 +225,7 @@ impl Driver for Cassandra {
         let keyspace = self.keyspace(relation.schema.as_deref())?;
         let found = self.columns(wire, keyspace, Some(&relation.table)).await?;
         if found.is_empty() {
-            return Err(SourceError::query(format!(
-                "The relation {} does not exist or may not be read.",
-                quoted(&relation.table)
-            )));
+            return Err(SourceError::no_relation(&relation.table));
         }
         Ok(Plan::of(found))
     }
@@ -259,7 +256,10 @@ impl Driver for Cassandra {
                 for (index, ((name, kind), value)) in rows.columns.iter().zip(row?).enumerate() {
                     let Some(field) = work.schema.fields().get(index) else { continue };
                     if kind.data_type() != *field.data_type() {
-                        return Err(SourceError::query(format!("The column {} has changed.", quoted(name))));
+                        return Err(SourceError::changed(format!(
+                            "The column {} has changed.",
+                            quoted(name)
+                        )));
                     }
                     types::cell(name, kind, value, self.unfit, |cell| out.append(index, cell))?;
                 }

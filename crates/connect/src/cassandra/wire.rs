@@ -193,11 +193,11 @@ pub(super) fn error(body: &[u8], credentials: &Credentials) -> SourceError {
     let (Some(code), Some(message)) = (rest.i32_be(), text(&mut rest)) else { return garbled() };
     let known = match code {
         0x0100 => not_signed_in(),
-        0x2100 => SourceError::query("The user may not read this (error 0x2100)."),
+        0x2100 => SourceError::forbidden("The user may not read this (error 0x2100)."),
         0x1000..=0x1003 => SourceError::connection("The server cannot serve at the moment."),
         0x1200 | 0x1300 => SourceError::new(ErrorCode::Timeout, "The query took too long at the server."),
         0x000A => SourceError::connection("The server does not speak version 4 of the protocol."),
-        _ => SourceError::query(format!("The server refused the query (error {code:#06x}).")),
+        _ => SourceError::refused(format!("The server refused the query (error {code:#06x}).")),
     };
     known.with_detail(credentials.redact(message))
 }

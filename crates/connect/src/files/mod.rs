@@ -216,9 +216,9 @@ impl Files {
     fn table(&self, relation: &Relation) -> Result<(usize, &FileTable), SourceError> {
         let mut tables = self.format.tables().iter().enumerate();
         let here = relation.schema.as_deref().is_none_or(|schema| schema == spool::SCHEMA);
-        tables
-            .find(|(_, table)| here && table.name == relation.table)
-            .ok_or_else(|| SourceError::query(format!("The file has no table {}.", quoted(&relation.table))))
+        tables.find(|(_, table)| here && table.name == relation.table).ok_or_else(|| {
+            SourceError::changed(format!("The file has no table {}.", quoted(&relation.table)))
+        })
     }
 }
 
@@ -282,7 +282,7 @@ pub(crate) fn project(schema: &Schema, names: Option<&[String]>) -> Result<Vec<u
             .map(|name| {
                 schema
                     .index_of(name)
-                    .map_err(|_| SourceError::query(format!("The column {} does not exist.", quoted(name))))
+                    .map_err(|_| SourceError::changed(format!("The column {} does not exist.", quoted(name))))
             })
             .collect(),
     }
@@ -369,13 +369,13 @@ pub(crate) fn scan(
     limit: Duration,
 ) -> Result<BatchStream, SourceError> {
     let Some(table) = format.tables().get(index) else {
-        return Err(SourceError::query("There is no such table."));
+        return Err(SourceError::changed("There is no such table."));
     };
     let columns = project(&table.schema, scan.projection.as_deref())?;
     let projected = table
         .schema
         .project(&columns)
-        .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+        .map_err(|error| SourceError::changed("No such columns.").with_detail(error))?;
     let schema = Arc::new(projected);
     let limited = scan.limit_of_any().is_some() && scan.filters.is_empty();
     let (sender, receiver) = mpsc::channel(2);

@@ -54,7 +54,7 @@ impl Clickhouse {
     /// The cells of a row. An error in the middle of an answer is a line of its own, after the status that says success.
     fn cells(&self, line: &str, width: Option<usize>) -> Result<Texts, SourceError> {
         if line.contains("DB::Exception") && !line.starts_with('[') {
-            return Err(SourceError::query("ClickHouse ended the query with an error.")
+            return Err(SourceError::refused("ClickHouse ended the query with an error.")
                 .with_detail(self.client.redacted(&line)));
         }
         let row = elements(line)?;

@@ -217,7 +217,7 @@ impl Client {
             }
             429 => SourceError::connection("The server asks for fewer requests (status 429)."),
             500..=599 => SourceError::connection(format!("The server failed (status {code}).")),
-            _ => SourceError::query(format!("The server refused the request (status {code}).")),
+            _ => SourceError::refused(format!("The server refused the request (status {code}).")),
         };
         let start = body.get(..body.len().min(SEARCHED)).unwrap_or_default();
         Err(known.with_detail(self.told(&String::from_utf8_lossy(start), secret)))

@@ -39,7 +39,7 @@ impl Couchbase {
         let body = json_body(&answer.body)?;
         if text_at(body, "status")?.as_deref() != Some("success") {
             let why = self.client.told(at_path(body, "errors")?.unwrap_or_default(), "");
-            return Err(SourceError::query("Couchbase refused the query.").with_detail(why));
+            return Err(SourceError::refused("Couchbase refused the query.").with_detail(why));
         }
         Ok(body.to_owned())
     }

@@ -80,7 +80,7 @@ impl Databricks {
                     let why =
                         answer.pointer("/status/error/message").and_then(Value::as_str).unwrap_or_default();
                     let why = self.client.told(why, "");
-                    return Err(SourceError::query("Databricks refused the query.").with_detail(why));
+                    return Err(SourceError::refused("Databricks refused the query.").with_detail(why));
                 }
             }
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -83,7 +83,11 @@ impl Oracle {
                         SourceError::new(ErrorCode::Authentication, "Oracle refused the credentials.")
                     }
                     1013 => SourceError::new(ErrorCode::Timeout, "The query was cancelled."),
-                    _ => SourceError::query(format!("Oracle refused the query (ORA-{code:05}).")),
+                    1031 => SourceError::forbidden("The user may not read this (ORA-01031)."),
+                    904 | 942 => {
+                        SourceError::changed(format!("A table or column does not exist (ORA-{code:05})."))
+                    }
+                    _ => SourceError::refused(format!("Oracle refused the query (ORA-{code:05}).")),
                 };
                 Err(error.with_detail(self.client.told(why, "")))
             }

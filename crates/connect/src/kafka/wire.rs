@@ -285,15 +285,15 @@ pub(super) fn checked(error: i16, detail: &str) -> Result<(), SourceError> {
             ErrorCode::Authentication,
             "The server asks for a way to sign in that is not known, or for none.",
         ),
-        29..=31 => SourceError::query(format!("The user may not read this (error {error}).")),
+        29..=31 => SourceError::forbidden(format!("The user may not read this (error {error}).")),
         1 => SourceError::query("Messages were deleted while they were read (error 1)."),
-        3 | 17 => SourceError::query(format!("The topic does not exist (error {error}).")),
+        3 | 17 => SourceError::changed(format!("The topic does not exist (error {error}).")),
         5 | 6 | 8 | 9 | 13 | 78 => {
             SourceError::connection(format!("The server cannot serve at the moment (error {error})."))
         }
         7 => SourceError::new(ErrorCode::Timeout, "The server took too long (error 7)."),
         35 => SourceError::connection("The server does not know these versions of the protocol."),
-        _ => SourceError::query(format!("The server refused the request (error {error}).")),
+        _ => SourceError::refused(format!("The server refused the request (error {error}).")),
     };
     Err(known.with_detail(detail))
 }

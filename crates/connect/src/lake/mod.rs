@@ -343,7 +343,7 @@ impl Source for Lake {
         let wanted = columns
             .schema
             .project(&indices)
-            .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+            .map_err(|error| SourceError::changed("No such columns.").with_detail(error))?;
         let wanted = Arc::new(wanted);
         let filtered: Vec<bool> =
             scan.filters.iter().map(|filter| prune::is_decided(&relation, filter)).collect();

@@ -122,14 +122,14 @@ pub(super) fn explained(code: i64, text: &str, credentials: &Credentials) -> Sou
         13 if credentials.password.is_none() && credentials.oauth_token.is_none() => {
             SourceError::new(ErrorCode::Authentication, "The server asks for a user name and a password.")
         }
-        13 | 8_003 => SourceError::query("The user may not read this (error 13)."),
+        13 | 8_003 => SourceError::forbidden("The user may not read this (error 13)."),
         50 | 11_601 | 262 | 24 => {
             SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
         }
         91 | 189 | 10_107 | 11_600 | 13_435 | 13_436 => {
             SourceError::connection("The server cannot serve at the moment.")
         }
-        _ => SourceError::query(format!("The server refused the query (error {code}).")),
+        _ => SourceError::refused(format!("The server refused the query (error {code}).")),
     };
     known.with_detail(credentials.redact(text))
 }

@@ -204,7 +204,10 @@ impl Connector {
                     "The server refused the user name or the password.",
                 ),
                 1044 | 1142 | 1143 | 1227 => {
-                    SourceError::query(format!("The user may not read this (error {}).", server.code))
+                    SourceError::forbidden(format!("The user may not read this (error {}).", server.code))
+                }
+                1054 | 1146 => {
+                    SourceError::changed(format!("A table or column does not exist (error {}).", server.code))
                 }
                 1049 => {
                     let database = quoted(&self.database);
@@ -215,7 +218,7 @@ impl Connector {
                     SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
                 }
                 1792 => SourceError::query("The query writes; only reads are allowed (error 1792)."),
-                code => SourceError::query(format!("The server refused the query (error {code}).")),
+                code => SourceError::refused(format!("The server refused the query (error {code}).")),
             },
             Error::Io(IoError::Tls(_)) => SourceError::connection(Refusal::Other.message()),
             Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls_offered(self.mode),

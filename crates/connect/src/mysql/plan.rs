@@ -72,10 +72,7 @@ impl Plan {
             columns.insert(found.name, column);
         }
         if fields.is_empty() {
-            return Err(SourceError::query(format!(
-                "The relation {} does not exist or may not be read.",
-                quoted(&relation.table)
-            )));
+            return Err(SourceError::no_relation(&relation.table));
         }
         Ok(Self { schema: Arc::new(Schema::new(fields)), columns })
     }

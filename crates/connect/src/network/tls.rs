@@ -137,7 +137,14 @@ pub(crate) enum Refusal {
     Authority,
     Name,
     Time,
-    /// Revoked, for another use, an authority's own, of an unknown kind, or no certificate at all.
+    /// The certificate is an authority's own (`CA:TRUE`), which is no server's.
+    AuthorityItself,
+    /// It is not for servers.
+    Purpose,
+    Revoked,
+    /// It has a form, an extension or a signature that is not known here.
+    Form,
+    /// There is none, or it is refused for another reason.
     Certificate,
     NoTls,
     Version,
@@ -160,9 +167,22 @@ impl Refusal {
             Self::Time => {
                 "The server's certificate has expired, or is not valid yet; this metadata.ssl_mode asks for one that is valid."
             }
+            Self::AuthorityItself => {
+                "The server's certificate is an authority's (CA:TRUE), which is no server's: make one with \
+                 `openssl req -x509 ... -addext basicConstraints=critical,CA:FALSE`, which metadata.ssl_ca takes, too."
+            }
+            Self::Purpose => {
+                "The server's certificate is not for servers: its extendedKeyUsage has no serverAuth, which this metadata.ssl_mode asks for."
+            }
+            Self::Revoked => {
+                "The server's certificate is revoked; this metadata.ssl_mode asks for one that is valid."
+            }
+            Self::Form => {
+                "The server's certificate has a form, a critical extension or a signature algorithm that is not known here; this \
+                 metadata.ssl_mode asks for one that can be verified."
+            }
             Self::Certificate => {
-                "The server's certificate cannot be verified: it is revoked, for another use, an authority's own, or of an unknown kind; \
-                 this metadata.ssl_mode asks for one that can be."
+                "The server has no certificate, or one that cannot be verified; this metadata.ssl_mode asks for one that can be."
             }
             Self::NoTls => "The server does not answer in TLS, which metadata.ssl_mode or https:// asks for.",
             Self::Version => {
@@ -176,6 +196,24 @@ impl Refusal {
                 "The server ended the connection in the TLS handshake; if it has no TLS, metadata.ssl_mode must not ask for it."
             }
             Self::Other => "TLS with the server failed, which metadata.ssl_mode or https:// asks for.",
+        }
+    }
+
+    /// Why a certificate is none for this server, for reasons that no setting mends.
+    fn of_certificate(error: &CertificateError) -> Self {
+        /// As the verifier calls it, for which rustls has no name of its own.
+        const AUTHORITY_ITSELF: &str = "CaUsedAsEndEntity";
+        match error {
+            CertificateError::Other(other) if other.to_string() == AUTHORITY_ITSELF => Self::AuthorityItself,
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::Purpose
+            }
+            CertificateError::Revoked => Self::Revoked,
+            CertificateError::BadEncoding
+            | CertificateError::UnhandledCriticalExtension
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::Form,
+            _ => Self::Certificate,
         }
     }
 
@@ -195,7 +233,8 @@ impl Refusal {
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. },
             ) => Self::Time,
-            Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Self::Certificate,
+            Error::InvalidCertificate(other) => Self::of_certificate(other),
+            Error::NoCertificatesPresented => Self::Certificate,
             Error::InvalidMessage(_) => Self::NoTls,
             Error::PeerIncompatible(_)
             | Error::AlertReceived(
@@ -369,6 +408,10 @@ mod tests {
             (Refusal::Authority, "ssl_ca"),
             (Refusal::Name, "ssl_server_name"),
             (Refusal::Time, "ssl_mode"),
+            (Refusal::AuthorityItself, "ssl_ca"),
+            (Refusal::Purpose, "ssl_mode"),
+            (Refusal::Revoked, "ssl_mode"),
+            (Refusal::Form, "ssl_mode"),
             (Refusal::Certificate, "ssl_mode"),
             (Refusal::NoTls, "ssl_mode"),
             (Refusal::Version, "ssl_mode"),

@@ -147,15 +147,19 @@ impl Connector {
                 SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
             }
             ("53300", _) => SourceError::connection("The server has no free connection."),
-            ("42501", _) => SourceError::query("The user may not read this (SQLSTATE 42501)."),
+            ("42501", _) => SourceError::forbidden("The user may not read this (SQLSTATE 42501)."),
             ("42P01" | "3F000", _) => {
-                SourceError::query(format!("The relation does not exist (SQLSTATE {state})."))
+                SourceError::changed(format!("The relation does not exist (SQLSTATE {state})."))
+            }
+            // A column is not there, or is of a type for which there is no such comparison or cast.
+            ("42703" | "42804" | "42846" | "42883", _) => {
+                SourceError::changed(format!("A column has changed (SQLSTATE {state})."))
             }
             ("25006", _) => SourceError::query("The query writes; only reads are allowed (SQLSTATE 25006)."),
             (_, "08" | "57" | "53") => {
                 SourceError::connection(format!("The server cannot serve (SQLSTATE {state})."))
             }
-            _ => SourceError::query(format!("The server refused the query (SQLSTATE {state}).")),
+            _ => SourceError::refused(format!("The server refused the query (SQLSTATE {state}).")),
         };
         known.with_detail(detail)
     }

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use super::connect::Connector;
 use super::decode::Decode;
-use crate::error::{SourceError, quoted};
+use crate::error::SourceError;
 use crate::filter::{Filter, Literal, decimal_text, to_sql};
 use crate::registry::SourceType;
 use crate::rows::Unfit;
@@ -118,10 +118,7 @@ impl Plan {
             columns.insert(found.name, column);
         }
         if fields.is_empty() {
-            return Err(SourceError::query(format!(
-                "The relation {} does not exist or may not be read.",
-                quoted(&relation.table)
-            )));
+            return Err(SourceError::no_relation(&relation.table));
         }
         Ok(Self { schema: Arc::new(Schema::new(fields)), columns })
     }

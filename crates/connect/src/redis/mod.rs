@@ -107,14 +107,14 @@ impl Redis {
                 ErrorCode::Authentication,
                 "The server refused the user name or the password.",
             ),
-            "NOPERM" => SourceError::query("The user may not run this command."),
+            "NOPERM" => SourceError::forbidden("The user may not run this command."),
             "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" => {
                 SourceError::connection("The server cannot serve at the moment.")
             }
             _ if text.contains("without any password") => {
                 SourceError::new(ErrorCode::Authentication, "The server has no password, and one was given.")
             }
-            _ => SourceError::query("The server refused the command."),
+            _ => SourceError::refused("The server refused the command."),
         };
         Err(known.with_detail(self.credentials.redact(&text)))
     }

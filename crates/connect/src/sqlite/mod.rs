@@ -127,6 +127,14 @@ impl Drop for Stop {
     }
 }
 
+/// Whether what a query names is not there any more.
+fn is_gone(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        let said = error.message();
+        said.starts_with("no such table") || said.starts_with("no such column")
+    })
+}
+
 pub(crate) fn failed(error: &sqlx::Error) -> SourceError {
     let code = match error {
         sqlx::Error::Database(error) => error.code().map(|code| code.into_owned()).unwrap_or_default(),
@@ -138,7 +146,8 @@ pub(crate) fn failed(error: &sqlx::Error) -> SourceError {
         "8" => SourceError::query("The query writes; only reads are allowed."),
         "9" => SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled."),
         "" => SourceError::query("The file cannot be read."),
-        code => SourceError::query(format!("SQLite refused the query (error {code}).")),
+        "1" if is_gone(error) => SourceError::changed("A table or column does not exist (error 1)."),
+        code => SourceError::refused(format!("SQLite refused the query (error {code}).")),
     };
     known.with_detail(error)
 }

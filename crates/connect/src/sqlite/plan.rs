@@ -59,7 +59,7 @@ impl Query {
 }
 
 pub(crate) fn no_relation(name: &str) -> SourceError {
-    SourceError::query(format!("The file has no table {}.", quoted(name)))
+    SourceError::changed(format!("The file has no table {}.", quoted(name)))
 }
 
 pub(crate) fn identifier(name: &str) -> String {
@@ -114,7 +114,7 @@ impl Plan {
         let schema = self
             .schema
             .project(&indices)
-            .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+            .map_err(|error| SourceError::changed("No such columns.").with_detail(error))?;
         let columns = schema
             .fields()
             .iter()

@@ -82,6 +82,7 @@ impl Tunnel {
                 },
                 detail: credentials.redact(&error.detail),
                 names: Vec::new(),
+                refused: None,
             },
         )
     }

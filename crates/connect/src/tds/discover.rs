@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Conn;
 use super::plan::Found;
 use crate::discovered::{Column, Discovered, ForeignKey, Schema, Table, TableKind};
-use crate::error::{SourceError, quoted};
+use crate::error::SourceError;
 
 /// Text columns only, so that every value is read the same way; numbers are read back from their digits.
 const TABLES: &str = "SELECT s.name, o.name, CAST(o.type AS nvarchar(2)), \
@@ -172,10 +172,7 @@ pub(super) async fn columns(conn: &mut Conn, schema: &str, table: &str) -> Resul
     })
     .await?;
     if found.is_empty() {
-        return Err(SourceError::query(format!(
-            "The relation {} does not exist or may not be read.",
-            quoted(table)
-        )));
+        return Err(SourceError::no_relation(table));
     }
     Ok(found)
 }

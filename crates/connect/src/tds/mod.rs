@@ -65,13 +65,14 @@ impl Explain {
             18456 | 18470 | 18486..=18488 | 18452 | 40607 | 40532 => not_signed_in(),
             4060 | 911 | 40613 => SourceError::connection("The database does not exist or cannot be opened."),
             229 | 230 | 262 | 297 | 300 | 916 => {
-                SourceError::query(format!("The user may not read this (error {number})."))
+                SourceError::forbidden(format!("The user may not read this (error {number})."))
             }
+            207 | 208 => SourceError::changed(format!("A table or column does not exist (error {number}).")),
             1222 | -2 => SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled."),
             17809 | 10928 | 10929 | 40501 | 40197 => {
                 SourceError::connection("The server has no free connection, or cannot serve at the moment.")
             }
-            _ => SourceError::query(format!("The server refused the query (error {number}).")),
+            _ => SourceError::refused(format!("The server refused the query (error {number}).")),
         };
         known.with_detail(self.0.redact(message))
     }

@@ -187,7 +187,7 @@ impl<D: Driver> Server<D> {
         let indices = crate::files::project(all, scan.projection.as_deref())?;
         let schema = all
             .project(&indices)
-            .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+            .map_err(|error| SourceError::changed("No such columns.").with_detail(error))?;
         let filtered = self.driver.applies(&plan, &scan.filters);
         let pushed = scan.filters.iter().zip(&filtered).filter(|(_, pushed)| **pushed);
         let filters = pushed.map(|(filter, _)| filter.clone()).collect();
@@ -320,6 +320,10 @@ impl<D: Driver> Source for Server<D> {
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
         let plan = self.plans.find(|plan| **self.driver.schema(plan) == *schema);
         plan.is_some_and(|plan| self.driver.applies(&plan, std::slice::from_ref(filter)) == [true])
+    }
+
+    fn forget_columns(&self) {
+        self.plans.clear();
     }
 
     fn orders(&self, schema: &Schema, order: &[Order]) -> bool {

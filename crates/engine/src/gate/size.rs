@@ -17,8 +17,21 @@ struct Level {
     commas: usize,
     /// Operators since the last comma or clause.
     chain: usize,
+    /// How deep the deepest parentheses since then are.
+    within: usize,
+    /// How deep the deepest part is that a comma or clause ended.
+    deepest: usize,
     /// Whether `IN` stands before it.
     is_list: bool,
+}
+
+impl Level {
+    /// Ends what is counted as one chain.
+    fn part(&mut self) {
+        self.deepest = self.deepest.max(self.chain + self.within);
+        self.chain = 0;
+        self.within = 0;
+    }
 }
 
 /// Refuses texts that are too big in any way.
@@ -66,13 +79,7 @@ impl Counter<'_> {
         match token {
             Token::Period => self.dot(),
             Token::LParen | Token::LBracket | Token::LBrace => self.open(after_in),
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                if self.levels.len() > 1 {
-                    self.levels.pop();
-                }
-                // What follows goes on with a chain: `a[1][2]`, `(a)(b)`.
-                self.chained()
-            }
+            Token::RParen | Token::RBracket | Token::RBrace => self.close(),
             Token::Comma => self.comma(),
             Token::Word(word) => self.word(word.keyword),
             Token::Number(..) | Token::EOF | Token::SemiColon => Ok(()),
@@ -92,11 +99,23 @@ impl Counter<'_> {
         Ok(())
     }
 
+    fn close(&mut self) -> Result<(), QueryError> {
+        if self.levels.len() > 1
+            && let Some(mut closed) = self.levels.pop()
+            && let Some(level) = self.levels.last_mut()
+        {
+            closed.part();
+            level.within = level.within.max(closed.deepest);
+        }
+        // What follows goes on with a chain: `a[1][2]`, `(a)(b)`.
+        self.chained()
+    }
+
     fn comma(&mut self) -> Result<(), QueryError> {
         let (list, columns) = (self.limits.list, self.limits.columns);
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         level.commas += 1;
-        level.chain = 0;
+        level.part();
         if level.is_list && level.commas >= list {
             return Err(too_many(list, "values in one list"));
         }
@@ -116,12 +135,20 @@ impl Counter<'_> {
     }
 
     fn chained(&mut self) -> Result<(), QueryError> {
-        let most = self.limits.chain;
+        let (most, depth) = (self.limits.chain, self.limits.depth);
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         level.chain += 1;
-        if level.chain > most {
+        let (chain, within) = (level.chain, level.within);
+        if chain > most {
             return Err(QueryError::too_big(format!(
                 "The query has an expression of more than {most} parts."
+            )));
+        }
+        // Each part of a chain is one level deeper than the next, and so are chains in the parentheses of others.
+        let around: usize = self.levels.iter().map(|level| level.chain).sum();
+        if around + within > depth {
+            return Err(QueryError::too_big(format!(
+                "The query has expressions within each other of more than {depth} parts."
             )));
         }
         Ok(())
@@ -192,7 +219,7 @@ impl Counter<'_> {
     fn clause(&mut self) {
         if let Some(level) = self.levels.last_mut() {
             level.commas = 0;
-            level.chain = 0;
+            level.part();
             level.is_list = false;
         }
     }

@@ -22,7 +22,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tidegate_connect::{ErrorCode, Filter, Order, Relation, Scan, Source, SourceError};
 
 use super::pushed::shapes;
-use super::{Pushed, Rows, Wanted, names};
+use super::{OnFailure, Pushed, Rows, Wanted, names};
 use crate::error::{Code, QueryError};
 use crate::leakproof::to_filter;
 
@@ -36,6 +36,7 @@ pub struct Connected {
     relation: Relation,
     schema: SchemaRef,
     estimate: Option<u64>,
+    on_failure: OnFailure,
 }
 
 impl fmt::Debug for Connected {
@@ -49,14 +50,20 @@ impl Connected {
     ///
     /// # Errors
     ///
-    /// `source_unavailable`, with the source's own words in the operator's log.
+    /// What is told of a failure of the source.
     pub async fn open(
         source: Arc<dyn Source>,
         relation: Relation,
         estimate: Option<u64>,
+        on_failure: OnFailure,
     ) -> Result<Self, QueryError> {
-        let schema = source.schema(&relation).await.map_err(|error| unavailable(&error))?;
-        Ok(Self { source, relation, schema, estimate })
+        let schema = source.schema(&relation).await.map_err(|error| unavailable(&error, &on_failure))?;
+        Ok(Self { source, relation, schema, estimate, on_failure })
+    }
+
+    /// Who hears of its failures.
+    pub(super) const fn on_failure(&self) -> &OnFailure {
+        &self.on_failure
     }
 }
 
@@ -88,12 +95,12 @@ impl Connected {
 }
 
 /// What a source said is for the operator alone: it may quote rows. That this server has no room for a copy is no word of the source.
-pub(super) fn unavailable(error: &SourceError) -> QueryError {
-    tracing::warn!(code = %error.code, detail = %error.detail, "a data source failed under a query");
+pub(super) fn unavailable(error: &SourceError, on_failure: &OnFailure) -> QueryError {
+    let told = on_failure(error);
     match error.code {
         ErrorCode::Timeout => QueryError::time(),
         ErrorCode::LocalDisk => QueryError::new(Code::SourceUnavailable, error.message.clone()),
-        _ => QueryError::unavailable(),
+        _ => told,
     }
 }
 
@@ -214,10 +221,14 @@ impl ExecutionPlan for ConnectedExec {
             return internal_err!("a data source is read in one stream");
         }
         let (source, scan, schema) = (Arc::clone(&self.rows.source), self.scan.clone(), self.schema());
-        let shape = Arc::clone(&schema);
+        let (shape, on_failure) = (Arc::clone(&schema), Arc::clone(&self.rows.on_failure));
         let rows = stream::once(async move {
-            let rows = source.scan(scan).await.map_err(|error| unavailable(&error))?;
-            let rows = rows.map(move |batch| fitted(batch.map_err(|error| unavailable(&error))?, &shape));
+            let rows = source.scan(scan).await.map_err(|error| unavailable(&error, &on_failure))?;
+            let rows = rows.map(move |batch| -> Result<RecordBatch> {
+                let failed = |error: SourceError| unavailable(&error, &on_failure);
+                let batch = batch.map_err(failed)?;
+                Ok(fitted(&batch, &shape).map_err(failed)?)
+            });
             Ok::<_, datafusion::common::DataFusionError>(rows)
         })
         .try_flatten();
@@ -226,9 +237,10 @@ impl ExecutionPlan for ConnectedExec {
 }
 
 /// A batch with exactly the columns that were promised. A source that changed under the query is not available.
-fn fitted(batch: RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch> {
+fn fitted(batch: &RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch, SourceError> {
+    let changed = || SourceError::changed("The columns changed while they were read.");
     if batch.num_columns() != schema.fields().len() {
-        return Err(QueryError::unavailable().into());
+        return Err(changed());
     }
     let columns = batch
         .columns()
@@ -242,10 +254,9 @@ fn fitted(batch: RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch> {
             }
         })
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| QueryError::unavailable())?;
+        .map_err(|_| changed())?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|_| QueryError::unavailable().into())
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|_| changed())
 }
 
 #[cfg(test)]
@@ -254,7 +265,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_of_this_server_is_told_and_the_words_of_a_source_are_not() {
-        let of = |code| unavailable(&SourceError::new(code, "no room").with_detail("SECRET-1"));
+        let unnamed: OnFailure = Arc::new(|_| QueryError::unavailable());
+        let of = |code| unavailable(&SourceError::new(code, "no room").with_detail("SECRET-1"), &unnamed);
         let full = QueryError::new(Code::SourceUnavailable, "no room");
         assert_eq!(of(ErrorCode::LocalDisk), full);
         for code in [ErrorCode::Query, ErrorCode::Connection, ErrorCode::FileNotFound] {

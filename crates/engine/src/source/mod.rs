@@ -17,7 +17,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
-use tidegate_connect::{Relation, Source};
+use tidegate_connect::{Relation, Source, SourceError};
 
 pub use connected::Connected;
 pub(crate) use connected::ConnectedExec;
@@ -27,18 +27,22 @@ pub use pushed::Pushed;
 
 use crate::error::QueryError;
 
+/// Hears of each failure of a source, and says what is told of it to who asks: only who opens a source knows what it is called.
+pub type OnFailure = Arc<dyn Fn(&SourceError) -> QueryError + Send + Sync>;
+
 /// Opens a relation of a data source, to be read in the way that is fastest.
 ///
 /// # Errors
 ///
-/// `source_unavailable`, with the source's own words in the operator's log.
+/// What is told of a failure of the source.
 pub async fn open_rows(
     source: Arc<dyn Source>,
     relation: Relation,
     estimate: Option<u64>,
+    on_failure: OnFailure,
 ) -> Result<Arc<dyn Rows>, QueryError> {
     let content = source.parquet(&relation);
-    let plain = Connected::open(source, relation, estimate).await?;
+    let plain = Connected::open(source, relation, estimate, on_failure).await?;
     Ok(match content {
         Some(content) => Arc::new(ParquetRows::new(content, plain)?),
         None => Arc::new(plain),

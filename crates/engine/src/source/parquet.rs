@@ -37,7 +37,7 @@ use tidegate_connect::ParquetContent;
 
 use super::connected::{Connected, unavailable};
 use super::pushed::shapes;
-use super::{Pushed, Rows, Wanted};
+use super::{OnFailure, Pushed, Rows, Wanted};
 use crate::error::{Carried, QueryError};
 use crate::leakproof::to_filter;
 
@@ -122,7 +122,8 @@ impl ParquetRows {
         options.global.coerce_int96 = Some("us".to_owned());
         // As many bytes as they announce would be made room for.
         options.global.bloom_filter_on_read = false;
-        let readers = Readers { content: Arc::clone(&self.content), memory: wanted.memory };
+        let (content, plain) = (Arc::clone(&self.content), self.plain.clone());
+        let readers = Readers { content, plain, memory: wanted.memory };
         let source = ParquetSource::new(Arc::clone(self.content.schema()))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(readers));
@@ -205,6 +206,7 @@ impl Rows for ParquetRows {
 #[derive(Debug)]
 struct Readers {
     content: Arc<ParquetContent>,
+    plain: Connected,
     memory: Arc<dyn MemoryPool>,
 }
 
@@ -217,13 +219,15 @@ impl ParquetFileReaderFactory for Readers {
         _: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let memory = MemoryConsumer::new("ParquetReader").register(&self.memory);
-        Ok(Box::new(Reader { content: Arc::clone(&self.content), memory }))
+        let (content, on_failure) = (Arc::clone(&self.content), Arc::clone(self.plain.on_failure()));
+        Ok(Box::new(Reader { content, on_failure, memory }))
     }
 }
 
 /// Reads parts of the file. What they take is counted until nobody holds them any more.
 struct Reader {
     content: Arc<ParquetContent>,
+    on_failure: OnFailure,
     memory: MemoryReservation,
 }
 
@@ -251,7 +255,8 @@ impl Reader {
             }
             reserved.push(memory);
         }
-        let parts = self.content.read(ranges).await.map_err(|error| unavailable(&error))?;
+        let parts = self.content.read(ranges).await;
+        let parts = parts.map_err(|error| unavailable(&error, &self.on_failure))?;
         let parts = parts.into_iter().zip(reserved);
         Ok(parts.map(|(bytes, memory)| Bytes::from_owner(Part { bytes, _memory: memory })).collect())
     }

@@ -133,8 +133,8 @@ async fn ask_talkative(
     sql: &str,
 ) -> Result<Vec<datafusion::arrow::array::RecordBatch>, QueryError> {
     let fixture = fixture::memory();
-    let rows =
-        Connected::open(Arc::new(Talkative), Relation { schema: None, table: "emp".into() }, None).await?;
+    let relation = Relation { schema: None, table: "emp".into() };
+    let rows = Connected::open(Arc::new(Talkative), relation, None, fixture::unnamed()).await?;
     let emp = GovernedRelation {
         rows: Arc::new(rows),
         resolved: Arc::new(Resolved::open()),

@@ -18,7 +18,9 @@ use tidegate_policy::{
     Applied, Comparison, DateUnit, Effect, Expr, Function, Mask, MaskedBy, PolicyRef, Resolved, Value,
 };
 
-use crate::{Connected, GovernedRelation, InMemory, ParquetRows, Rows, column_type, open_rows};
+use crate::{
+    Connected, GovernedRelation, InMemory, OnFailure, ParquetRows, QueryError, Rows, column_type, open_rows,
+};
 
 /// A row of the fixture.
 #[derive(Clone, Debug)]
@@ -210,6 +212,11 @@ pub(super) fn memory() -> Fixture {
     memory_of(&batch(true))
 }
 
+/// Who says of a source that fails no more than that it does.
+pub(super) fn unnamed() -> OnFailure {
+    Arc::new(|_| QueryError::unavailable())
+}
+
 /// Any rows in memory.
 pub(super) fn memory_of(batch: &RecordBatch) -> Fixture {
     let rows = InMemory::new(batch.schema(), halves(batch));
@@ -286,9 +293,9 @@ pub(super) async fn parquet_file(
     let source = opened.map_err(|error| error.to_string())?;
     let relation = Relation::new("main", "emp");
     let content = source.parquet(&relation).ok_or("it is not to be read by row groups")?;
-    let plain = Connected::open(Arc::clone(&source), relation.clone(), Some(18)).await.unwrap();
+    let plain = Connected::open(Arc::clone(&source), relation.clone(), Some(18), unnamed()).await.unwrap();
     let rows: Arc<dyn Rows> = match reading {
-        Reading::Served => open_rows(source, relation, Some(18)).await.unwrap(),
+        Reading::Served => open_rows(source, relation, Some(18), unnamed()).await.unwrap(),
         Reading::PushedDown => {
             let rows = ParquetRows::new(Arc::clone(&content), plain).unwrap();
             Arc::new(rows.with_pushdown_filters(true))
@@ -332,7 +339,7 @@ pub(super) async fn opened(name: &'static str, settings: Settings, network: &Net
         "" => Relation { schema: None, table: table.name.clone() },
         name => Relation::new(name, table.name.clone()),
     };
-    let rows = open_rows(source, relation, Some(18)).await.unwrap();
+    let rows = open_rows(source, relation, Some(18), unnamed()).await.unwrap();
     Fixture { name, rows, _directory: None }
 }
 

@@ -21,6 +21,7 @@ mod servers;
 mod shape;
 mod shared;
 mod spill;
+mod stacks;
 
 use std::sync::Arc;
 

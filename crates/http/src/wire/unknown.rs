@@ -181,9 +181,19 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
 impl<T> Object<T> {
     /// The object, if all its fields are known: each other is a violation, at its place.
     pub(crate) fn all_known(self, check: &mut Check, at: impl Fn(&str) -> String) -> T {
+        self.all_placed(check, at, |_| None)
+    }
+
+    /// The same, where other names are known to belong somewhere: the end of a sentence.
+    pub(crate) fn all_placed(
+        self,
+        check: &mut Check,
+        at: impl Fn(&str) -> String,
+        place_of: impl Fn(&str) -> Option<String>,
+    ) -> T {
         let Unknown { known, names, .. } = self.unknown;
         for name in names.iter().take(MOST_TOLD) {
-            check.violated::<()>(at(&told(name)), said(name, known, None));
+            check.violated::<()>(at(&told(name)), said(name, known, place_of(name)));
         }
         self.object
     }

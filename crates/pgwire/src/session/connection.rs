@@ -1,6 +1,7 @@
 //! A signed-in connection: messages come in, and answers go out.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -36,6 +37,9 @@ const ENOUGH: usize = 32 * 1024;
 const RELATIONS_AGE: std::time::Duration = std::time::Duration::from_secs(2);
 /// After how long who asks nothing of data is looked at again.
 const SESSION_AGE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// What a statement waits for.
+type Waited<'w, T> = Pin<Box<dyn Future<Output = T> + Send + 'w>>;
 
 /// A signed-in connection.
 pub(super) struct Connection {
@@ -248,9 +252,9 @@ impl Connection {
         })
     }
 
-    /// Waits for something of a statement, but no longer than its client does.
-    pub(super) async fn attended<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Problem> {
-        let mut work = std::pin::pin!(work);
+    /// Waits for something of a statement, but no longer than its client does. It is on the heap: within the connection's own future it would
+    /// be part of each of those around it, all of which are on the stack below what reads a source.
+    pub(super) async fn attended<T>(&mut self, mut work: Waited<'_, T>) -> Result<T, Problem> {
         loop {
             tokio::select! {
                 biased;
@@ -271,7 +275,7 @@ impl Connection {
             return Ok(());
         }
         let (prompts, actor) = (Arc::clone(&self.wire.prompts), self.actor.clone());
-        let queryable = self.attended(async move { prompts.queryable(&actor).await }).await??;
+        let queryable = self.attended(Box::pin(async move { prompts.queryable(&actor).await })).await??;
         let database = Database::find(&self.database.name, &self.user, &queryable)?;
         if database != self.database {
             (self.database, self.relations) = (database, None);
@@ -312,7 +316,8 @@ impl Connection {
         }
         let new = self.execution(sql, parameters.to_vec())?;
         let (prompts, call, actor) = (Arc::clone(&self.wire.prompts), self.call.clone(), self.actor.clone());
-        let stream = self.attended(async move { prompts.stream(&call, &actor, new).await }).await??;
+        let begun = Box::pin(async move { prompts.stream(&call, &actor, new).await });
+        let stream = self.attended(begun).await??;
         let columns = described_all(&stream.schema);
         Ok(Answer::new("query", columns, Source::Query { stream: Box::new(stream), batch: None }))
     }
@@ -327,7 +332,8 @@ impl Connection {
         }
         let new = self.execution(sql, Vec::new())?;
         let (prompts, actor) = (Arc::clone(&self.wire.prompts), self.actor.clone());
-        let shape = self.attended(async move { prompts.query_shape(&actor, &new).await }).await??;
+        let shape = Box::pin(async move { prompts.query_shape(&actor, &new).await });
+        let shape = self.attended(shape).await??;
         Ok(super::extended::Shape { columns: described_all(&shape.schema), parameters: shape.parameters })
     }
 
@@ -337,7 +343,7 @@ impl Connection {
             return Ok(None);
         }
         let place = self.catalog_place().await?;
-        let verdict = self.attended(listing::judge(sql.to_owned(), place)).await??;
+        let verdict = self.attended(Box::pin(listing::judge(sql.to_owned(), place))).await??;
         let relations = match verdict {
             Verdict::NotOurs => return Ok(None),
             Verdict::WithoutRelations => Arc::default(),
@@ -352,7 +358,7 @@ impl Connection {
         };
         let place = self.catalog_place().await?;
         let answered = listing::answer(sql.to_owned(), parameters.to_vec(), context, place);
-        let listed = self.attended(answered).await??;
+        let listed = self.attended(Box::pin(answered)).await??;
         let listed = self.held(listed)?;
         Ok(Some(Answer::new("catalog", listed.columns(), Source::Listed { listed, next: 0 })))
     }
@@ -364,7 +370,7 @@ impl Connection {
         let both = async move {
             Ok::<_, AcquireError>([turn.acquire_owned().await?, places.acquire_owned().await?])
         };
-        self.attended(both).await?.map_err(|_| Problem::gone())
+        self.attended(Box::pin(both)).await?.map_err(|_| Problem::gone())
     }
 
     /// An answer that was worked out here and waits for its client.
@@ -380,9 +386,8 @@ impl Connection {
         }
         let (prompts, actor) = (Arc::clone(&self.wire.prompts), self.actor.clone());
         let (workspace, sources) = (self.database.workspace, self.database.sources.clone());
-        let seen =
-            self.attended(async move { prompts.relations_seen(&actor, workspace, &sources).await }).await??;
-        let seen = Arc::new(seen);
+        let seen = Box::pin(async move { prompts.relations_seen(&actor, workspace, &sources).await });
+        let seen = Arc::new(self.attended(seen).await??);
         self.relations = Some((Instant::now(), Arc::clone(&seen)));
         Ok(seen)
     }
@@ -421,7 +426,7 @@ impl Connection {
         &mut self,
         stream: &mut QueryStream,
     ) -> Result<Option<arrow_array::RecordBatch>, Problem> {
-        Ok(self.attended(stream.next()).await??)
+        Ok(self.attended(Box::pin(stream.next())).await??)
     }
 
     /// Answers a statement that means no data; none where it does.

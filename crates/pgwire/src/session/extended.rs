@@ -318,7 +318,7 @@ impl Connection {
         let most = if most == 0 { u64::MAX } else { u64::try_from(most).unwrap_or(u64::MAX) };
         // Rows may have waited here since the part before.
         if let Source::Query { stream, .. } = &mut answer.source {
-            let held = self.attended(stream.holds()).await;
+            let held = self.attended(Box::pin(stream.holds())).await;
             if let Err(problem) = held.and_then(|held| held.map_err(Problem::from)) {
                 Self::count(answer.kind, Err(&problem));
                 return Err(problem);

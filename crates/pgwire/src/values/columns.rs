@@ -7,7 +7,7 @@ use arrow_array::types::{
     Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
     Time64MicrosecondType, TimestampMicrosecondType,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_cast::cast;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, IntervalUnit, SchemaRef, TimeUnit};
@@ -161,7 +161,17 @@ fn uniform(array: &ArrayRef, kind: PgType) -> Result<ArrayRef, Problem> {
     if made.logical_null_count() > before {
         return Err(unsendable());
     }
-    Ok(made)
+    Ok(if kind == PgType::Numeric && PgType::is_open(array.data_type()) { trimmed(&made) } else { made })
+}
+
+/// Decimals of any scale come with as many digits as there may be after the point. Those are written that a number has.
+fn trimmed(array: &ArrayRef) -> ArrayRef {
+    let trim = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    let texts = array.as_string::<i32>().iter().map(|text| text.map(trim));
+    Arc::new(texts.collect::<StringArray>())
 }
 
 fn float(number: f64, shortest: impl Fn() -> String) -> String {
@@ -317,8 +327,7 @@ pub(crate) fn element(text: &str, out: &mut BytesMut) {
 mod tests {
     use arrow_array::types::Int32Type;
     use arrow_array::{
-        BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray,
-        UInt64Array,
+        BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, UInt64Array,
     };
 
     use super::*;
@@ -347,6 +356,10 @@ mod tests {
         assert_eq!(text(Date32Array::from(vec![19_675])), "2023-11-14");
         let price = Decimal128Array::from(vec![-12_345]).with_precision_and_scale(10, 2).unwrap();
         assert_eq!(text(price), "-123.45");
+        let open = |text: &str| cast(&StringArray::from(vec![text]), &DataType::Decimal256(76, 38)).unwrap();
+        for number in ["-12.5", "100", "0", "0.00001"] {
+            assert_eq!(String::from_utf8(row(open(number), false)).unwrap(), number);
+        }
         assert_eq!(text(StringArray::from(vec!["O'Brien"])), "O'Brien");
         let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None])]);
         assert_eq!(text(list), "{1,NULL}");

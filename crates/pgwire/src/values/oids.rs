@@ -130,6 +130,11 @@ impl PgType {
         }
     }
 
+    /// Whether it is the type in which decimals of any scale are read: that of its column says none.
+    pub(crate) const fn is_open(kind: &DataType) -> bool {
+        matches!(kind, DataType::Decimal256(76, 38))
+    }
+
     /// The modifier of a type that says its digits; -1 for all others.
     pub(crate) fn modifier(kind: &DataType) -> i32 {
         match kind {
@@ -137,7 +142,7 @@ impl PgType {
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale)
             | DataType::Decimal256(precision, scale)
-                if *scale >= 0 =>
+                if *scale >= 0 && !Self::is_open(kind) =>
             {
                 ((i32::from(*precision) << 16) | i32::from(*scale)) + 4
             }
@@ -160,5 +165,6 @@ mod tests {
         assert_eq!(PgType::of_words("timestamp with time zone"), PgType::Timestamptz);
         assert_eq!(PgType::of_words("DECIMAL(10,2)"), PgType::Numeric);
         assert_eq!(PgType::modifier(&DataType::Decimal128(10, 2)), 655_366);
+        assert_eq!(PgType::modifier(&DataType::Decimal256(76, 38)), -1);
     }
 }

@@ -2,7 +2,7 @@
 
 use tidegate_policy::{Column, ColumnType, Relation, TimeUnit};
 
-use crate::hooks::KnownRelation;
+use crate::hooks::{KnownRelation, OPEN_DECIMAL};
 
 /// A discovered relation with the types that its columns will have when they are read, as far as their names tell.
 pub(crate) fn declared(known: &KnownRelation) -> Relation {
@@ -40,6 +40,9 @@ fn kind(native: &str) -> ColumnType {
         Some((base, rest)) => (base.trim(), rest.split(')').next().unwrap_or_default()),
         None => (small.as_str(), ""),
     };
+    if native == OPEN_DECIMAL {
+        return ColumnType::Other;
+    }
     // PostgreSQL's arrays come as text.
     if small.ends_with("[]") {
         return ColumnType::Unknown;
@@ -125,6 +128,7 @@ mod tests {
             ("numeric(10,2)", ColumnType::Decimal { precision: 10, scale: 2 }),
             ("numeric(10)", ColumnType::Decimal { precision: 10, scale: 0 }),
             ("numeric", ColumnType::Unknown),
+            (OPEN_DECIMAL, ColumnType::Other),
             ("timestamp(6) with time zone", zoned(true)),
             ("timestamp without time zone", zoned(false)),
             ("text[]", ColumnType::Unknown),

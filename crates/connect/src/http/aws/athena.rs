@@ -72,7 +72,7 @@ impl Athena {
                     let reason =
                         text_at(&body, "QueryExecution.Status.StateChangeReason")?.unwrap_or_default();
                     let reason = self.aws.client.told(&reason, "");
-                    return Err(SourceError::query("Athena refused the query.").with_detail(reason));
+                    return Err(SourceError::refused("Athena refused the query.").with_detail(reason));
                 }
             }
         }

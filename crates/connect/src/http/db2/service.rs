@@ -153,7 +153,7 @@ impl Service {
             for result in answer.get("results").and_then(Value::as_array).into_iter().flatten() {
                 if let Some(why) = result.get("error").and_then(Value::as_str).filter(|why| !why.is_empty()) {
                     let why = self.client.told(why, "");
-                    return Err(explained(SourceError::query("Db2 refused the query.").with_detail(why)));
+                    return Err(explained(SourceError::refused("Db2 refused the query.").with_detail(why)));
                 }
                 let some = result.get("rows").and_then(Value::as_array).into_iter().flatten();
                 rows.extend(

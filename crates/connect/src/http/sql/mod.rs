@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
-use crate::error::{SourceError, quoted, within};
+use crate::error::{SourceError, within};
 use crate::filter::{Filter, to_sql};
 use crate::gate;
 use crate::plans::Plans;
@@ -64,12 +64,7 @@ impl<W: Warehouse> Sql<W> {
             .filter(|found| found.schema == schema && found.table == relation.table)
             .collect();
         let plan = Plan::of(&found, |column| self.warehouse.planned(column), self.unfit);
-        let plan = plan.ok_or_else(|| {
-            SourceError::query(format!(
-                "The relation {} does not exist or may not be read.",
-                quoted(&relation.table)
-            ))
-        })?;
+        let plan = plan.ok_or_else(|| SourceError::no_relation(&relation.table))?;
         Ok(self.plans.keep(&named, plan))
     }
 
@@ -338,6 +333,10 @@ impl<W: Warehouse> Source for Sql<W> {
         let batches =
             stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
         Ok(BatchStream::new(schema, filtered, limited, Box::pin(batches)))
+    }
+
+    fn forget_columns(&self) {
+        self.plans.clear();
     }
 
     async fn close(&self) {

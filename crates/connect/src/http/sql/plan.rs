@@ -218,7 +218,7 @@ impl Plan {
         let schema = self
             .schema
             .project(&indices)
-            .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+            .map_err(|error| SourceError::changed("No such columns.").with_detail(error))?;
         let mut columns = Vec::with_capacity(indices.len());
         for field in schema.fields() {
             let planned = self.columns.get(field.name()).filter(|planned| planned.kind != Kind::Unreadable);

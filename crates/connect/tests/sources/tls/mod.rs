@@ -232,6 +232,29 @@ async fn the_name_in_a_certificate_may_be_another_than_the_host() {
     }
 }
 
+// `openssl req -x509` makes authorities; one that was given as ssl_ca, too, was refused with a list of what it might be.
+#[tokio::test]
+async fn a_certificate_that_is_no_servers_is_told_as_what_it_is() {
+    let certificates = Certificates::make();
+    certificates.issue("of-clients", "/CN=server", "extendedKeyUsage=clientAuth", None);
+    for (name, said) in
+        [("ca", "-addext basicConstraints=critical,CA:FALSE"), ("of-clients", "has no serverAuth")]
+    {
+        for kind in [SourceType::Postgresql, SourceType::Mysql, SourceType::Redis] {
+            let acceptor = certificates.acceptor_of(name, rustls::ALL_VERSIONS);
+            let server = Recorder::start(Opening::of(kind), Manner::With(acceptor, Vec::new())).await;
+            let mut settings = settings(kind, server.port);
+            let metadata = json!({ "ssl_mode": "verify-ca", "ssl_ca": certificates.pem("ca.pem") });
+            settings.metadata = metadata.as_object().unwrap().clone();
+            let error = tested(settings).await.expect_err(name);
+            let got = server.got().await;
+            assert_eq!(error.code, ErrorCode::Connection, "{kind} {name}");
+            assert!(error.message.contains(said), "{kind} {name}: {error:?}");
+            assert!(!got.iter().any(|got| !got.inside.is_empty()), "{kind} {name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_says_it_has_tls_and_has_none_is_refused() {
     let world = World::make();

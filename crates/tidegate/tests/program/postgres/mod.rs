@@ -189,6 +189,23 @@ on_both_engines! {
     }
 }
 
+// What the engine has was made on the stack of the thread that served the first client, and was too much for it: the server was gone.
+#[tokio::test]
+async fn the_first_query_after_a_start_may_come_from_a_postgresql_client() {
+    let here = Installation::with_database(Engine::Sqlite).await;
+    let server = serve(&here);
+    let (session, token) = tokens(&here, &server).await;
+    people(&here, &server, &session).await;
+    server.stop();
+    // Nothing is asked over HTTP before, and the query is as deep as it may be.
+    let server = serve(&here);
+    let chain = " + 1".repeat(98);
+    let sum = (0..10).fold("id".to_owned(), |within, _| format!("({within}{chain})"));
+    let said = psql(&here, port(&server), &token, &format!("select {sum} from emp order by id limit 1"));
+    assert_eq!((said.code, said.out.as_str()), (0, "981\n"), "{said:?} {}", server.log());
+    server.stop();
+}
+
 /// Sends bytes; answers what comes back until the server closes, or a second has passed.
 fn send(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

@@ -5,8 +5,11 @@ use tidegate_catalog::sources::source::is_option;
 use super::requests::CredentialsBody;
 use crate::wire::unknown::fields_of;
 
+/// There is one password, which is the tunnel's, too.
+const SSH_PASSWORD: &str = "ssh_password";
+
 /// What credentials are called elsewhere.
-const ALSO: [(&str, &str); 10] = [
+const ALSO: [(&str, &str); 11] = [
     ("user", "username"),
     ("user_name", "username"),
     ("login", "username"),
@@ -15,6 +18,7 @@ const ALSO: [(&str, &str); 10] = [
     ("pwd", "password"),
     ("token", "oauth_token"),
     ("access_token", "oauth_token"),
+    (SSH_PASSWORD, "password"),
     ("private_key", "ssh_private_key"),
     ("passphrase", "ssh_passphrase"),
 ];
@@ -29,12 +33,20 @@ fn credential(name: &str) -> Option<String> {
     }
 }
 
+/// How a field is sent that is the credential `meant`.
+fn sent_as(name: &str, meant: &str) -> String {
+    match name.eq_ignore_ascii_case(SSH_PASSWORD) {
+        true => format!("send it as {meant}, with which a tunnel signs in where there is no ssh_private_key"),
+        false => format!("send it as {meant}"),
+    }
+}
+
 /// Where a field belongs of a change of credentials.
 pub(super) fn of_credentials(name: &str) -> Option<String> {
     if name == "credentials" {
         return Some("send its fields at the top: {\"username\": ..., \"password\": ...}".to_owned());
     }
-    credential(name).map(|credential| format!("send it as {credential}"))
+    credential(name).map(|credential| sent_as(name, &credential))
 }
 
 fn option(name: &str) -> Option<String> {
@@ -43,7 +55,8 @@ fn option(name: &str) -> Option<String> {
 
 /// Where a field belongs of a data source that is made.
 pub(super) fn of_new(name: &str) -> Option<String> {
-    credential(name).map(|credential| format!("send it as credentials.{credential}")).or_else(|| option(name))
+    let credential = credential(name).map(|credential| sent_as(name, &format!("credentials.{credential}")));
+    credential.or_else(|| option(name))
 }
 
 /// Where a field belongs of a change.
@@ -78,6 +91,9 @@ mod tests {
         assert!(of_credentials("credentials").unwrap().starts_with("send its fields at the top: "));
         assert_eq!(of_credentials("pwd").as_deref(), Some("send it as password"));
         assert_eq!(of_credentials("rotate"), None);
+        assert!(
+            of_credentials("ssh_password").unwrap().starts_with("send it as password, with which a tunnel")
+        );
     }
 
     #[test]

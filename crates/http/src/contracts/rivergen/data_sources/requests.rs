@@ -330,7 +330,8 @@ impl CreateDataSourceBody {
         let kind = kind.and_then(|name| check.parsed("type", name.parse()));
         let credentials = check.optional("credentials", std::mem::take(&mut self.credentials));
         let secrets = credentials.map(|sent| {
-            let body = sent.all_known(&mut check, |name| format!("credentials.{name}"));
+            let at = |name: &str| format!("credentials.{name}");
+            let body = sent.all_placed(&mut check, at, places::of_credentials);
             body.secrets(&mut check)
         });
         let secrets = secrets.unwrap_or_default();

@@ -134,6 +134,9 @@ on_both_engines! {
             (json!({ "metadata": { "ssl": true } }), "TLS is set by ssl_mode"),
             (string("?sslmod=require"), "option sslmod of the connection string is not known for postgresql; did you mean sslmode?"),
             (string("?ssl=true"), "TLS is set by ssl_mode"),
+            (json!({ "host": "postgres://127.0.0.1:19090" }), "host takes the host alone, without scheme"),
+            (json!({ "host": "db.example.com:5432" }), "host takes the host alone, without scheme"),
+            (json!({ "use_ssh_tunnel": true, "ssh_host": "ada@jump.example.com", "ssh_username": "a" }), "ssh_host takes the host alone"),
         ] {
             let answer = create(&app, &ada, &with(body(), &fields)).await;
             answer.assert_error(400, "BAD_REQUEST");
@@ -144,7 +147,8 @@ on_both_engines! {
         let notes = json!({ "environment": "production", "team": { "ssl_mod": 1 }, "ssl_mode": "prefer" });
         let number = created(&app, &ada, &with(body(), &json!({ "metadata": notes }))).await;
         let path = format!("/{number}");
-        for fields in [json!({ "metadata": { "ssl_mod": "require" } }), string("?sslmod=require")] {
+        let host = json!({ "host": "https://db.example.com/x" });
+        for fields in [json!({ "metadata": { "ssl_mod": "require" } }), string("?sslmod=require"), host] {
             patch(&app, &ada, &path, &fields).await.assert_error(400, "BAD_REQUEST");
         }
         // What a client was shown it may send back.
@@ -165,6 +169,10 @@ on_both_engines! {
             (json!({ "ssl_mode": secret }), "ssl_mode", "is not known here; send it as metadata.ssl_mode"),
             (json!({ "hostt": secret }), "hostt", "is not known here; did you mean host?"),
             (json!({ "credentials": { "passwrod": secret } }), "credentials.passwrod", "is not known here; did you mean password?"),
+            (
+                json!({ "credentials": { "ssh_password": secret } }), "credentials.ssh_password",
+                "is not known here; send it as password, with which a tunnel signs in where there is no ssh_private_key",
+            ),
         ] {
             let answer = create(&app, &ada, &with(body(), &fields)).await;
             answer.assert_error(422, "VALIDATION_ERROR");

@@ -51,7 +51,19 @@ on_both_engines! {
     async fn a_mask_that_does_not_keep_the_type_says_that_it_shows_null(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
+        server.database.sql("create table pay (id bigint primary key, amount numeric)").await;
         let source = employees(&app, &ada, &server).await;
+        // Of any scale, which nothing but NULL fits.
+        for config in [
+            json!({ "table": "pay", "column": "amount", "masking_type": "rounding", "round_to": 100 }),
+            json!({ "table": "pay", "column": "amount", "masking_type": "constant", "value": 0 }),
+            json!({ "table": "pay", "column": "amount", "masking_type": "email" }),
+            json!({ "table": "pay", "column": "amount", "masking_type": "hash" }),
+        ] {
+            let warned = post(&app, &ada, "", &about(source, "data_masking", "mask_column", config)).await;
+            let warnings = warned.assert_status(201).field("data.warnings").to_string();
+            assert!(warnings.contains("does not keep the type of column amount"), "{}", warned.text);
+        }
         let masked = |column: &str, masking: &str| {
             about(source, "data_masking", "mask_column", json!({ "table": "emp", "column": column, "masking_type": masking, "round_to": 100 }))
         };

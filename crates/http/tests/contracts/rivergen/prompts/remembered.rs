@@ -96,6 +96,17 @@ on_both_engines! {
         assert_eq!(unknown["error_code"], "unknown_relation", "{unknown}");
     }
 
+    async fn a_column_that_is_discovered_is_there_for_the_next_query(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        assert_eq!(preview(&app, &ada, source, COUNT).await, json!([{ "n": 2 }]));
+        server.database.sql("alter table emp add column y3 integer default 7").await;
+        app.advance(Duration::from_secs(1));
+        wire::post(&app, &ada, &format!("/{source}/discover-schema?refresh=true")).await.assert_status(200);
+        assert_eq!(preview(&app, &ada, source, "select distinct y3 from emp").await, json!([{ "y3": 7 }]));
+    }
+
     async fn a_data_source_that_is_changed_or_deleted_is_so_for_the_next_query(engine: Engine) {
         let (app, server, another) = (start(engine).await, Server::start().await, Server::start().await);
         let ada = owner(&app, ADA).await;

@@ -76,6 +76,23 @@ on_both_engines! {
         assert_eq!(get(&app, &ada, &format!("{path}/result")).await.assert_status(200).body, shown);
     }
 
+    async fn a_source_that_refuses_a_query_is_not_said_to_be_away(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees_of(&app, &ada, &server, &server.body()).await;
+        let sql = "select id, note from emp order by id";
+        assert_eq!(run(&app, &ada, source, sql).await["status"], "completed");
+        for change in ["alter table emp rename column note to remark", "drop table emp"] {
+            server.database.sql(change).await;
+            let data = run(&app, &ada, source, sql).await;
+            assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("source_unavailable")), "{change}: {data}");
+            let told = data["error_message"].as_str().unwrap();
+            assert!(told.starts_with("The data source sales refused the query: a table or a column"), "{change}: {told}");
+            assert!(told.ends_with("Its schema has to be discovered again."), "{change}: {told}");
+            assert!(!told.contains("note") && !told.contains("emp"), "{change}: {told}");
+        }
+    }
+
     async fn a_result_that_fails_by_now_says_so_in_place_of_half_a_file(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
