@@ -183,7 +183,7 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
 }
 
 /// Where in PostgreSQL an error arose: the same in every language of the server, which its message is not.
-fn routine_of(cause: &(dyn DatabaseError + 'static)) -> &str {
+fn routine_of<'c>(cause: &'c (dyn DatabaseError + 'static)) -> &'c str {
     cause.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::routine).unwrap_or_default()
 }
 
