@@ -82,9 +82,9 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
 /// Where a file comes from that is restored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// `tidegate backup` wrote it: all is in it.
+    /// `tidegate backup` wrote it, and nobody opened it since as a database: all is in it.
     Backup,
-    /// Somebody copied the file of a database. What was written last may be in its log, if that was copied, too.
+    /// Somebody copied the file of a database, most likely. What was written last may be in its log, if that was copied, too.
     Copy { has_log: bool },
 }
 
@@ -111,9 +111,9 @@ impl Origin {
             }
             Self::Copy { has_log: false } => {
                 let text = format!(
-                    "{}\nWarning: {shown} is a copy of a database, and no backup, and there is no {shown}-wal: if a server ran while it was \
-                     copied, what was written last is in that alone, and is not restored. Make backups with `tidegate backup FILE`, or copy \
-                     both while no server runs.",
+                    "{}\nWarning: {shown} is a copy of a database, or a backup that was opened as one since, and there is no {shown}-wal: if a \
+                     server ran while it was copied, what was written last is in that alone, and is not restored. Make backups with \
+                     `tidegate backup FILE`, or copy both while no server runs.",
                     answer.text
                 );
                 Answer { text, good: false, ..answer }

@@ -211,7 +211,10 @@ async fn a_copy_of_a_served_database_is_restored_with_its_log_and_told_as_what_i
     fs::copy(data.join("tidegate.db"), here.path().join("copy")).unwrap();
     let said = here.run(&["restore", "copy", "--data-dir", "alone"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("Warning: copy is a copy of a database, and no backup"), "{said:?}");
+    assert!(
+        said.out.contains("Warning: copy is a copy of a database, or a backup that was opened as one since"),
+        "{said:?}"
+    );
     assert!(said.out.contains("what was written last is in that alone"), "{said:?}");
     assert_eq!(here.json(&["user", "list", "--data-dir", "alone"]).as_array().unwrap().len(), 1);
 

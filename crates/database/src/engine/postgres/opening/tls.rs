@@ -125,7 +125,11 @@ fn in_words(text: &str) -> (String, &'static str) {
     let Some(reason) = text.strip_prefix("invalid peer certificate: ") else {
         return match find(OF_BOTH, text) {
             Some((what, advice)) => (what.to_owned(), advice),
-            None => (text.to_owned(), "see the server's log"),
+            // It may be about what is read before anything is sent.
+            None => (
+                text.to_owned(),
+                "check the files of sslrootcert, sslcert and sslkey, and see the server's log",
+            ),
         };
     };
     if reason.contains("not valid for any names") {
