@@ -279,7 +279,7 @@ pub(super) async fn password_card(
         )
     };
     let status = if broken.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    coded(card.answer(status), "page.reset.weak")
+    coded(card.answer(status), "page.reset.problem")
 }
 
 /// A posted form and where it came from.

@@ -84,7 +84,7 @@ async fn secured(State(app): State<App>, request: Request, next: Next) -> Respon
     let handled = handled(&app, request, next).await;
     let response = handled.unwrap_or_else(|rejection| failure(&app, &headers, rejection));
     // No refusal is without a word in the log.
-    let mut response = coded(response, "page.unnamed");
+    let mut response = coded(response, "unnamed");
     for (name, value) in &page_headers() {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }

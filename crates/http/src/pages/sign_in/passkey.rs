@@ -103,7 +103,7 @@ pub(super) async fn options(State(app): State<App>, sent: Sent<OptionsForm>) -> 
             StartPasskeySignInError::NotSetUp(_)
             | StartPasskeySignInError::UnknownAccount
             | StartPasskeySignInError::NoPasskeys,
-        )) => coded(StatusCode::NOT_FOUND.into_response(), "page.signin.no_passkey"),
+        )) => coded(StatusCode::NOT_FOUND.into_response(), "page.signin.passkey_failed"),
         Err(Refused::Fault(fault)) => {
             let rejection: Rejection = fault.into();
             let headers = rejection.headers();

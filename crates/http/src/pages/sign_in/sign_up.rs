@@ -59,8 +59,15 @@ struct Returned<'a> {
 }
 
 impl Wrong {
-    fn is_anything(&self) -> bool {
-        self.name || self.email || !self.broken.is_empty()
+    /// The key of what is said of the first that is wrong. None where nothing is.
+    fn first(&self) -> Option<&'static str> {
+        if self.name {
+            return Some("page.signup.name_problem");
+        }
+        if self.email {
+            return Some("page.forgot.problem");
+        }
+        (!self.broken.is_empty()).then_some("page.reset.problem")
     }
 }
 
@@ -97,8 +104,8 @@ fn show(app: &App, visitor: &Visitor, flow: &Flow, returned: Returned<'_>) -> Re
     page.form_target.clone_from(&flow.form_target);
     page.providers = social::offers(app, visitor, words, (flow, &sealed));
     page.links.push(link(words, "page.signup.sign_in", format!("/sign-in?flow={sealed}")));
-    if returned.wrong.is_anything() {
-        return coded(page.answer(app, visitor, StatusCode::UNPROCESSABLE_ENTITY), "page.signup.wrong");
+    if let Some(key) = returned.wrong.first() {
+        return coded(page.answer(app, visitor, StatusCode::UNPROCESSABLE_ENTITY), key);
     }
     answer(app, visitor, page, returned.problem)
 }

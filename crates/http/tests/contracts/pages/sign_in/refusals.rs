@@ -61,7 +61,7 @@ fn code_of(log: &Log, answer: &Answer, story: &str) -> Option<String> {
     let line = log.last_answer();
     let code = line.split_once(" code=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(code, _)| code);
     let code = code.unwrap_or_default();
-    assert!(!code.is_empty() && code != "page.unnamed", "{story}: {line}");
+    assert!(!code.is_empty() && code != "unnamed", "{story}: {line}");
     Some(code.to_owned())
 }
 
