@@ -27,13 +27,15 @@ fn keep(all: &Mutex<Vec<String>>, why: &str) {
 /// What a person is told of a data source that failed while it was read. No names of it: they may be of what is hidden from them.
 fn told(slug: &str, error: &SourceError) -> String {
     match (error.code, error.refused) {
-        (_, Some(Refused::Permission)) => {
+        (ErrorCode::Query, Some(Refused::Permission)) => {
             format!("The data source {slug} refused the query: its user may not read what is asked for.")
         }
-        (_, Some(Refused::Changed)) => format!(
+        (ErrorCode::Query, Some(Refused::Changed)) => format!(
             "The data source {slug} refused the query: a table or a column has changed there, is gone, or may not be read any more. Its schema has to be discovered again."
         ),
-        (_, Some(Refused::Statement)) => format!("The data source {slug} refused the query."),
+        (ErrorCode::Query, Some(Refused::Statement)) => {
+            format!("The data source {slug} refused the query.")
+        }
         (ErrorCode::Query, None) => format!("What the data source {slug} answers cannot be read."),
         _ => format!("The data source {slug} does not answer."),
     }
@@ -156,6 +158,8 @@ mod tests {
             (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query."),
             (ErrorCode::Query, None, "What the data source shop answers cannot be read."),
             (ErrorCode::Connection, None, "The data source shop does not answer."),
+            // What a status means may be learned only from what is said with it.
+            (ErrorCode::Authentication, Some(Refused::Statement), "The data source shop does not answer."),
         ] {
             let told = of(code, refused);
             assert!(told.contains(said), "{told}");

@@ -11,7 +11,7 @@ use super::client::{self, Request};
 use super::google::{Google, endpoint};
 use super::sql::plan::{Compare, Found, Kind, Planned};
 use super::sql::{Statement, Texts, Warehouse, date_text, moment_text};
-use crate::error::{ErrorCode, SourceError};
+use crate::error::{ErrorCode, Refused, SourceError};
 use crate::filter::{Literal, decimal_text};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
@@ -83,7 +83,7 @@ impl Bigquery {
                 // "Access denied" to a table is a 403, as is a quota.
                 ErrorCode::Query => "BigQuery refused the query.".clone_into(&mut error.message),
                 ErrorCode::Authentication if error.detail.contains("quotaExceeded") => {
-                    error.code = ErrorCode::Query;
+                    (error.code, error.refused) = (ErrorCode::Query, Some(Refused::Statement));
                     "The quota of the project is used up.".clone_into(&mut error.message);
                 }
                 _ => {}

@@ -62,7 +62,7 @@ impl Graphql {
         let body = json_body(&answer.body)?;
         if let Some(errors) = at_path(body, "errors")?.filter(|errors| *errors != "null") {
             let count = elements(errors)?.len();
-            return Err(SourceError::query(format!("The server answered with {count} GraphQL errors."))
+            return Err(SourceError::refused(format!("The server answered with {count} GraphQL errors."))
                 .with_detail(self.api.client.told(errors, "")));
         }
         Ok(body.to_owned())
@@ -126,7 +126,7 @@ impl Fetcher for Graphql {
 
     async fn rows(&self, _: &str, table: &str, wanted: usize, out: &mut Lines) -> Result<(), SourceError> {
         if table != self.table {
-            return Err(SourceError::query(format!("There is no relation {}.", quoted(table))));
+            return Err(SourceError::changed(format!("There is no relation {}.", quoted(table))));
         }
         let mut variables = self.variables.clone();
         let mut last = None;

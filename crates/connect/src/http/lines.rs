@@ -27,7 +27,7 @@ impl Lines {
             let body =
                 Limited::new(body, LARGEST).collect().await.map_err(|error| client.broken_off(&error))?;
             client.checked(parts.status, &body.to_bytes())?;
-            return Err(SourceError::query("The server refused the request."));
+            return Err(SourceError::refused("The server refused the request."));
         }
         Ok(Self { body, _driver: driver, ahead: Bytes::new(), line: Vec::new(), is_over: false })
     }

@@ -36,9 +36,12 @@ impl Neo4j {
         let body = json_body(&answer.body)?;
         if let Some(first) = elements(at_path(body, "errors")?.unwrap_or("[]"))?.first() {
             let code = text_at(first, "code")?.unwrap_or_default();
-            let known = if code.contains("Security") { ErrorCode::Authentication } else { ErrorCode::Query };
-            let why = self.client.told(first, "");
-            return Err(SourceError::new(known, "Neo4j refused the statement.").with_detail(why));
+            let said = "Neo4j refused the statement.";
+            let known = match code.contains("Security") {
+                true => SourceError::new(ErrorCode::Authentication, said),
+                false => SourceError::refused(said),
+            };
+            return Err(known.with_detail(self.client.told(first, "")));
         }
         Ok(body.to_owned())
     }

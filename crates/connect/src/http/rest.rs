@@ -184,7 +184,7 @@ impl Fetcher for Rest {
 
     async fn rows(&self, _: &str, table: &str, wanted: usize, out: &mut Lines) -> Result<(), SourceError> {
         if table != self.table {
-            return Err(SourceError::query(format!("There is no relation {}.", quoted(table))));
+            return Err(SourceError::changed(format!("There is no relation {}.", quoted(table))));
         }
         let mut url = Some(self.url.clone());
         for page in 0..MOST_PAGES {

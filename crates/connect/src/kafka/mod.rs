@@ -200,7 +200,7 @@ impl Kafka {
         let Metadata { brokers, topics } = conn.first.metadata(Some(topic)).await?;
         let found = topics.into_iter().find(|found| found.name == topic);
         let found =
-            found.ok_or_else(|| SourceError::query(format!("There is no topic {}.", quoted(topic))))?;
+            found.ok_or_else(|| SourceError::changed(format!("There is no topic {}.", quoted(topic))))?;
         wire::checked(found.error, topic)?;
         let mut of_leader: BTreeMap<(String, u16), Vec<i32>> = BTreeMap::new();
         for (partition, leader) in found.partitions {
@@ -394,7 +394,7 @@ impl Driver for Kafka {
 
     async fn plan(&self, conn: &mut Conn, relation: &Relation) -> Result<Plan, SourceError> {
         if relation.schema.as_deref().is_some_and(|schema| schema != SCHEMA) {
-            return Err(SourceError::query(format!("There is no topic {}.", quoted(&relation.table))));
+            return Err(SourceError::changed(format!("There is no topic {}.", quoted(&relation.table))));
         }
         let (sample, _) = self.sampled(conn, &relation.table).await?;
         Ok(sample.plan(self.format, self.unfit))

@@ -124,7 +124,7 @@ impl Lake {
         let here = named.schema.as_deref().is_none_or(|schema| schema == files::spool::SCHEMA);
         let found = relations.iter().find(|relation| here && relation.name == named.table);
         found.cloned().ok_or_else(|| {
-            SourceError::query(format!("There is no relation {} in the bucket.", quoted(&named.table)))
+            SourceError::changed(format!("There is no relation {} in the bucket.", quoted(&named.table)))
         })
     }
 

@@ -270,7 +270,7 @@ fn explained(mut error: SourceError) -> SourceError {
     } else {
         return error;
     };
-    error.code = code;
+    (error.code, error.refused) = (code, None);
     message.clone_into(&mut error.message);
     error
 }

@@ -60,7 +60,7 @@ impl<F: Fetcher + 'static> Snapshots<F> {
         let snapshot = self.snapshot(relation).await?;
         let table = snapshot.tables().first();
         let table = table.ok_or_else(|| {
-            SourceError::query(format!("There is no relation {}.", quoted(&relation.table)))
+            SourceError::changed(format!("There is no relation {}.", quoted(&relation.table)))
         })?;
         Ok(SchemaRef::clone(&table.schema))
     }

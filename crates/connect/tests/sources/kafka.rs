@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
-use tidegate_connect::{ErrorCode, Filter, Literal, Operator, Relation, Scan, SourceType, open};
+use tidegate_connect::{ErrorCode, Filter, Literal, Operator, Refused, Relation, Scan, SourceType, open};
 use tokio::io::AsyncWriteExt;
 
 use crate::cells::{read, row, select};
@@ -349,9 +349,9 @@ async fn errors_have_the_contracts_codes_and_no_secrets() {
         }
         let source = open(settings.clone(), &here()).await.unwrap();
         assert!(source.test(None, Duration::from_secs(5)).await.is_ok(), "plain: {plain}");
-        for (topic, code) in [("denied", ErrorCode::Query), ("absent", ErrorCode::Query)] {
+        for (topic, why) in [("denied", Refused::Permission), ("absent", Refused::Changed)] {
             let error = read(source.as_ref(), Relation::new("main", topic)).await.unwrap_err();
-            assert_eq!(error.code, code);
+            assert_eq!((error.code, error.refused), (ErrorCode::Query, Some(why)), "{error:?}");
         }
         settings.credentials.password = secret("wrong");
         let source = open(settings, &here()).await.unwrap();

@@ -74,24 +74,23 @@ impl Connected {
         all.filter(|filter| self.source.evaluates(&self.schema, filter)).collect()
     }
 
-    /// Whether the source applies all conditions as the engine would, so that none of its rows is taken away above.
-    fn applies_all(&self, wanted: &Wanted<'_>) -> bool {
-        let mut all = wanted.conditions.iter().map(to_filter);
-        all.all(|filter| filter.is_some_and(|filter| self.source.evaluates(&self.schema, &filter)))
-    }
-
-    /// Rows after which the source may stop.
-    fn limit(&self, wanted: &Wanted<'_>) -> Option<usize> {
-        wanted.limit.or_else(|| wanted.first.filter(|_| self.applies_all(wanted)))
-    }
-
-    /// The conditions that the source is told: all of them if it leaves out what has no row for which they hold.
-    fn told(&self, wanted: &Wanted<'_>) -> Vec<Filter> {
+    /// The conditions that the source is told, which evaluates these: all of them if it leaves out what has no row for which they hold.
+    fn told(&self, wanted: &Wanted<'_>, filters: Vec<Filter>) -> Vec<Filter> {
         match self.source.skips() {
             true => wanted.conditions.iter().filter_map(to_filter).collect(),
-            false => self.filters(wanted),
+            false => filters,
         }
     }
+}
+
+/// Whether a source that evaluates these applies all conditions, so that none of its rows is taken away above.
+fn applies_all(wanted: &Wanted<'_>, filters: &[Filter]) -> bool {
+    filters.len() == wanted.conditions.len()
+}
+
+/// Rows after which a source that evaluates these may stop.
+fn limit(wanted: &Wanted<'_>, filters: &[Filter]) -> Option<usize> {
+    wanted.limit.or_else(|| wanted.first.filter(|_| applies_all(wanted, filters)))
 }
 
 /// What a source said is for the operator alone: it may quote rows. That this server has no room for a copy is no word of the source.
@@ -115,18 +114,20 @@ impl Rows for Connected {
     }
 
     fn pushed(&self, wanted: &Wanted<'_>) -> Pushed {
-        let filters = shapes(&self.filters(wanted));
-        let (columns, limit) = (names(&self.schema, &wanted.columns), self.limit(wanted));
-        Pushed { columns, filters, order: Vec::new(), limit }
+        let filters = self.filters(wanted);
+        let (columns, limit) = (names(&self.schema, &wanted.columns), limit(wanted, &filters));
+        Pushed { columns, filters: shapes(&filters), order: Vec::new(), limit }
     }
 
     async fn scan(&self, wanted: Wanted<'_>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let filters = self.told(&wanted);
+        // Asked once: the source may forget its columns meanwhile, and a limit that is for other conditions than it is told leaves out rows.
+        let filters = self.filters(&wanted);
+        let (is_exact, limit) = (applies_all(&wanted, &filters), limit(&wanted, &filters));
         let schema = Arc::new(self.schema.project(&wanted.columns)?);
         let names = schema.fields().iter().map(|field| field.name().clone()).collect();
-        let (relation, limit) = (self.relation.clone(), self.limit(&wanted));
+        let (relation, filters) = (self.relation.clone(), self.told(&wanted, filters));
         let scan = Scan { relation, projection: Some(names), filters, order: Vec::new(), limit };
-        Ok(Arc::new(ConnectedExec::new(self.clone(), scan, self.applies_all(&wanted), schema)))
+        Ok(Arc::new(ConnectedExec::new(self.clone(), scan, is_exact, schema)))
     }
 }
 

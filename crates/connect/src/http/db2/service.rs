@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::error::{ErrorCode, SourceError};
+use crate::error::{ErrorCode, Refused, SourceError};
 use crate::files;
 use crate::http::client::{self, Client, Request};
 use crate::http::jwt::{Fresh, refused};
@@ -210,7 +210,7 @@ fn explained(mut error: SourceError) -> SourceError {
         error.code = ErrorCode::Authentication;
         "Db2 refused the credentials.".clone_into(&mut error.message);
     } else if says(&["SQLCODE", "SQLSTATE"]) {
-        error.code = ErrorCode::Query;
+        (error.code, error.refused) = (ErrorCode::Query, Some(Refused::Statement));
         "Db2 refused the query.".clone_into(&mut error.message);
     }
     error
