@@ -40,6 +40,7 @@ mod started;
 mod table;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
 pub use admission::{OnProgress, Person, Progress};
 pub use answer::Answer;

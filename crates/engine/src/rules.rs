@@ -11,6 +11,7 @@ use crate::apart::Apart;
 use crate::cooperate::Cooperate;
 use crate::first::First;
 use crate::joins::{Buckets, Joins};
+use crate::thresholds::Thresholds;
 
 /// Rules of the analyzer.
 pub(crate) const ANALYZER: &[&str] = &["resolve_grouping_function", "type_coercion"];
@@ -90,6 +91,7 @@ pub(crate) fn physical(joins: Joins) -> Vec<Arc<dyn PhysicalOptimizerRule + Send
     if let Some(place) = rules.iter().position(|rule| rule.name() == HANDS_DOWN) {
         rules.insert(place, Arc::new(Apart));
         rules.insert(place, Arc::new(First));
+        rules.insert(place, Arc::new(Thresholds));
     }
     if joins == Joins::OnDisk
         && let Some(place) = rules.iter().position(|rule| rule.name() == REQUIREMENTS)
@@ -121,11 +123,13 @@ mod tests {
     fn what_moves_parts_of_expressions_down_does_not_run() {
         assert!(self::logical().iter().all(|rule| !LEFT_OUT.contains(&rule.name())));
         assert_eq!(self::logical().len(), LOGICAL.len());
-        assert_eq!(self::physical(Joins::InMemory).len(), PHYSICAL.len() + 3);
+        assert_eq!(self::physical(Joins::InMemory).len(), PHYSICAL.len() + 4);
         let on_disk = self::physical(Joins::OnDisk);
         let names: Vec<_> = on_disk.iter().map(|rule| rule.name()).collect();
-        assert_eq!(names.len(), PHYSICAL.len() + 4);
-        for (ours, before) in [("Buckets", REQUIREMENTS), ("First", "Apart"), ("Apart", HANDS_DOWN)] {
+        assert_eq!(names.len(), PHYSICAL.len() + 5);
+        for (ours, before) in
+            [("Buckets", REQUIREMENTS), ("Thresholds", "First"), ("First", "Apart"), ("Apart", HANDS_DOWN)]
+        {
             let place = names.iter().position(|name| *name == ours).unwrap();
             assert_eq!(names[place + 1], before);
         }

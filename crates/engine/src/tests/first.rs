@@ -136,3 +136,20 @@ async fn each_step_of_a_recursive_query_has_its_first_rows() {
         assert_eq!(answer, [["5"]], "{caller:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_one_part_of_a_union_keep_no_earlier_ones_of_another_out() {
+    let (engine, fixture) = (engine(), fixture::memory());
+    // The first part waits for its join, so that the other one has its rows before.
+    let sql = "select date '2012-03-20' as day, a.id as n from emp a
+               where not exists (select 1 from emp b where b.id = a.id and b.dept = 'nowhere')
+               union all select date '2020-06-29' as day, -id as n from emp
+               order by 1, 2 limit 3";
+    let first = ask(&engine, &fixture, Caller::Everybody, "select id from emp order by id limit 3").await;
+    let first = rows(&first.unwrap(), false);
+    let expected: Vec<_> = first.iter().map(|row| vec!["2012-03-20".to_owned(), row[0].clone()]).collect();
+    for _ in 0..20 {
+        let answer = ask(&engine, &fixture, Caller::Everybody, sql).await.unwrap();
+        assert_eq!(rows(&answer, false), expected);
+    }
+}

@@ -10,6 +10,7 @@ RELATIVE = 1e-9
 AVOIDED = {
     "integer division": "`7 / 2` is 3 here and 3.5 in DuckDB; only floating-point numbers are divided",
     "division by zero": "an error here, NULL or infinity in DuckDB; divisors are `nullif(x, 0)`, or zero on hidden rows alone",
+    "negative zero": "less than zero here, equal to it in DuckDB; zero is added to what may be it",
     "casts that round": "a fraction cast to an integer is cut here and rounded in DuckDB; `floor` comes before the cast",
     "casts to text": "floating-point numbers, decimals and timestamps are written differently as text; they are not cast to it",
     "INTERSECT ALL, EXCEPT ALL": "rows are counted differently; only the forms without ALL are asked",

@@ -9,6 +9,10 @@ WHOLE = re.compile(r"-?\d{1,9}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
+def not_negative_zero(number):
+    return f"({number} + cast(0 as double))"
+
+
 class Values:
     """Writes expressions of columns in scope."""
 
@@ -137,11 +141,11 @@ class Values:
         chance = self.chance
         return chance.one([
             lambda: f"({self.value('float')} {chance.one('+-')} {self.value('float')})",
-            lambda: f"({self.value('float')} * cast({chance.below(9)} as double))",
-            lambda: f"({self.value('float')} / nullif({self.value('float')}, cast(0 as double)))",
+            lambda: not_negative_zero(f"{self.value('float')} * cast({chance.below(9)} as double)"),
+            lambda: not_negative_zero(f"{self.value('float')} / nullif({self.value('float')}, cast(0 as double))"),
             lambda: f"cast({self.value('int')} as double)",
             lambda: f"cast({self.value('decimal')} as double)",
-            lambda: f"{chance.one(['abs', 'floor', 'ceil', 'round'])}({self.value('float')})",
+            lambda: not_negative_zero(f"{chance.one(['abs', 'floor', 'ceil', 'round'])}({self.value('float')})"),
             lambda: f"sqrt(abs({self.value('float')}))",
             lambda: self.literal("float"),
         ])()
