@@ -28,6 +28,10 @@ LISTED = {
         "what the engine cannot plan is an error, also of the same relations without a single row: no row has to do with it",
         lambda asked, ours, theirs: asked.get("refused", False) and isinstance(ours, str) and not isinstance(theirs, str),
     ),
+    "internal error of the other engine": (
+        "DuckDB says itself that it is a fault of its own that it has no answer",
+        lambda asked, ours, theirs: not isinstance(ours, str) and isinstance(theirs, str) and theirs.startswith("INTERNAL Error"),
+    ),
 }
 
 
