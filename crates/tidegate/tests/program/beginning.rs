@@ -73,7 +73,7 @@ async fn a_lost_database_is_not_replaced_by_an_empty_one() {
 
     fs::remove_file(&database).unwrap();
     let server = here.serve(&["--new"]);
-    assert!(server.log().contains("new installation in "), "{}", server.log());
+    server.logs("new installation in ");
     server.stop();
     assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 0);
 }

@@ -152,7 +152,7 @@ on_both_engines! {
         is_copied(&here, &second);
 
         let server = here.serve(&["--despite-copy"]);
-        assert!(server.log().contains("was copied to another one, and goes on"), "{}", server.log());
+        server.logs("was copied to another one, and goes on");
         server.stop();
         let server = here.serve(&[]);
         assert!(!server.log().contains("copied"), "{}", server.log());

@@ -6,11 +6,10 @@ use tidegate_testkit::on_both_engines;
 
 use crate::support::{Installation, Said, Server};
 
-/// Serves one machine's worth of sign-ins and more, with hashes that cost little.
+/// Serves one machine's worth of sign-ins and more.
 fn serve(here: &Installation, more: impl FnOnce(&mut Command)) -> Server {
     here.serve_with(&["--dev"], |command| {
         command
-            .env("TIDEGATE_PASSWORD_HASH__COST", "4")
             .env("TIDEGATE_CROSSING_MINDS__LIMITS__SIGN_IN_BY_IP__ATTEMPTS", "0")
             .env("TIDEGATE_CROSSING_MINDS__LIMITS__ANONYMOUS_REQUESTS__ATTEMPTS", "0");
         more(command);
@@ -19,8 +18,7 @@ fn serve(here: &Installation, more: impl FnOnce(&mut Command)) -> Server {
 
 /// Runs one of the script's stories to its end.
 fn tell(here: &Installation, server: &Server, story: &str, mount: &str) {
-    let mut script = here.python("crossing_minds.py", &[&server.base, mount, story]);
-    let said = Said::of(script.env("TIDEGATE_PASSWORD_HASH__COST", "4"));
+    let said = Said::of(&mut here.python("crossing_minds.py", &[&server.base, mount, story]));
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{story} at {mount}: {}\n{}", said.err, said.out);
 }
 

@@ -31,7 +31,7 @@ fn serve_with(here: &Installation, arguments: &[&str]) -> Server {
     here.serve_with(arguments, |command: &mut Command| {
         // The issuer stays the same across restarts, and tokens with it.
         command.env("TIDEGATE_PUBLIC_URL", PUBLIC_URL);
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4").env("TIDEGATE_LOG__FILTER", "error");
+        command.env("TIDEGATE_LOG__FILTER", "error");
     })
 }
 

@@ -18,7 +18,7 @@ const MOST_KIB: u64 = 200 * 1024;
 
 fn serve(here: &Installation) -> Server {
     here.serve_with(&[], |command: &mut Command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4").env("TIDEGATE_LOG__FILTER", "error");
+        command.env("TIDEGATE_LOG__FILTER", "error");
         for limit in ["ANONYMOUS_REQUESTS", "SIGN_IN_BY_IP"] {
             command.env(format!("TIDEGATE_CROSSING_MINDS__LIMITS__{limit}__ATTEMPTS"), "0");
         }

@@ -205,7 +205,7 @@ async fn what_is_no_directory_where_files_go_is_warned_of_and_keeps_nobody_out()
     let server = here.serve(&["--dev"]);
     assert_eq!(server.sign_up("ada@example.com").await.0, 201);
     let told = "files cannot be uploaded or read: storage.directory ./tidegate-data/files cannot be used: Not a directory; ";
-    assert!(server.log().contains(told), "{}", server.log());
+    server.logs(told);
     server.stop();
     let said = here.run(&["doctor"]);
     assert!(said.code == 1 && said.out.contains("✗ files"), "{}", said.out);
@@ -234,10 +234,10 @@ async fn a_second_start_finds_everything_again() {
 async fn without_mail_it_says_what_it_will_refuse_and_refuses_it() {
     let here = Installation::new();
     let server = here.serve(&[]);
-    assert!(server.log().contains("no mail provider is configured: sign-up"), "{}", server.log());
-    assert!(server.log().contains("[mail.smtp]"), "{}", server.log());
-    assert!(server.log().contains("no SMS provider is configured: sign-up"), "{}", server.log());
-    assert!(server.log().contains("\"broker\":\"embedded sandbox\""), "{}", server.log());
+    server.logs("no mail provider is configured: sign-up");
+    server.logs("[mail.smtp]");
+    server.logs("no SMS provider is configured: sign-up");
+    server.logs("\"broker\":\"embedded sandbox\"");
     assert_eq!(server.sign_up("ada@example.com").await.0, 503);
     server.stop();
 }

@@ -46,7 +46,7 @@ async fn what_was_accepted_is_answered_before_it_ends() {
     connection.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert_eq!(server.wait(), Some(0));
-    assert!(server.log().contains("\"message\":\"stopped\""), "{}", server.log());
+    server.logs("\"message\":\"stopped\"");
 }
 
 /// logrotate, or a terminal that is closed.

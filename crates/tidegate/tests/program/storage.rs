@@ -15,7 +15,7 @@ const PUBLIC_URL: (&str, &str) = ("TIDEGATE_PUBLIC_URL", "https://id.example.com
 
 fn serve(here: &Installation, arguments: &[&str]) -> Server {
     here.serve_with(&[&["--dev"], arguments].concat(), |command| {
-        command.env(PUBLIC_URL.0, PUBLIC_URL.1).env("TIDEGATE_PASSWORD_HASH__COST", "4");
+        command.env(PUBLIC_URL.0, PUBLIC_URL.1);
     })
 }
 

@@ -122,6 +122,8 @@ impl Installation {
     fn about_to_run(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
+        // Hashes that cost little.
+        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
         match self.database.as_ref().map(TestDatabase::url) {
             None => {}
             Some(DatabaseUrl::Sqlite(path)) => {
@@ -148,17 +150,7 @@ impl Installation {
 
     /// Begins an installation without serving: an organization Beginning and its owner.
     pub(crate) fn begin(&self) {
-        let mut command = self.command(&[
-            "org",
-            "create",
-            "--new",
-            "--name",
-            "Beginning",
-            "--root-email",
-            "root@begin.example",
-        ]);
-        let said = Said::of(command.env("TIDEGATE_PASSWORD_HASH__COST", "4"));
-        assert_eq!(said.code, 0, "{said:?}");
+        self.output(&["org", "create", "--new", "--name", "Beginning", "--root-email", "root@begin.example"]);
     }
 
     /// Runs a command with `--json`; answers its one JSON value.
@@ -246,6 +238,13 @@ impl Server {
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Sees that the log has that, or waits until it does: its lines are written beside what they tell of.
+    #[track_caller]
+    pub(crate) fn logs(&self, told: &str) {
+        let has = || self.log().contains(told).then_some(());
+        assert!(looked_for(has).is_some(), "the log has no {told:?}: {}", self.log());
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
@@ -349,11 +348,16 @@ fn first_line(mut out: BufReader<ChildStdout>) -> Option<(BufReader<ChildStdout>
 
 /// How a process ended; none where it does not.
 fn ended(process: &mut Child) -> Option<ExitStatus> {
+    looked_for(|| process.try_wait().unwrap())
+}
+
+/// What is found within [`GUARD`].
+fn looked_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
     const LOOK_AGAIN: Duration = Duration::from_millis(5);
     let mut waited = Duration::ZERO;
     while waited < GUARD {
-        if let Some(status) = process.try_wait().unwrap() {
-            return Some(status);
+        if let Some(found) = find() {
+            return Some(found);
         }
         thread::sleep(LOOK_AGAIN);
         waited += LOOK_AGAIN;

@@ -15,11 +15,8 @@ fn provision(here: &Installation, root: &str) -> Value {
     here.run_with_input(&arguments, &format!("{PASSWORD}\n")).json()
 }
 
-/// Serves with hashes that cost little.
 fn serve(here: &Installation) -> Server {
-    here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
-    })
+    here.serve(&["--dev"])
 }
 
 fn transfer<'a>(organization: &'a str, to: &'a str) -> [&'a str; 6] {

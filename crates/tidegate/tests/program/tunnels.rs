@@ -86,7 +86,7 @@ on_both_engines! {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let sshd = Sshd::start(&here, port, "host").await;
         let server = here.serve_with(&["--dev"], |command: &mut Command| {
-            command.env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true").env("TIDEGATE_PASSWORD_HASH__COST", "4");
+            command.env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true");
         });
         let token = &member::token(&here, &server).await;
         let made = ask(&server, token, Method::POST, "", &json!({

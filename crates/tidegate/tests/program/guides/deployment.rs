@@ -100,9 +100,7 @@ fn the_configuration_of_the_first_day_has_no_mistake() {
 #[tokio::test]
 async fn a_backup_is_made_and_restored_by_the_scripts_of_the_first_day() {
     let here = Installation::new();
-    let server = here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
-    });
+    let server = here.serve(&["--dev"]);
     assert_eq!(server.sign_up("ada@example.com").await.0, 201);
     here.write("backup.sh", &code(FIRST_DAY, "backup.sh"));
     here.write("restore.sh", &code(FIRST_DAY, "restore.sh"));

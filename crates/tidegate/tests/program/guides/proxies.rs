@@ -49,9 +49,7 @@ fn program(names: &[&str]) -> Command {
 fn serve(here: &Installation, trusted: &str) -> Server {
     let settings = code(GUIDE, "tidegate.toml");
     here.write("tidegate.toml", &with(&settings, &[("\"127.0.0.9\"", &format!("\"{trusted}\""))]));
-    here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
-    })
+    here.serve(&["--dev"])
 }
 
 fn nginx(here: &Installation, server: &Server) -> Proxy {

@@ -113,9 +113,7 @@ async fn signed_in(server: &Server) -> Value {
 #[tokio::test]
 async fn a_token_is_verified_also_after_the_keys_were_rotated() {
     let here = Installation::new();
-    let server = here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
-    });
+    let server = here.serve(&["--dev"]);
     let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
     let (status, registered) = server.post("/api/v2/auth/register", body).await;
     assert_eq!(status, 201, "{registered}");

@@ -184,7 +184,6 @@ pub(super) async fn registered(here: &Installation, server: &Server, addresses: 
 /// Tidegate and the application behind Apache, both of which answer.
 async fn serve(here: &Installation) -> (Server, Apache) {
     let server = here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
         // The application is on this machine.
         command.env("TIDEGATE_OAUTH__BACKCHANNEL_REACH", "this_machine");
     });

@@ -19,15 +19,12 @@ const REDIRECT_URI: &str = "http://127.0.0.1:47001/callback";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 fn serve(here: &Installation) -> Server {
-    here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
-    })
+    here.serve(&["--dev"])
 }
 
 /// The same where anybody may register an application.
 fn serve_open(here: &Installation) -> Server {
     here.serve_with(&["--dev"], |command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
         command.env("TIDEGATE_OAUTH__REGISTRATION__MODE", "open");
         command.env("TIDEGATE_OAUTH__REGISTRATION__ORGANIZATION", "1");
     })

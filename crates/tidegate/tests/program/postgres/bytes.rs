@@ -128,7 +128,6 @@ fn serve_with(here: &Installation, settings: &[(&str, &str)]) -> Server {
         command.env("TIDEGATE_PGWIRE__LISTEN", "127.0.0.1:0");
         command.env("TIDEGATE_PGWIRE__ALLOW_PLAIN_ON_LOOPBACK", "true");
         command.env("TIDEGATE_PGWIRE__CONNECTIONS_PER_ACCOUNT", "3");
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
         command.envs(settings.iter().copied());
     })
 }

@@ -19,7 +19,6 @@ fn serve(here: &Installation) -> Server {
         command.env("TIDEGATE_PGWIRE__LISTEN", "127.0.0.1:0");
         command.env("TIDEGATE_PGWIRE__ALLOW_PLAIN_ON_LOOPBACK", "true");
         command.env("TIDEGATE_PGWIRE__SIGN_IN_TIMEOUT", "5");
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
         command.env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true");
     })
 }

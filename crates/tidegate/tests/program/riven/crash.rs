@@ -151,7 +151,7 @@ on_both_engines! {
         story.two_minutes_pass().await;
         let server = story.serve();
         story.is_found(&server, &token).await;
-        assert!(server.log().contains("a lost brokerage account was found"), "{}", server.log());
+        server.logs("a lost brokerage account was found");
         story.assert_one_account(&server, &token).await;
         server.stop();
     }
