@@ -194,7 +194,7 @@ on_both_engines! {
             post_as(&app, &root, PATH, &with(&name, password)).send().await.assert_status(200);
             log_in_with(&app, "service", &name, password).await.assert_status(200);
             assert_no_way_in(&app, "service", &name, &format!("{password}x")).await;
-            let wrong = [("password", with(&name, "Abcdefghij1"))];
+            let wrong = [("password", json!({ "name": name, "password": "Abcdefghij1" }))];
             each_wrong(&app, wrong, |body| patch_as(&app, &root, PATH, body)).await;
         }
     }
