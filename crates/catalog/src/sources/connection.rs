@@ -146,12 +146,12 @@ impl Connection {
         };
         if is_wrong(|connection| connection.host.as_deref()) {
             return Err(SourceRefusal::Contradiction(
-                "host takes the host alone, without scheme, user, port and path: the port is sent as port, a whole address as connection_string",
+                "the field host takes the host alone, without scheme, user, port and path: the port is sent as port, a whole address as connection_string",
             ));
         }
         if is_wrong(|connection| connection.ssh_host.as_deref()) {
             return Err(SourceRefusal::Contradiction(
-                "ssh_host takes the host alone, without scheme, user and port: these are sent as ssh_username and ssh_port",
+                "the field ssh_host takes the host alone, without scheme, user and port: these are sent as ssh_username and ssh_port",
             ));
         }
         Ok(())
