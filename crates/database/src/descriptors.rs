@@ -1,5 +1,6 @@
 //! What files a process has open, also those that were removed since.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -35,6 +36,18 @@ pub fn descriptors_of(pid: u32) -> io::Result<Vec<OpenDescriptor>> {
     Ok(found.into_iter().map(|(_, descriptor)| descriptor).collect())
 }
 
+/// Device and number of a file, by which it is known whatever its name is; none where there is no file.
+///
+/// # Errors
+/// Those of the system: the file cannot be seen.
+pub fn identity(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some((found.dev(), found.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn named(at: PathBuf, link: &Path) -> OpenDescriptor {
     let text = link.to_string_lossy();
     match text.strip_suffix(REMOVED) {
@@ -66,6 +79,8 @@ mod tests {
         let [removed]: [OpenDescriptor; 1] = ours().try_into().unwrap();
         assert_eq!(removed, OpenDescriptor { is_removed: true, ..there });
         assert_eq!(fs::read_to_string(&removed.at).unwrap(), "all accounts");
+        fs::write(&path, "others").unwrap();
+        assert_ne!(identity(&removed.at).unwrap(), identity(&path).unwrap());
         drop(open);
         assert!(ours().is_empty());
         assert!(descriptors_of(u32::MAX).is_err());

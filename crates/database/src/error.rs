@@ -136,6 +136,10 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
 const POOLER: &str = "a pooler in transaction mode has to support prepared statements (PgBouncer from 1.21, with \
      max_prepared_statements); else use its session mode";
 
+/// What to do where SQLite does not get the lock of its file.
+pub const LOCK_HELD: &str =
+    "another program holds the database's lock: end it, a backup or an open `sqlite3` for example";
+
 /// What to do about an error, by its code in either engine.
 pub(crate) fn advice(code: &str) -> Option<&'static str> {
     if code.len() == 5 {
@@ -162,9 +166,7 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
         };
     }
     match code.parse::<u32>().ok()? & 0xff {
-        5 | 6 => Some(
-            "another program holds the database's lock: end it, a backup or an open `sqlite3` for example",
-        ),
+        5 | 6 => Some(LOCK_HELD),
         8 => Some(
             "the file or its directory cannot be written: see its permissions, and whether the disk is mounted read-only",
         ),

@@ -16,7 +16,7 @@ mod statement;
 pub mod unit;
 
 pub use denial::{Denial, user};
-pub use descriptors::{OpenDescriptor, descriptors_of};
+pub use descriptors::{OpenDescriptor, descriptors_of, identity};
 pub use engine::{
     Change, ChangeListener, ConnectionLimit, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store,
     StoreOptions, Topic, WholeSchema,

@@ -8,8 +8,10 @@ use std::{fs, io};
 
 use tidegate_database::{DatabaseUrl, Store};
 
-use self::serving_lock::save_it_first;
-pub(crate) use self::serving_lock::{Served, ServingLock, is_served_in_development, served, take_lock_left};
+use self::serving_lock::{has_what_was_lost, save_it_first};
+pub(crate) use self::serving_lock::{
+    Served, ServingLock, is_served_in_development, naming_the_server, refuse_replaced, served, take_lock_left,
+};
 use crate::config::Config;
 use crate::copied::named;
 use crate::failure::Failure;
@@ -168,10 +170,15 @@ impl Traces {
                 let path = absolute(&path).unwrap_or(path);
                 let restore = format!("restore your backup with `tidegate restore FILE --data-dir {shown}`");
                 let advice = match served(config) {
-                    Served::At { address, pid } => {
+                    Served::At { address, pid } if has_what_was_lost(Some(pid), &path) => {
                         let save = save_it_first(Some(pid), &path);
                         format!("do NOT stop the server at {address} (process {pid}): {save}. Else {restore}")
                     }
+                    // Emptied in place: the server has the same file open.
+                    Served::At { address, pid } => format!(
+                        "stop the server at {address} (process {pid}), move {0}-wal and {0}-shm away where they are there, and {restore}",
+                        path.display()
+                    ),
                     Served::Nowhere | Served::Unknown => restore,
                 };
                 (path.display().to_string(), advice)

@@ -10,7 +10,10 @@ use crate::config::Config;
 use crate::copied::refuse_copied;
 use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
-use crate::installation::{ServingLock, place, refuse_foreign, refuse_missing_file, refuse_unfinished_copy};
+use crate::installation::{
+    ServingLock, naming_the_server, place, refuse_foreign, refuse_missing_file, refuse_replaced,
+    refuse_unfinished_copy,
+};
 use crate::output::{progress, tell};
 use crate::schema::WHOLE_SCHEMA;
 
@@ -135,14 +138,17 @@ async fn unless_refused(store: Store, looked: Result<(), Failure>) -> Result<Sto
     }
 }
 
+/// All opening of the database goes through here.
 async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
+    refuse_replaced(config)?;
     match missing {
         MissingStore::Create if has_database_in_data_dir(config) => create_data_dir(&config.data_dir)?,
         MissingStore::Create => {}
         MissingStore::Refuse => refuse_missing_file(config)?,
     }
     let options = StoreOptions { patience, ..config.store_options() };
-    let store = Store::open(&options, MIGRATIONS).await?;
+    let store =
+        Store::open(&options, MIGRATIONS).await.map_err(|error| naming_the_server(config, error.into()))?;
     let looked = refuse_foreign(config, &store).await;
     unless_refused(store, looked).await
 }

@@ -30,6 +30,7 @@ use crate::cli::{Cli, Command, Operate};
 use crate::config::{Config, Flags, Loaded, load};
 use crate::data_dir::refuse_other_than_directory;
 use crate::failure::Failure;
+use crate::installation::naming_the_server;
 use crate::logging;
 use crate::output::Answer;
 
@@ -95,7 +96,10 @@ fn operate(config: &Config, command: Operate, as_json: bool) -> Result<Option<An
 
 /// With what may be the reason, where the database is what was not found.
 fn hinted(failure: Failure, loaded: &Loaded) -> Failure {
-    if failure.code().starts_with("database") { failure.hinted(&loaded.database_hints()) } else { failure }
+    if !failure.code().starts_with("database") {
+        return failure;
+    }
+    naming_the_server(&loaded.config, failure).hinted(&loaded.database_hints())
 }
 
 /// Runs a command to its end. It answers nothing where it has printed everything.

@@ -1,6 +1,7 @@
 //! Values that are of the right kind and still make no sense.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,6 @@ impl Loaded {
         check("storage", config.storage.check());
         check("storage_limits.file_bytes", at_least(config.storage_limits.file_bytes, 1));
         check("brand", config.brand.load().map(drop));
-        check("languages_dir", languages(config.languages_dir.as_deref()).map(drop));
         check("links.redirect_hosts", each(&config.links.redirect_hosts, |host| web_host(host)));
         check("http.deadline", lifetime(config.http.deadline));
         check("http.idle_timeout", lifetime(config.http.idle_timeout));
@@ -80,6 +80,7 @@ impl Loaded {
         let alpaca = |alpaca: &AlpacaConfig| alpaca.check().map_err(|error| error.to_string());
         check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
+        self.check_paths(&mut mistakes);
         self.check_listeners(&mut mistakes);
         self.check_passkeys(&mut mistakes);
         self.check_social(&mut mistakes);
@@ -101,6 +102,27 @@ impl Loaded {
             (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(_))
         );
         require(both, || "must be a PostgreSQL address, beside one in `database`".to_owned())
+    }
+
+    /// Files and directories that a shell would have found elsewhere.
+    fn check_paths(&self, mistakes: &mut Vec<Mistake>) {
+        let config = &self.config;
+        let database = config.database.as_ref().and_then(|database| database.0.file());
+        for (key, verdict) in [
+            ("data_dir", whole_path(&config.data_dir)),
+            ("database", each(&database, |path| whole_path(path))),
+            ("mail.templates_dir", each(&config.mail.templates_dir, |path| whole_path(path))),
+            ("storage.directory", each(&config.storage.directory, |path| whole_path(path))),
+            (
+                "languages_dir",
+                each(&config.languages_dir, |path| whole_path(path))
+                    .and_then(|()| languages(config.languages_dir.as_deref()).map(drop)),
+            ),
+        ] {
+            if let Err(what) = verdict {
+                mistakes.push(self.mistake(key, what));
+            }
+        }
     }
 
     /// Addresses at which this program listens, and how many connections there are.
@@ -261,6 +283,13 @@ fn lifetime(duration: Duration) -> Result<(), String> {
 
 fn require(met: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if met { Ok(()) } else { Err(otherwise()) }
+}
+
+/// Refuses a path whose beginning only a shell knows: here it would be a directory of that name.
+fn whole_path(path: &Path) -> Result<(), String> {
+    require(!path.to_string_lossy().starts_with('~'), || {
+        format!("write the whole path in the place of \"{}\": ~ is the shell's", path.display())
+    })
 }
 
 fn line(text: &str) -> Result<(), String> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
-use tidegate_database::{Denial, OpenDescriptor, descriptors_of};
+use tidegate_database::error::LOCK_HELD;
+use tidegate_database::{Denial, OpenDescriptor, Store, descriptors_of, identity};
 
 use super::{absence, with_suffix};
 use crate::config::Config;
@@ -47,7 +48,7 @@ impl ServingLock {
     pub(crate) fn take_or(database: &Path, advice: &str) -> Result<Self, Failure> {
         // One that begins beside this has no file yet, and lost none.
         Self::take_advising(database, |pid| {
-            if pid.is_some_and(|pid| !left_in(pid, database).is_empty()) {
+            if pid.is_some_and(|pid| has_another(pid, database)) {
                 format!("do NOT stop it yet: {}. Then: {advice}", save_it_first(pid, database))
             } else {
                 advice.to_owned()
@@ -120,11 +121,60 @@ pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Fai
         return Ok(None);
     }
     let stop = "stop that process first";
-    let lock = ServingLock::take_advising(database, |pid| match absence(database) {
-        Some(_) => format!("do NOT stop it yet: {}. Then: {stop}", save_it_first(pid, database)),
-        None => stop.to_owned(),
+    let lock = ServingLock::take_advising(database, |pid| {
+        if has_what_was_lost(pid, database) {
+            format!("do NOT stop it yet: {}. Then: {stop}", save_it_first(pid, database))
+        } else {
+            stop.to_owned()
+        }
     });
     lock.map(Some)
+}
+
+/// Refuses a database whose server has another file open than the one that is there now: whoever opens this one finds the log of the other
+/// beside it, and SQLite would copy that into it, and empty it.
+///
+/// # Errors
+/// Names the process, and where it has what is lost.
+pub(crate) fn refuse_replaced(config: &Config) -> Result<(), Failure> {
+    let Some(database) = config.database_file() else { return Ok(()) };
+    let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
+    let Some(pid) = pid_in(&noted) else { return Ok(()) };
+    if pid == process::id() || !is_alive(pid) || !has_another(pid, &database) {
+        return Ok(());
+    }
+    let became = if database.exists() { "was replaced by another file" } else { "was removed or renamed" };
+    Err(Failure::advised(
+        "database_lost",
+        format!("{} {became} while process {pid} had it open, and was not opened", database.display()),
+        format!(
+            "if it was renamed, rename it back. Else do NOT stop process {pid}: {}. Then: stop that process, and serve the copy",
+            save_it_first(Some(pid), &database)
+        ),
+    ))
+}
+
+/// A failure for a lock that was not got, with the server that may have it.
+pub(crate) fn naming_the_server(config: &Config, failure: Failure) -> Failure {
+    if !failure.message().ends_with(LOCK_HELD) {
+        return failure;
+    }
+    match served(config) {
+        Served::At { pid, .. } => served_by(pid, &failure),
+        Served::Nowhere | Served::Unknown => failure,
+    }
+}
+
+fn served_by(pid: u32, failure: &Failure) -> Failure {
+    let what = failure.message().trim_end_matches(LOCK_HELD).trim_end_matches("; ");
+    Failure::advised(
+        failure.code(),
+        what,
+        format!(
+            "process {pid} serves the database: where a file was copied over it meanwhile, that process has the lock, and a restart of it mends \
+             that. Else {LOCK_HELD}"
+        ),
+    )
 }
 
 /// Who serves a database's file just now.
@@ -170,8 +220,7 @@ pub(crate) fn served(config: &Config) -> Served {
 pub(crate) fn is_served_in_development(config: &Config) -> bool {
     let Some(database) = config.database_file() else { return false };
     let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
-    let pid = noted.split(' ').next().and_then(|pid| pid.trim().parse().ok());
-    noted.ends_with(DEVELOPMENT) && pid.is_some_and(is_alive)
+    noted.ends_with(DEVELOPMENT) && pid_in(&noted).is_some_and(is_alive)
 }
 
 /// Whether there is a process of that number.
@@ -188,6 +237,11 @@ fn is_alive(pid: u32) -> bool {
 fn noted_pid(file: &mut File) -> Option<u32> {
     let mut noted = String::new();
     let _ = file.take(100).read_to_string(&mut noted);
+    pid_in(&noted)
+}
+
+/// The same of what stands in it.
+fn pid_in(noted: &str) -> Option<u32> {
     noted.split(' ').next()?.trim().parse().ok()
 }
 
@@ -198,7 +252,7 @@ fn served_already(database: &Path, pid: Option<u32>) -> Failure {
 
 /// What to do before a process is stopped that has a database open whose file was removed.
 pub(super) fn save_it_first(pid: Option<u32>, database: &Path) -> String {
-    let from = match pid.map(|pid| left_in(pid, database)).unwrap_or_default().as_slice() {
+    let from = match pid.and_then(|pid| left_in(pid, database).ok()).unwrap_or_default().as_slice() {
         [] => " from there".to_owned(),
         left => format!(" from {}", left.join(" and ")),
     };
@@ -207,14 +261,41 @@ pub(super) fn save_it_first(pid: Option<u32>, database: &Path) -> String {
     )
 }
 
-/// Where a process has a removed database and its log open. None where the file is there, and where this user may not look.
-fn left_in(pid: u32, database: &Path) -> Vec<String> {
+/// Whether what was in a database that is gone, or empty, can still be in a process that serves it: where this user may not look, it can.
+pub(super) fn has_what_was_lost(pid: Option<u32>, database: &Path) -> bool {
+    match pid.map(|pid| left_in(pid, database)) {
+        Some(Ok(left)) => !left.is_empty() || !database.exists(),
+        Some(Err(_)) | None => absence(database).is_some(),
+    }
+}
+
+/// Whether a process has another file open than the one that is there, as far as this user may look.
+fn has_another(pid: u32, database: &Path) -> bool {
+    left_in(pid, database).is_ok_and(|left| !left.is_empty())
+}
+
+/// Where a process has a database and its log open that was removed, replaced or renamed. Nothing where the file that it has is there.
+///
+/// # Errors
+/// This user may not look.
+fn left_in(pid: u32, database: &Path) -> io::Result<Vec<String>> {
     let database = real_path(database);
-    let open = descriptors_of(pid).unwrap_or_default();
-    let find = |name: &Path| open.iter().find(|open| open.name == name);
-    let Some(file) = find(&database).filter(|file| file.is_removed) else { return Vec::new() };
-    let both = [Some(file), find(&with_suffix(&database, "-wal"))];
-    both.into_iter().flatten().map(shown).collect()
+    let there = identity(&database)?;
+    let open = descriptors_of(pid)?;
+    let found = |open: &OpenDescriptor| identity(&open.at).unwrap_or_default();
+    let is_another = |open: &OpenDescriptor| found(open).is_some_and(|file| there != Some(file));
+    let log_name = with_suffix(&database, "-wal");
+    let log = open.iter().find(|open| open.name == log_name);
+    let by_name = open.iter().find(|open| open.name == database && is_another(open));
+    let file = by_name.or_else(|| {
+        // One that was renamed has a new name, and its log the old one.
+        let has_it = there.is_some() && open.iter().any(|open| found(open) == there);
+        if log.is_none() || has_it { None } else { open.iter().find(|open| Store::is_sqlite_file(&open.at)) }
+    });
+    if file.is_none() {
+        return Ok(Vec::new());
+    }
+    Ok([file, log].into_iter().flatten().map(shown).collect())
 }
 
 fn shown(open: &OpenDescriptor) -> String {
@@ -254,5 +335,51 @@ mod tests {
         ServingLock::take(&directory.path().join("other.db")).unwrap();
         drop(lock);
         ServingLock::take(&link).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_not_got_is_told_with_the_process_that_serves() {
+        let held = Failure::new("database", format!("database is locked (code 5); {LOCK_HELD}"));
+        let told = served_by(17, &held);
+        let (what, advice) = told.parts();
+        assert_eq!((what, told.code()), ("database is locked (code 5)", "database"));
+        let advice = advice.unwrap();
+        assert!(
+            advice.starts_with("process 17 serves the database: ") && advice.ends_with(LOCK_HELD),
+            "{advice}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_a_process_has_open_is_missed_where_another_or_none_is_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let left = || left_in(process::id(), &at("a.db")).unwrap().join(" ");
+        let begin = "SQLite format 3\0 and more";
+        for name in ["a.db", "a.db-wal"] {
+            fs::write(at(name), begin).unwrap();
+        }
+        let _open = (File::open(at("a.db")).unwrap(), File::open(at("a.db-wal")).unwrap());
+        assert_eq!(left(), "");
+        // Emptied in place: nothing is left to copy.
+        fs::write(at("a.db"), "").unwrap();
+        assert_eq!(left(), "");
+        assert!(!has_what_was_lost(Some(process::id()), &at("a.db")));
+        fs::write(at("a.db"), begin).unwrap();
+        for is_replaced in [false, true] {
+            fs::rename(at("a.db"), at("away")).unwrap();
+            if is_replaced {
+                fs::write(at("a.db"), begin).unwrap();
+            }
+            let renamed = left();
+            assert!(renamed.contains(" (away)") && renamed.contains(" (a.db-wal)"), "{renamed}");
+            fs::rename(at("away"), at("a.db")).unwrap();
+            assert_eq!(left(), "");
+        }
+        fs::write(at("other"), begin).unwrap();
+        fs::rename(at("other"), at("a.db")).unwrap();
+        let replaced = left();
+        assert!(replaced.contains(" (a.db)") && replaced.contains(" (a.db-wal)"), "{replaced}");
+        assert!(has_what_was_lost(Some(process::id()), &at("a.db")));
     }
 }

@@ -149,6 +149,74 @@ async fn a_restore_is_refused_while_a_server_has_the_database_also_when_it_was_r
     assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn a_database_that_was_replaced_under_its_server_is_opened_by_no_command() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(register(&server, "ada@example.com").await, 201);
+    let backup = here.path().join("b1");
+    here.output(&["backup", "b1"]);
+    assert_eq!(register(&server, "bob@example.com").await, 201);
+    let data = here.path().join("tidegate-data");
+    let (database, away) = (data.join("tidegate.db"), data.join("away"));
+    let told = |arguments: &[&str], name: &str| {
+        let said = here.run(arguments);
+        assert_eq!(said.code, 1, "{arguments:?}: {said:?}");
+        let told = format!("{}{}", said.out, said.err);
+        let place = format!("Copy it from /proc/{}/fd/", server.pid());
+        for part in
+            ["do NOT stop ", place.as_str(), name, " (tidegate.db-wal) first, as docs/operations.md, "]
+        {
+            assert!(told.contains(part), "{arguments:?}: {part}: {told}");
+        }
+    };
+
+    fs::rename(&database, &away).unwrap();
+    fs::copy(&backup, &database).unwrap();
+    told(&["user", "list"], " (away) and ");
+    fs::rename(&away, &database).unwrap();
+    assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 2);
+
+    fs::copy(&backup, &away).unwrap();
+    fs::rename(&away, &database).unwrap();
+    for arguments in [
+        &["user", "list"][..],
+        &["doctor"],
+        &["backup", "b2"],
+        &["outbox", "list"],
+        &["migrate"],
+        &["restore", "b1"],
+        &["copy", "--to", "sqlite:b3"],
+    ] {
+        told(arguments, " (tidegate.db) and ");
+    }
+    assert_eq!(fs::read(&database).unwrap(), fs::read(&backup).unwrap(), "nothing was written into it");
+    // What was acknowledged last is still there.
+    rescue(&here, &server);
+    drop(server);
+    fs::copy(data.join("master.key"), here.path().join("rescued/master.key")).unwrap();
+    let accounts = here.json(&["user", "list", "--data-dir", "rescued"]);
+    assert_eq!(accounts.as_array().unwrap().len(), 2, "{accounts}");
+}
+
+#[tokio::test]
+async fn of_a_database_that_was_emptied_in_place_nothing_is_said_to_be_left() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(register(&server, "ada@example.com").await, 201);
+    here.output(&["backup", "b1"]);
+    fs::write(here.path().join("tidegate-data/tidegate.db"), "").unwrap();
+    let process = format!("process {}", server.pid());
+    for (arguments, advice) in
+        [(&["doctor"][..], "stop the server at "), (&["restore", "b1"], "; stop that process first")]
+    {
+        let said = here.run(arguments);
+        let told = format!("{}{}", said.out, said.err);
+        assert!(said.code == 1 && told.contains(advice) && told.contains(&process), "{arguments:?}: {told}");
+        assert!(!told.contains("do NOT stop"), "{arguments:?}: {told}");
+    }
+}
+
 fn port_of(server: &Server) -> &str {
     server.base.rsplit(':').next().unwrap()
 }

@@ -2,13 +2,11 @@
 //! SQLite, in its mode with a log, does not look.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, process};
 
-use crate::descriptors::descriptors_of;
+use crate::descriptors::{descriptors_of, identity};
 use crate::{Result, StoreError};
 
 /// The file of a database and those that SQLite keeps beside it for as long as it is open.
@@ -93,15 +91,6 @@ fn where_left([database, log, _]: &[OpenFile; 3]) -> String {
         (Some(database), Some(log)) => format!(" from {database} and {log}"),
         (Some(one), None) | (None, Some(one)) => format!(" from {one}"),
         (None, None) => String::new(),
-    }
-}
-
-/// Device and number of a file; none where there is no file.
-fn identity(path: &Path) -> std::io::Result<Option<(u64, u64)>> {
-    match fs::metadata(path) {
-        Ok(found) => Ok(Some((found.dev(), found.ino()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -41,6 +41,25 @@ fn each_mistake_in_a_file_has_its_line() {
 }
 
 #[test]
+fn a_path_that_only_a_shell_understands_is_refused() {
+    for (text, key) in [
+        ("data_dir = '~/tg'", "data_dir"),
+        ("database = 'sqlite:~/tg/t.db'", "database"),
+        ("languages_dir = '~/tg'", "languages_dir"),
+        ("[mail]\ntemplates_dir = '~tg'", "mail.templates_dir"),
+        ("[storage]\ndirectory = '~'", "storage.directory"),
+    ] {
+        let complaint = Desk::file(text).complaint();
+        let told = complaint.starts_with(&format!("{key}: write the whole path in the place of \"~"));
+        assert!(told && complaint.contains("\": ~ is the shell's (in t.toml)"), "{complaint}");
+    }
+    let mut desk = Desk::new();
+    desk.global.data_dir = Some("~/tg".into());
+    assert!(desk.complaint().ends_with("~ is the shell's (in --data-dir)"), "{}", desk.complaint());
+    assert_eq!(Desk::file("data_dir = './~/tg'").load().config.data_dir.to_str(), Some("./~/tg"));
+}
+
+#[test]
 fn an_unknown_key_or_a_wrong_kind_of_value_hides_no_other_mistake() {
     let text = "lissten = 'x'\nproduct = ''\n[http]\ndeadline = 'soon'\nmax_body = 'x'\nuploads = 1\n\
         [mail.smtp]\nhots = 'a'\nfrom = 'a@b.cd'\n[ingestiq.password]\nmin_length = 'x'";
