@@ -11,6 +11,7 @@ use crate::life::pools::Pools;
 use crate::life::recent::Recent;
 use crate::life::slots::Slots;
 use crate::schemas::discover::Running;
+use crate::schemas::outdated::Outdated;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
 
@@ -29,6 +30,8 @@ pub struct Catalog {
     pub(crate) discovery_turns: Slots,
     /// Discoveries under way.
     pub(crate) running: Running,
+    /// Data sources whose tables have changed since they were discovered.
+    pub(crate) outdated: Outdated,
     /// What queries read lately.
     pub(crate) recent: Recent,
 }

@@ -12,6 +12,7 @@ use crate::life::{idle_job, schedule_job, test_job};
 use crate::maintenance::PRUNINGS;
 use crate::schemas::discover::Running;
 use crate::schemas::discovery_job;
+use crate::schemas::outdated::Outdated;
 use crate::{Catalog, DataSettings};
 
 impl Catalog {
@@ -24,6 +25,7 @@ impl Catalog {
             slots: Slots::new(settings.at_once, settings.at_once_per_organization),
             discovery_turns: Slots::new(discovery_job::AT_ONCE, discovery_job::EACH),
             running: Running::default(),
+            outdated: Outdated::default(),
             recent: Recent::new(),
             kernel,
             settings,

@@ -24,20 +24,59 @@ fn keep(all: &Mutex<Vec<String>>, why: &str) {
     }
 }
 
-/// What a person is told of a data source that failed while it was read. No names of it: they may be of what is hidden from them.
-fn told(slug: &str, error: &SourceError) -> String {
+/// That a data source does not answer, or refuses this server, with the code that its test would have.
+fn not_open(slug: &str, code: ErrorCode) -> String {
+    match code {
+        ErrorCode::Authentication => format!("The data source {slug} does not let this server in ({code})."),
+        _ => format!("The data source {slug} does not answer ({code})."),
+    }
+}
+
+/// Whether a failure says that tables are not as they were discovered.
+fn is_outdated(error: &SourceError) -> bool {
+    error.code == ErrorCode::Query && matches!(error.refused, Some(Refused::Permission | Refused::Changed))
+}
+
+/// What has a data source asked for its tables, whatever is known of them.
+fn discovery(number: i64) -> String {
+    format!("POST /api/v1/data-sources/{number}/discover-schema?refresh=true.")
+}
+
+/// What a person is told of a data source that failed while it was read. No names of it: they may be of what is hidden from them. `managed`
+/// is its number, for those who may test and discover it.
+fn told(slug: &str, managed: Option<i64>, error: &SourceError) -> String {
     match (error.code, error.refused) {
         (ErrorCode::Query, Some(Refused::Permission)) => {
-            format!("The data source {slug} refused the query: its user may not read what is asked for.")
+            let told =
+                format!("The data source {slug} refused the query: its user may not read what is asked for.");
+            match managed {
+                Some(number) => format!(
+                    "{told} Grant select on it to that user, or have the schema discovered again: {}",
+                    discovery(number)
+                ),
+                None => told,
+            }
         }
-        (ErrorCode::Query, Some(Refused::Changed)) => format!(
-            "The data source {slug} refused the query: a table or a column has changed there, is gone, or may not be read any more. Its schema has to be discovered again."
-        ),
+        (ErrorCode::Query, Some(Refused::Changed)) => {
+            let told = format!(
+                "The data source {slug} refused the query: a table or a column has changed there, is gone, or may not be read any more. Its schema has to be discovered again"
+            );
+            match managed {
+                Some(number) => format!("{told}: {}", discovery(number)),
+                None => format!("{told}."),
+            }
+        }
         (ErrorCode::Query, Some(Refused::Statement)) => {
             format!("The data source {slug} refused the query.")
         }
         (ErrorCode::Query, None) => format!("What the data source {slug} answers cannot be read."),
-        _ => format!("The data source {slug} does not answer."),
+        (code, _) => {
+            let told = not_open(slug, code);
+            match managed {
+                Some(number) => format!("{told} POST /api/v1/data-sources/{number}/test says why."),
+                None => told,
+            }
+        }
     }
 }
 
@@ -49,13 +88,20 @@ impl PersonRelations {
     }
 
     /// Hears of failures of a data source while it is read. The log and the operator have its own words, but for those that may quote values.
+    /// What says that tables have changed has the next discovery ask for them.
     pub(super) fn on_failure(&self, number: i64) -> OnFailure {
         let (slug, why_away) = (self.slug(number).to_owned(), Arc::clone(&self.why_away));
+        let catalog = Arc::clone(&self.catalog);
+        let is_managed = self.reader.authorize(Permission::ManageDataSources).is_ok();
+        let managed = is_managed.then_some(number);
         Arc::new(move |error: &SourceError| {
             let (code, reason, detail) = (error.code, &error.message, error.detail_without_values());
             tracing::warn!(source = slug, number, %code, reason, detail, "a data source failed under a query");
             keep(&why_away, &format!("{slug} ({number}): {code}: {reason} {detail}"));
-            QueryError::new(Code::SourceUnavailable, told(&slug, error))
+            if is_outdated(error) {
+                catalog.note_outdated(number);
+            }
+            QueryError::new(Code::SourceUnavailable, told(&slug, managed, error))
         })
     }
 
@@ -69,7 +115,7 @@ impl PersonRelations {
                 format!("The data source {slug} does not answer."),
             );
         };
-        let away = format!("The data source {slug} does not answer ({code}).");
+        let away = not_open(slug, *code);
         // Which file is gone stands where data sources are read, too.
         let tells_file =
             *code == ErrorCode::FileNotFound && self.reader.authorize(Permission::ReadDataSources).is_ok();
@@ -147,23 +193,33 @@ mod tests {
 
     #[test]
     fn who_asks_is_told_whether_a_source_refuses_or_is_away_and_no_names_of_it() {
-        let of = |code, refused| {
+        let of = |code, refused, managed| {
             let error =
                 SourceError::new(code, "The column \"ssn\" is odd.").with_detail("ssn is 123-45-6789");
-            told("shop", &SourceError { refused, ..error })
+            told("shop", managed, &SourceError { refused, ..error })
         };
-        for (code, refused, said) in [
-            (ErrorCode::Query, Some(Refused::Permission), "refused the query: its user may not read"),
-            (ErrorCode::Query, Some(Refused::Changed), "Its schema has to be discovered again."),
-            (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query."),
-            (ErrorCode::Query, None, "What the data source shop answers cannot be read."),
-            (ErrorCode::Connection, None, "The data source shop does not answer."),
+        let discovery = "discovered again: POST /api/v1/data-sources/7/discover-schema?refresh=true.";
+        let test = "POST /api/v1/data-sources/7/test says why.";
+        let (lets_in, answers) =
+            ("does not let this server in (AUTHENTICATION_ERROR).", "does not answer (CONNECTION_ERROR).");
+        for (code, refused, said, advice) in [
+            (
+                ErrorCode::Query,
+                Some(Refused::Permission),
+                "refused the query: its user may not read",
+                discovery,
+            ),
+            (ErrorCode::Query, Some(Refused::Changed), "Its schema has to be discovered again", discovery),
+            (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query.", ""),
+            (ErrorCode::Query, None, "What the data source shop answers cannot be read.", ""),
+            (ErrorCode::Connection, None, answers, test),
             // What a status means may be learned only from what is said with it.
-            (ErrorCode::Authentication, Some(Refused::Statement), "The data source shop does not answer."),
+            (ErrorCode::Authentication, Some(Refused::Statement), lets_in, test),
         ] {
-            let told = of(code, refused);
-            assert!(told.contains(said), "{told}");
-            assert!(!told.contains("ssn"), "{told}");
+            let (told, managed) = (of(code, refused, None), of(code, refused, Some(7)));
+            assert!(told.contains(said) && !told.contains("POST"), "{told}");
+            assert!(managed.contains(said) && managed.ends_with(advice), "{managed}");
+            assert!(!managed.contains("ssn") && !told.contains("ssn"), "{managed}");
         }
     }
 }

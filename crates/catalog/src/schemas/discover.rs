@@ -16,6 +16,7 @@ use tidegate_kernel::{Actor, Grant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::gone::said_of_gone;
 use super::keep::Keeper;
 use super::nothing::is_nothing;
 use super::repository::SchemaSummary;
@@ -45,8 +46,11 @@ pub struct Discovery {
     pub discovered_at: Timestamp,
     /// How long it took, in milliseconds: to ask, and to write down what was found.
     pub duration_ms: i64,
-    /// That it found nothing, to whom no policy hides anything; and which policies do not fit its tables, where who asks writes policies.
+    /// That it found nothing, or what it did not find any more, to whom no policy hides anything; and which policies do not fit its tables,
+    /// where who asks writes policies.
     pub warnings: Vec<String>,
+    /// Tables and columns that the last one had found: not all of many.
+    pub(crate) gone: Vec<String>,
 }
 
 impl Discovery {
@@ -101,13 +105,21 @@ async fn known(
     };
     let duration_ms = schemas.iter().map(|schema| schema.duration_ms).max().unwrap_or(0);
     let number = source.number;
-    let warnings = Vec::new();
-    Ok(discovered_at.map(|discovered_at| Discovery { number, schemas, discovered_at, duration_ms, warnings }))
+    let (warnings, gone) = (Vec::new(), Vec::new());
+    Ok(discovered_at.map(|discovered_at| Discovery {
+        number,
+        schemas,
+        discovered_at,
+        duration_ms,
+        warnings,
+        gone,
+    }))
 }
 
 impl Catalog {
     /// Discovers the tables of a data source of the caller's organization; of one schema, if it is named. Without `refresh`, what is
-    /// known already is answered. Counts are of what the caller may know of, as in the list of tables.
+    /// known already is answered, unless a query on this node has shown that it is not so any more. Counts are of what the caller may know
+    /// of, as in the list of tables.
     ///
     /// Source: RiverGen "data-sources/{data_source_id}/discover-schema".
     ///
@@ -122,7 +134,8 @@ impl Catalog {
     ) -> Outcome<Discovery, SourceRefusal> {
         let (mut unit, grant) = self.read_as(actor, Permission::ManageDataSources).await?;
         let source = seen(&mut unit, grant, number).await?;
-        let known = if refresh { None } else { known(&mut unit, &source, schema.as_deref()).await? };
+        let asks = refresh || self.outdated.has(number);
+        let known = if asks { None } else { known(&mut unit, &source, schema.as_deref()).await? };
         drop(unit);
         let wanted = schema.as_deref();
         if let Some(known) = known {
@@ -136,8 +149,8 @@ impl Catalog {
         Ok(self.as_seen(found, grant, &source, (wanted, true)).await?)
     }
 
-    /// A discovery as the caller may know of it: a schema of which they know no table is none. That there is nothing at all is said to whom
-    /// no policy hides anything. It was of one schema, if one is named, and made just now, or not.
+    /// A discovery as the caller may know of it: a schema of which they know no table is none. That there is nothing at all, and what is gone, is
+    /// said to whom no policy hides anything. It was of one schema, if one is named, and made just now, or not.
     async fn as_seen(
         self: &Arc<Self>,
         found: Discovery,
@@ -147,6 +160,7 @@ impl Catalog {
     ) -> Result<Discovery, Fault> {
         let view = self.view(grant, source).await?;
         let is_nothing = view.is_none() && is_nothing(&found.schemas);
+        let gone = if view.is_none() { said_of_gone(&found.gone) } else { None };
         let seen = match view {
             Some(view) => Discovery { schemas: self.counted(found.schemas, view).await?, ..found },
             None => found,
@@ -155,6 +169,7 @@ impl Catalog {
         if is_nothing {
             warnings.push(self.said_of_nothing(source, schema, is_new).await);
         }
+        warnings.extend(gone);
         Ok(Discovery { warnings, ..seen })
     }
 
@@ -249,9 +264,15 @@ impl Catalog {
         }
         let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let (generation, discovered_at, schemas) = keeper.finish(duration_ms).await?;
+        let mut unit = self.kernel.store.read().await.map_err(Fault::from)?;
+        let gone = unit.data_schemas().gone(source.id, generation, schema).await.map_err(Fault::from)?;
+        drop(unit);
         let (number, warnings) = (source.number, Vec::new());
-        let found = Discovery { number, schemas, discovered_at, duration_ms, warnings };
+        let found = Discovery { number, schemas, discovered_at, duration_ms, warnings, gone };
         self.replace(source, generation, &found, schema).await?;
+        if schema.is_none() {
+            self.outdated.forget(number);
+        }
         Ok(Arc::new(found))
     }
 

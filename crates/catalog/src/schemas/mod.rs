@@ -6,8 +6,10 @@
 pub(crate) mod called;
 pub mod discover;
 pub(crate) mod discovery_job;
+pub(crate) mod gone;
 mod keep;
 pub(crate) mod nothing;
+pub(crate) mod outdated;
 pub mod read;
 pub(crate) mod repository;
 pub mod stored;

@@ -14,7 +14,7 @@ use crate::{Catalog, CatalogTables};
 /// How long a source is asked what else there is.
 const LOOKING: Duration = Duration::from_secs(5);
 /// Names that are told at most, and characters of each.
-const MOST_NAMES: usize = 10;
+pub(super) const MOST_NAMES: usize = 10;
 const LONGEST_NAME: usize = 80;
 
 /// Whether no relation was found.
@@ -55,11 +55,16 @@ fn there_are(names: &[String]) -> String {
     if names.is_empty() {
         return String::new();
     }
+    format!(" There are: {}.", listed(names))
+}
+
+/// Some names, of many the first.
+pub(super) fn listed(names: &[String]) -> String {
     let more = if names.len() > MOST_NAMES { " and more" } else { "" };
     let clean =
         |name: &String| -> String { name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect() };
     let names: Vec<String> = names.iter().take(MOST_NAMES).map(clean).collect();
-    format!(" There are: {}{more}.", names.join(", "))
+    format!("{}{more}", names.join(", "))
 }
 
 impl Catalog {

@@ -17,6 +17,7 @@ use super::status::SourceStatus;
 use crate::life::test_job;
 use crate::life::testing::TestReport;
 use crate::schemas::discover::Discovery;
+use crate::schemas::gone::said_of_gone;
 use crate::schemas::nothing::is_nothing;
 use crate::work::Work;
 use crate::{Catalog, CatalogTables};
@@ -88,6 +89,7 @@ impl Catalog {
         if is_nothing(&found.schemas) {
             found.warnings.push(self.said_of_nothing(&source, None, true).await);
         }
+        found.warnings.extend(said_of_gone(&found.gone));
         Ok(found)
     }
 

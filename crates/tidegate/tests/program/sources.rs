@@ -179,6 +179,15 @@ on_both_engines! {
         }
         assert_eq!(here.json(&["source", "show", &number])["status"], "active");
         server.stop();
+        // What the last discovery had found and this one does not is said.
+        let lost = "insert into data_tables (generation_id, schema_name, place, name, kind, columns)
+            select generation_id, name, 99, 'lost', 'BASE TABLE', '[]' from data_schemas";
+        here.database().sql(lost).await;
+        let found = here.json(&["source", "discover", &number]);
+        let warned = found["warnings"][0].as_str().unwrap_or_else(|| panic!("{found}"));
+        assert!(warned.contains("lost. If it should be there, grant select on it"), "{warned}");
+        let again = here.json(&["source", "discover", &number]);
+        assert_eq!(again["warnings"], json!([]), "{again}");
     }
 
     // Whoever looks at a terminal sees that it goes on, and at its end nothing of that but what came of it.

@@ -10,7 +10,7 @@ use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 use super::bad_input::over;
 use super::governed::{employees_of, run, statement};
 use super::line::Line;
-use super::script::{delete, get, post};
+use super::script::{delete, get, patch, post};
 use crate::rivergen::data_sources::wire::{
     ADA, Server, builder, created, member, owner, run_jobs, signed_in, start,
 };
@@ -88,9 +88,52 @@ on_both_engines! {
             assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("source_unavailable")), "{change}: {data}");
             let told = data["error_message"].as_str().unwrap();
             assert!(told.starts_with("The data source sales refused the query: a table or a column"), "{change}: {told}");
-            assert!(told.ends_with("Its schema has to be discovered again."), "{change}: {told}");
+            assert!(told.contains("Its schema has to be discovered again: POST /api/v1/data-sources/"), "{change}: {told}");
             assert!(!told.contains("note") && !told.contains("emp"), "{change}: {told}");
         }
+    }
+
+    // The server answers, and refuses the password: it was said not to answer.
+    async fn a_source_that_does_not_let_the_server_in_is_told_as_its_test_tells_it(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees_of(&app, &ada, &server, &server.body()).await;
+        let wrong = json!({ "password": "wrong" });
+        patch(&app, &ada, &format!("data-sources/{source}/credentials"), &wrong).await.assert_status(200);
+        let data = run(&app, &ada, source, IDS).await;
+        assert_eq!(data["error_code"], "source_unavailable", "{data}");
+        let told = data["error_message"].as_str().unwrap();
+        let expected = "The data source sales does not let this server in (AUTHENTICATION_ERROR).";
+        assert_eq!(told, format!("{expected} POST /api/v1/data-sources/{source}/test says why."));
+        let tested = post(&app, &ada, &format!("data-sources/{source}/test"), &json!({})).await;
+        assert_eq!(tested.assert_status(200).field("data.error_code"), "AUTHENTICATION_ERROR", "{}", tested.text);
+    }
+
+    // What was known was answered again and again, with the same failure of each query after it, and what was gone was gone without a word.
+    async fn after_a_query_that_finds_tables_changed_a_discovery_asks_and_says_what_is_gone(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees_of(&app, &ada, &server, &server.body()).await;
+        let discover = async || {
+            let found = post(&app, &ada, &format!("data-sources/{source}/discover-schema"), &json!({})).await;
+            found.assert_status(200).field("data").clone()
+        };
+        let sql = "select id, note from emp order by id";
+        assert_eq!(run(&app, &ada, source, sql).await["status"], "completed");
+        let before = discover().await;
+        server.database.sql("alter table emp drop column note; drop table people").await;
+        assert_eq!(discover().await, before, "what is known is answered");
+        let data = run(&app, &ada, source, sql).await;
+        let told = data["error_message"].as_str().unwrap_or_else(|| panic!("{data}"));
+        let advice = format!("POST /api/v1/data-sources/{source}/discover-schema?refresh=true.");
+        assert!(told.ends_with(&advice), "{told}");
+        let asked = discover().await;
+        let gone = "Gone since the last discovery: table public.people, column public.emp.note. If it should be there, grant select on it \
+                    to the data source's user.";
+        assert_eq!(asked["warnings"], json!([gone]), "{asked}");
+        // It is known again, and is answered as before.
+        server.database.sql("create table another (id bigint primary key)").await;
+        assert_eq!(discover().await["total_tables"], asked["total_tables"]);
     }
 
     async fn a_result_that_fails_by_now_says_so_in_place_of_half_a_file(engine: Engine) {
