@@ -12,6 +12,10 @@ const STEP: u64 = 30;
 const SKEW: u16 = 1;
 /// Time steps before and after the present one in which a wrong code is looked for: ten minutes.
 const FAR: i64 = 20;
+/// Time steps of half an hour, by which zones differ.
+const HALF_HOUR: i64 = 60;
+/// Half hours that a wrong code is looked for around: as many as a clock in the wrong zone is away.
+const ZONES: i64 = 28;
 
 /// The secret that an authenticator app and this installation share. Never printed.
 pub struct TotpSeed(Zeroizing<[u8; SEED_BYTES]>);
@@ -60,12 +64,15 @@ impl TotpSeed {
         i64::try_from(step).ok()
     }
 
-    /// By how many seconds the clock of the app is ahead of `now`, or behind it, where a wrong code is right for a time up to ten minutes away. It is
-    /// for the operator's log: such a code is never accepted. Every step is looked at, whichever it is, so that the time this takes tells
+    /// By how many seconds the clock of the app is ahead of `now`, or behind it, where a wrong code is right for a time up to ten minutes away, or
+    /// whole or half hours up to fourteen, as where a clock was set by hand in the wrong zone. It is for the operator's log: such a code is never
+    /// accepted. Every step is looked at, whichever it is, so that the time this takes tells
     /// nothing of the code.
     pub fn clock_offset(&self, code: &Secret, now: Timestamp) -> Option<i64> {
         let totp = self.totp("", "");
-        let away = (i64::from(SKEW) + 1..=FAR).flat_map(|steps| [steps, -steps]);
+        let skew = i64::from(SKEW);
+        let zones = (1..=ZONES).flat_map(|zone| (-skew..=skew).map(move |beside| zone * HALF_HOUR + beside));
+        let away = (skew + 1..=FAR).chain(zones).flat_map(|steps| [steps, -steps]);
         away.fold(None, |found, steps| {
             let seconds = steps.saturating_mul(i64::try_from(STEP).unwrap_or_default());
             let at = u64::try_from(now.seconds().saturating_add(seconds)).unwrap_or_default();
@@ -153,6 +160,13 @@ mod tests {
         };
         for away in [60, -60, 300, -300, 600, -600] {
             assert_eq!(offset(away), (Some(away), false), "{away}");
+        }
+        // Of another zone, and the steps beside it.
+        for away in [1_800, 3_600, -3_600, 3_630, 3_570, -7_200, -7_230, 19_800, 50_400, -50_400] {
+            assert_eq!(offset(away), (Some(away), false), "{away}");
+        }
+        for away in [900, 3_660, -7_140, 52_200, -52_200] {
+            assert_eq!(offset(away), (None, false), "{away}");
         }
         // Accepted as they are, and too far away.
         for (away, accepted) in [(0, true), (30, true), (-30, true), (630, false), (-630, false)] {

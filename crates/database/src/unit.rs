@@ -192,6 +192,7 @@ impl Unit {
 
     /// Notes that a statement failed: for repositories.
     pub fn failed(&mut self, error: sqlx::Error) -> StoreError {
+        self.session.failed(&error);
         self.damage.note(error.into())
     }
 

@@ -39,6 +39,8 @@ const COURTESY: Duration = Duration::from_secs(2);
 
 /// What the TLS library says of an answer in the clear.
 const NO_TLS: &str = "corrupt message";
+/// And of a certificate that is an authority's own, for which it has no words.
+const AUTHORITY_ITSELF: &str = "CaUsedAsEndEntity";
 /// What the SMTP library says of a connection that was closed in an answer, or before one.
 const CUT_OFF: &str = "incomplete response";
 /// What is said where nobody is signed in to a server that may want it.
@@ -311,11 +313,7 @@ impl Smtp {
                     "{server} does not offer STARTTLS ({reply}): check port and tls, which may have to be implicit"
                 )
             }
-            _ if reply.contains("certificate") => {
-                format!(
-                    "{server} has an untrusted certificate ({reply}): check host, and ca_file for a private authority"
-                )
-            }
+            _ if reply.contains("certificate") => distrusted(&server, &reply),
             (Stage::Greeting | Stage::Encryption, None) => self.unmet(cause, &server, &reply),
             (_, None) => format!("the connection to {server} was lost ({reply})"),
             (_, Some(_)) if self.credentials.is_none() && status::asks_to_sign_in(&said(cause)) => {
@@ -387,6 +385,20 @@ impl Smtp {
             }
         }
     }
+}
+
+/// What is said of a certificate that is not trusted. `reply` is what the TLS library says.
+fn distrusted(server: &str, reply: &str) -> String {
+    if reply.contains(AUTHORITY_ITSELF) {
+        return format!(
+            "the certificate of {server} is an authority's (CA:TRUE), which no server may have: make one with `openssl req -x509 -newkey \
+             rsa:2048 -nodes -days 365 -keyout mail.key -out mail.crt -subj /CN=HOST -addext subjectAltName=DNS:HOST -addext \
+             basicConstraints=critical,CA:FALSE` for the mail server, and name mail.crt in ca_file"
+        );
+    }
+    format!(
+        "{server} has an untrusted certificate ({reply}): check host, and ca_file for a private authority"
+    )
 }
 
 /// The text of a server's reply, without its code.

@@ -88,14 +88,20 @@ struct Authority {
 
 impl Authority {
     fn new() -> Self {
+        Self::with("CA:FALSE")
+    }
+
+    fn with(constraints: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let (certificate, key, settings) = (path("certificate.pem"), path("key.pem"), path("openssl.cnf"));
         std::fs::write(
             &settings,
-            "[req]\ndistinguished_name = name\nx509_extensions = extensions\nprompt = no\n\
-             [name]\nCN = localhost\n\
-             [extensions]\nsubjectAltName = DNS:localhost\nbasicConstraints = critical, CA:FALSE\n",
+            format!(
+                "[req]\ndistinguished_name = name\nx509_extensions = extensions\nprompt = no\n\
+                 [name]\nCN = localhost\n\
+                 [extensions]\nsubjectAltName = DNS:localhost\nbasicConstraints = critical, {constraints}\n"
+            ),
         )
         .unwrap();
         let made = Command::new("openssl")
@@ -420,6 +426,20 @@ async fn a_certificate_nobody_vouches_for_gets_neither_password_nor_mail() {
         assert!(refused.contains("has an untrusted certificate") && refused.contains("ca_file"), "{refused}");
     }
     assert!(server.lines.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_an_authoritys_own_is_told_as_that_whatever_ca_file_is() {
+    let authority = Authority::with("CA:TRUE");
+    let server = authority.server(&[]);
+    for ca_file in [None, Some(authority.certificate.clone())] {
+        let config = SmtpConfig { ca_file, ..authority.config(&server) };
+        let refused = transient(Smtp::new(&config).unwrap().check().await);
+        for part in ["is an authority's (CA:TRUE)", "basicConstraints=critical,CA:FALSE", "in ca_file"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        assert!(!refused.contains("OtherError"), "{refused}");
+    }
 }
 
 #[tokio::test]

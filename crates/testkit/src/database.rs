@@ -121,19 +121,24 @@ impl TestDatabase {
     /// # Panics
     /// When it is another one.
     pub async fn only_reads(&self, does: bool) {
+        self.only_reads_later(does).await;
+        let Place::Postgres(Own { name, beside }) = &self.0 else { panic!("it is no PostgreSQL database") };
+        let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'");
+        execute(&mut connect(beside).await, &end).await;
+    }
+
+    /// The same on the connections that are made from now on.
+    ///
+    /// # Panics
+    /// When it is another one.
+    pub async fn only_reads_later(&self, does: bool) {
         let Place::Postgres(Own { name, beside }) = &self.0 else { panic!("it is no PostgreSQL database") };
         let alter = if does {
             "set default_transaction_read_only = on"
         } else {
             "reset default_transaction_read_only"
         };
-        let mut admin = connect(beside).await;
-        for statement in [
-            format!("alter database {name} {alter}"),
-            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"),
-        ] {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut admin).await.expect("the test's own SQL");
-        }
+        execute(&mut connect(beside).await, &format!("alter database {name} {alter}")).await;
     }
 
     /// Which engine it is of.

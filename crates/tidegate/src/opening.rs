@@ -205,26 +205,40 @@ pub(crate) fn wanted_connections(config: &Config) -> Option<u32> {
     config.database_listen.is_none().then(|| config.store_options().connections())
 }
 
-/// What to say where PostgreSQL allows fewer than are wanted.
+/// What a node opens for a moment, when it begins to listen to the others, and what a command does: to read, to write, and to tell nodes.
+const BESIDE_THOSE: i64 = 1 + 3;
+
+/// What to say where PostgreSQL allows fewer than are wanted, or none beside them.
 ///
 /// # Errors
 /// Those of the database.
 pub(crate) async fn few_connections(wanted: Option<u32>, store: &Store) -> Result<Option<Failure>, Failure> {
     let (Some(wanted), Some(limit)) = (wanted, store.connection_limit().await?) else { return Ok(None) };
-    let most = limit.most;
-    if most >= i64::from(wanted) {
+    let (most, fewest) = (limit.most, i64::from(StoreOptions::FEWEST_ON_POSTGRES));
+    if most >= i64::from(wanted) + BESIDE_THOSE {
         return Ok(None);
     }
+    let left = most - BESIDE_THOSE;
+    let advice = if left >= fewest {
+        format!(
+            "{}, or lower database_connections to {left} or less, divided by the number of nodes",
+            limit.raise
+        )
+    } else {
+        let needed = fewest + BESIDE_THOSE;
+        format!(
+            "{}; {needed} are the fewest: a node has {fewest}, whatever database_connections is",
+            limit.raise
+        )
+    };
     Ok(Some(Failure::advised(
         "database_connections",
         format!(
-            "database_connections is {wanted} for each node, and all of them together can have {most}: {}. Requests wait for one another, and \
-             are answered with 503 where that takes too long",
+            "database_connections is {wanted} for each node, and all of them together can have {most}: {}. A node opens one more when it begins \
+             to listen to the others, and a `tidegate` command needs up to three: where there is no room, requests wait for one another and are \
+             answered with 503 where that takes too long, nodes hear of one another's changes later, and commands are refused",
             limit.what
         ),
-        format!(
-            "{}, or lower database_connections to {most} or less, divided by the number of nodes",
-            limit.raise
-        ),
+        advice,
     )))
 }

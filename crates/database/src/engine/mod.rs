@@ -38,7 +38,7 @@ pub struct StoreOptions {
     /// Where.
     pub url: DatabaseUrl,
     /// Most PostgreSQL connections, or SQLite reading connections, of this process. On PostgreSQL one of them listens
-    /// to the other nodes, one tells them of changes, and two at least are for units of work.
+    /// to the other nodes, one tells them of changes, and two at least are for units of work. While it begins to listen, it has one more.
     pub max_connections: u32,
     /// Most units of work that share one SQLite commit.
     pub max_group: usize,
@@ -50,6 +50,9 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// How many connections to PostgreSQL a process has at most where fewer were asked for.
+    pub const FEWEST_ON_POSTGRES: u32 = postgres::BESIDE_UNITS + postgres::FEWEST_UNITS;
+
     /// The defaults for `url`.
     pub fn new(url: DatabaseUrl) -> Self {
         let max_connections = match url {
@@ -63,9 +66,7 @@ impl StoreOptions {
     pub fn connections(&self) -> u32 {
         match self.url {
             DatabaseUrl::Sqlite(_) => self.max_connections,
-            DatabaseUrl::Postgres(_) => {
-                self.max_connections.max(postgres::BESIDE_UNITS + postgres::FEWEST_UNITS)
-            }
+            DatabaseUrl::Postgres(_) => self.max_connections.max(Self::FEWEST_ON_POSTGRES),
         }
     }
 }
@@ -155,6 +156,15 @@ impl Session {
         match self {
             Self::PostgresRead(connection) | Self::PostgresSingle(connection) => connection.settled(),
             Self::SqliteWrite(_) | Self::SqliteRead(_) | Self::PostgresWrite(..) => {}
+        }
+    }
+
+    /// Notes that it failed.
+    pub(crate) fn failed(&self, error: &sqlx::Error) {
+        match self {
+            Self::PostgresWrite(transaction, _) => transaction.failed(error),
+            Self::PostgresRead(connection) | Self::PostgresSingle(connection) => connection.failed(error),
+            Self::SqliteWrite(_) | Self::SqliteRead(_) => {}
         }
     }
 

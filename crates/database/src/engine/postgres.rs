@@ -15,8 +15,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -81,10 +82,23 @@ pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<(Connectio
     Ok((Connections::new(connect.clone(), units), pool.connect_lazy_with(connect), announcer))
 }
 
-/// A pool of one connection that listens to other nodes, past a pooler. It connects when it is first used.
+/// A pool that listens to other nodes, past a pooler, with one connection, and with two when it begins. It connects when it is first used.
 pub(super) fn open_for_listening(url: &str) -> Result<PgPool> {
     let connect = connect_options(url)?;
-    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(connect))
+    let pool =
+        PgPoolOptions::new().max_connections(2).idle_timeout(IDLE_BESIDE).acquire_timeout(ACQUIRE_TIMEOUT);
+    Ok(pool.connect_lazy_with(connect))
+}
+
+/// A connection of the pool. One that was not to be had in time is explained by the server: a pool says only that time ran out.
+async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>> {
+    match pool.acquire().await {
+        Err(sqlx::Error::PoolTimedOut) => match opening::why_not(&pool.connect_options()).await {
+            Some(refusal) => Err(refusal.into()),
+            None => Err(sqlx::Error::PoolTimedOut.into()),
+        },
+        acquired => Ok(acquired?),
+    }
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions> {
@@ -108,7 +122,8 @@ fn is_closed(error: &sqlx::Error) -> bool {
 }
 
 pub(super) async fn migrate(pool: &PgPool, migrations: &[Migration]) -> Result<usize> {
-    let mut transaction = pool.begin().await?;
+    let mut connection = acquire(pool).await?;
+    let mut transaction = connection.begin().await?;
     // Nodes that start together migrate once: the second one waits, and finds nothing left to do. The lock goes
     // with the transaction, also when it fails. It is this schema's alone.
     sqlx::query(
@@ -139,7 +154,7 @@ async fn lock_first(on: &mut PgConnection, migrations: &[Migration]) -> Result<(
 }
 
 pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
-    let mut connection = pool.acquire().await?;
+    let mut connection = acquire(pool).await?;
     match applied_on(&mut connection).await {
         Ok(applied) => Ok(applied),
         Err(error) => Err(owner::explained(&mut connection, error).await),
@@ -195,7 +210,7 @@ pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn Ch
 async fn why_lost(listening: &PgPool, error: &sqlx::Error) -> String {
     let connect = listening.connect_options();
     let why = match error {
-        sqlx::Error::PoolTimedOut => opening::why_not(&connect).await,
+        sqlx::Error::PoolTimedOut => opening::why_not(&connect).await.map(|refusal| refusal.what),
         sqlx::Error::Io(_) => Some(opening::said(&connect, error)),
         _ => None,
     };
@@ -239,11 +254,11 @@ async fn follow_once(
 }
 
 /// Whether a pooler gives the connections behind ours to other clients between transactions. To listen on one would be of no
-/// use to us and break others: whoever is given it next is sent notifications it has not asked for.
+/// use to us and break others: whoever is given it next is sent notifications it has not asked for. Two connections of the pool are
+/// compared, so that no more are opened than it may have.
 async fn is_shared(pool: &PgPool) -> sqlx::Result<bool> {
-    let options = pool.connect_options();
-    let mut one = PgConnection::connect_with(&options).await?;
-    let mut other = PgConnection::connect_with(&options).await?;
+    let mut one = pool.acquire().await?;
+    let mut other = pool.acquire().await?;
     let mut is_shared = false;
     for _ in 0..LOOKS {
         let before = backend(&mut one).await?;
@@ -256,8 +271,6 @@ async fn is_shared(pool: &PgPool) -> sqlx::Result<bool> {
         }
         transaction.rollback().await?;
     }
-    drop(one.close().await);
-    drop(other.close().await);
     Ok(is_shared)
 }
 
@@ -297,12 +310,13 @@ fn decode(word: &str) -> Change {
 }
 
 pub(super) async fn schema(pool: &PgPool) -> Result<Vec<String>> {
+    let mut connection = acquire(pool).await?;
     let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
         "select table_name::text, column_name::text, data_type::text, is_nullable = 'NO'
          from information_schema.columns
          where table_schema = current_schema() and table_name not like '\\_sqlx%'",
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let indexes: Vec<(String, bool, String)> = sqlx::query_as(
         "select t.relname::text, i.indisunique, string_agg(a.attname::text, ',' order by k.place)
@@ -314,7 +328,7 @@ pub(super) async fn schema(pool: &PgPool) -> Result<Vec<String>> {
          where n.nspname = current_schema() and t.relname not like '\\_sqlx%'
          group by t.relname, i.indexrelid, i.indisunique",
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let mut lines: Vec<String> = columns
         .iter()

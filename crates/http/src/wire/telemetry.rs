@@ -109,7 +109,7 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
             let (limit, refused) = (noted.limit, noted.refused.map(|fault| fault.to_string()));
-            app.unread_forwarding().note_limited(silent, limit.as_deref());
+            app.unread_forwarding().note_limited(silent, limit.as_deref(), app.http());
             tracing::info!(id, %method, route, %ip, status, code, limit, refused, ignored, micros, "answered");
         }
         // What is wrong with the credential, which the client is not told. The field is left out where nothing is.

@@ -73,12 +73,13 @@ impl UnreadForwarding {
 
     /// Writes a line where a limit by address refuses what came through a proxy that says for whom it asks in no header: the limit
     /// is met by all its clients together.
-    pub(crate) fn note_limited(&self, silent: Option<IpAddr>, limit: Option<&str>) {
+    pub(crate) fn note_limited(&self, silent: Option<IpAddr>, limit: Option<&str>, settings: &HttpSettings) {
         let Some((proxy, limit)) = silent.zip(limit.filter(|limit| is_by_address(limit))) else { return };
         if self.silent.is_first(proxy) {
+            let trust = trust_too(proxy, settings);
             tracing::warn!(
                 "{limit} refuses requests of {proxy}, which come without X-Forwarded-For, while public_url is https: if this is a proxy, \
-                 have it send X-Forwarded-For and set http.trusted_proxies, or all people count as one address"
+                 have it send X-Forwarded-For{trust}, or all people count as one address"
             );
         }
     }
@@ -100,6 +101,11 @@ fn silent_proxy(client: IpAddr, peer: IpAddr, headers: &HeaderMap, public_url: &
     let mut naming = ["x-forwarded-for", "forwarded"].into_iter().chain(SINGLE_ADDRESS_HEADERS);
     let names_clients = naming.any(|name| headers.contains_key(name));
     (!names_clients).then_some(peer)
+}
+
+/// What else is to be done before the word of a proxy is read: nothing where it is trusted.
+fn trust_too(proxy: IpAddr, settings: &HttpSettings) -> &'static str {
+    if is_trusted_proxy(proxy, settings) { "" } else { " and set http.trusted_proxies" }
 }
 
 /// Whether a limit of that configuration key counts by the client's address.
@@ -215,6 +221,14 @@ mod tests {
         ] {
             assert_eq!(is_by_address(key), by_address, "{key}");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_is_trusted_is_not_to_be_named_again() {
+        let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let settings = HttpSettings { trusted_proxies, ..HttpSettings::default() };
+        let told = |proxy: &str| trust_too(proxy.parse().unwrap(), &settings);
+        assert_eq!((told("127.0.0.1"), told("10.0.0.1")), ("", " and set http.trusted_proxies"));
     }
 
     #[test]

@@ -341,4 +341,23 @@ on_one_engine! { Engine::Postgres;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         store.ping().await.unwrap();
     }
+
+    // A connection keeps the setting for as long as it lives.
+    async fn a_setting_that_allows_to_read_alone_ends_without_a_restart(database: TestDatabase) {
+        database.only_reads(true).await;
+        let store = database.open().await;
+        let mut refused = store.begin().await.unwrap();
+        let idle = store.begin().await.unwrap();
+        idle.commit().await.unwrap();
+        let error = refused.limits().count(&[0; 32], Limit::new(1, 60), 1, NOW).await;
+        assert!(matches!(error, Err(StoreError::Unavailable(_))), "{error:?}");
+        database.only_reads_later(false).await;
+        drop(refused);
+        let (mut one, mut other) = (store.begin().await.unwrap(), store.begin().await.unwrap());
+        for (number, unit) in [(1, &mut one), (2, &mut other)] {
+            unit.limits().count(&[number; 32], Limit::new(1, 60), 1, NOW).await.unwrap();
+        }
+        one.commit().await.unwrap();
+        other.commit().await.unwrap();
+    }
 }

@@ -431,6 +431,13 @@ async fn a_role_that_may_have_fewer_connections_than_are_configured_is_told_and_
         "{}",
         said.out
     );
+    // As many as there can be leave none for commands.
+    here.write("tidegate.toml", "database_connections = 8\n");
+    let said = here.run(&["doctor", "--database", &own]);
+    for part in ["database_connections is 8 for each node", "or lower database_connections to 4 or less"] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    here.write("tidegate.toml", "database_connections = 16\n");
 
     let server = here.serve(&["--database", &own]);
     eventually("it is in the log", async || server.log().contains(&told).then_some(())).await;
@@ -441,6 +448,11 @@ async fn a_role_that_may_have_fewer_connections_than_are_configured_is_told_and_
         assert_eq!(answer.await.unwrap().unwrap().status().as_u16(), 200, "{}", server.log());
     }
     drop(server);
+    // One is made, and no second.
+    here.database().sql(&format!("alter role {owner} connection limit 1")).await;
+    let said = here.run(&["doctor", "--database", &own]);
+    let full = format!("allows the role {owner} no more connections");
+    assert!(said.code == 1 && said.out.contains(&full) && said.out.contains(&raise), "{}", said.out);
     here.database().sql(&format!("alter role {owner} connection limit 0")).await;
     let said = here.run(&["user", "list", "--json", "--database", &own]);
     refused(&said, "database_unavailable", &format!("allows the role {owner} no more connections"), &raise);

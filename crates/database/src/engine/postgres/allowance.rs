@@ -2,6 +2,7 @@
 
 use sqlx::PgPool;
 
+use super::acquire;
 use crate::Result;
 use crate::error::Refusal;
 
@@ -23,8 +24,9 @@ const LIMITS: &str = "
 
 /// Why the database cannot be written, and what to do about it; none where it can.
 pub(in crate::engine) async fn why_read_only(pool: &PgPool) -> Result<Option<Refusal>> {
+    let mut connection = acquire(pool).await?;
     let (is_read_only, follows, source, role, database): (bool, bool, Option<String>, String, String) =
-        sqlx::query_as(READ_ONLY).fetch_one(pool).await?;
+        sqlx::query_as(READ_ONLY).fetch_one(&mut *connection).await?;
     if !is_read_only {
         return Ok(None);
     }
@@ -72,8 +74,9 @@ pub struct ConnectionLimit {
 
 /// The lowest of the limits.
 pub(in crate::engine) async fn connection_limit(pool: &PgPool) -> Result<Option<ConnectionLimit>> {
+    let mut connection = acquire(pool).await?;
     let limits: Option<(i64, i64, i64, i64, String, String)> =
-        sqlx::query_as(LIMITS).fetch_optional(pool).await?;
+        sqlx::query_as(LIMITS).fetch_optional(&mut *connection).await?;
     Ok(limits.and_then(|(most, reserved, of_role, of_database, role, database)| {
         lowest((most, reserved), (of_role, role.as_str()), (of_database, database.as_str()))
     }))

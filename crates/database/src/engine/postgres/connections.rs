@@ -31,6 +31,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is checked that all connections were given back, and for how long.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+/// How often all connections are replaced where one may only read. A standby refuses every write: those that read there go on.
+const REPLACED_AGAIN: Duration = Duration::from_secs(1);
 
 /// A connection out of the pool. Whoever waits for one is told when it is given back or thrown away.
 struct Lent {
@@ -43,6 +45,15 @@ impl Lent {
     /// Throws it away: its place is another's.
     fn discard(mut self) {
         drop(self.object.take().map(Object::take));
+    }
+
+    /// Notes that a statement failed.
+    fn failed(&self, error: &sqlx::Error) {
+        if has_code(error, "25006")
+            && let Some(pool) = self.object.as_ref().and_then(Object::pool)
+        {
+            pool.manager().note_read_only();
+        }
     }
 }
 
@@ -84,6 +95,13 @@ impl Pooled {
     /// Notes that the statement was run to its end.
     pub(crate) fn settled(&mut self) {
         self.is_unclear = false;
+    }
+
+    /// Notes that it failed.
+    pub(crate) fn failed(&self, error: &sqlx::Error) {
+        if let Some(lent) = &self.lent {
+            lent.failed(error);
+        }
     }
 
     /// The same without any care for how it is given back.
@@ -130,6 +148,8 @@ pub(crate) struct Maker {
     refused: Mutex<Option<Refused>>,
     /// When a server that has no room for another one is asked again, until it has.
     full: Mutex<Option<Full>>,
+    /// When one of them could only read.
+    read_only: Mutex<Option<Instant>>,
     /// Tells those who wait for one that is in use.
     given_back: Arc<Notify>,
 }
@@ -179,7 +199,13 @@ impl Refused {
 
 impl Maker {
     fn new(connect: PgConnectOptions) -> Self {
-        Self { connect, refused: Mutex::default(), full: Mutex::default(), given_back: Arc::default() }
+        Self {
+            connect,
+            refused: Mutex::default(),
+            full: Mutex::default(),
+            read_only: Mutex::default(),
+            given_back: Arc::default(),
+        }
     }
 
     /// Whether the server may be asked for a connection. Of all who find it full, one asks at a time.
@@ -218,6 +244,21 @@ impl Maker {
         refused.as_ref().is_some_and(Refused::lasts)
     }
 
+    /// Notes that a connection can only read. It keeps what the server was set to when it was made, and so do those that are as old:
+    /// none of them is used again.
+    fn note_read_only(&self) {
+        let mut read_only = self.read_only.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_only.is_none_or(|since| since.elapsed() >= REPLACED_AGAIN) {
+            *read_only = Some(Instant::now());
+        }
+    }
+
+    /// Whether a connection of that age may be one that can only read.
+    fn is_read_only(&self, age: Duration) -> bool {
+        let read_only = self.read_only.lock().unwrap_or_else(PoisonError::into_inner);
+        read_only.is_some_and(|since| since.elapsed() <= age)
+    }
+
     /// What there is to say where no connection was to be had in time: that the server takes none, or that all are in use.
     fn timed_out(&self) -> sqlx::Error {
         match self.refused.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
@@ -246,7 +287,7 @@ impl managed::Manager for Maker {
             self.note_full(made.as_ref().is_err_and(is_full));
             match made {
                 Err(error) if is_full(&error) => {
-                    self.note(Some(opening::said(&self.connect, &error)), true);
+                    self.note(Some(opening::said_with_advice(&self.connect, &error)), true);
                     return Err(NotMade::Full);
                 }
                 Err(error) if passes(&error) => {
@@ -277,6 +318,9 @@ impl managed::Manager for Maker {
         if metrics.age() >= OLDEST {
             return Err(RecycleError::message("old enough"));
         }
+        if self.is_read_only(metrics.age()) {
+            return Err(RecycleError::message("it may be one that can only read"));
+        }
         if metrics.last_used() >= SUSPECT_AFTER {
             connection.ping().await.map_err(NotMade::Failed)?;
         }
@@ -286,7 +330,11 @@ impl managed::Manager for Maker {
 
 /// Whether the server has no room for another connection.
 fn is_full(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(cause) if cause.code().as_deref() == Some("53300"))
+    has_code(error, "53300")
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    matches!(error, sqlx::Error::Database(cause) if cause.code().as_deref() == Some(code))
 }
 
 /// Whether the server may take the same connection in a moment.
@@ -403,6 +451,13 @@ impl Transaction {
             Ok(transaction)
         })
         .await
+    }
+
+    /// Notes that a statement failed.
+    pub(crate) fn failed(&self, error: &sqlx::Error) {
+        if let Some(lent) = &self.0 {
+            lent.failed(error);
+        }
     }
 
     /// Commits. Must not be cut off: nobody would know whether it was done.
@@ -574,7 +629,27 @@ mod tests {
         second.await.unwrap().unwrap();
         // What was in vain is named.
         let told = connections.0.manager().timed_out().to_string();
-        assert!(told.contains("too many connections for role \"ada\""), "{told}");
+        for part in ["too many connections for role \"ada\"", "; raise its limit with `alter role ada "] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_can_only_read_takes_all_that_are_as_old_with_it_once_in_a_second() {
+        let (_, connections) = gone().await;
+        let maker = connections.0.manager();
+        assert!(!maker.is_read_only(Duration::MAX));
+        maker.note_read_only();
+        assert!(maker.is_read_only(Duration::MAX));
+        let (now, noted) = (Instant::now(), || *maker.read_only.lock().unwrap());
+        let before = now.checked_sub(REPLACED_AGAIN * 2).unwrap();
+        *maker.read_only.lock().unwrap() = Some(before);
+        assert!(!maker.is_read_only(REPLACED_AGAIN), "it was made later");
+        maker.note_read_only();
+        assert!(noted() > Some(before));
+        *maker.read_only.lock().unwrap() = Some(now + OLDEST);
+        maker.note_read_only();
+        assert_eq!(noted(), Some(now + OLDEST));
     }
 
     #[tokio::test]

@@ -113,9 +113,14 @@ pub(super) fn said(connect: &PgConnectOptions, error: &Error) -> String {
     refusal(connect, error).refusal.what
 }
 
+/// The same, with what to do.
+pub(super) fn said_with_advice(connect: &PgConnectOptions, error: &Error) -> String {
+    refusal(connect, error).refusal.to_string()
+}
+
 /// Why it takes none, if it does not.
-pub(super) async fn why_not(connect: &PgConnectOptions) -> Option<String> {
-    attempt(connect).await.err().map(|refused| refused.refusal.what)
+pub(super) async fn why_not(connect: &PgConnectOptions) -> Option<Refusal> {
+    attempt(connect).await.err().map(|refused| refused.refusal)
 }
 
 /// What is tried.
