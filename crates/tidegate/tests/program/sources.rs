@@ -160,7 +160,8 @@ on_both_engines! {
         server.stop();
     }
 
-    async fn an_operator_tests_and_discovers_an_uploaded_file(here: Installation) {
+    async fn an_operator_tests_and_discovers_an_uploaded_file(engine: Engine) {
+        let here = Installation::with_database(engine).await;
         let server = serve(&here);
         let token = member::token(&here, &server).await;
         let path = member::upload(&server, &token, "goods.csv", b"id,name\n1,tea\n").await;
