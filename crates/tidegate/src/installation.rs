@@ -8,10 +8,10 @@ use std::{fs, io};
 
 use tidegate_database::{DatabaseUrl, Store};
 
-use self::serving_lock::{has_what_was_lost, save_it_first};
 pub(crate) use self::serving_lock::{
     Served, ServingLock, is_served_in_development, naming_the_server, refuse_replaced, served, take_lock_left,
 };
+use self::serving_lock::{has_what_was_lost, save_it_first};
 use crate::config::Config;
 use crate::copied::named;
 use crate::failure::Failure;
