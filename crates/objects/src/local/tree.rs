@@ -61,8 +61,10 @@ impl Tree {
         DirBuilder::new().recursive(true).mode(0o700).create(place)?;
         // The directory itself may be a link: its operator made it.
         let root: OwnedFd = File::open(place)?.into();
-        if openat(&root, MARKER, FILE, Mode::empty()).is_err() {
-            if !is_empty(&root)? {
+        let is_marked = || openat(&root, MARKER, FILE, Mode::empty()).is_ok();
+        if !is_marked() {
+            // Unless somebody else, who opens it for the first time too, has marked it meanwhile.
+            if !is_empty(&root)? && !is_marked() {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -270,4 +272,23 @@ fn is_empty(directory: &OwnedFd) -> io::Result<bool> {
 fn parent_of(place: &Path) -> Option<PathBuf> {
     let parent = place.parent()?;
     Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn whoever_makes_it_beside_others_finds_it_made() {
+        let here = tempfile::tempdir().unwrap();
+        for round in 0..300 {
+            let place = here.path().join(round.to_string());
+            thread::scope(|scope| {
+                let made: Vec<_> = (0..4).map(|_| scope.spawn(|| Tree::open(&place).map(drop))).collect();
+                made.into_iter().for_each(|made| made.join().unwrap().unwrap());
+            });
+        }
+    }
 }
