@@ -12,6 +12,7 @@ mod catalog;
 mod checker;
 mod compact;
 mod cooperate;
+mod correlated;
 mod crossed;
 mod decision;
 mod engine;

@@ -9,6 +9,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use crate::apart::Apart;
 use crate::cooperate::Cooperate;
+use crate::correlated::Correlated;
 use crate::first::First;
 use crate::joins::{Buckets, Joins};
 use crate::thresholds::Thresholds;
@@ -77,9 +78,16 @@ pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 }
 
 pub(crate) fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    Optimizer::new().rules.into_iter().filter(|rule| LOGICAL.contains(&rule.name())).collect()
+    let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+        Optimizer::new().rules.into_iter().filter(|rule| LOGICAL.contains(&rule.name())).collect();
+    if let Some(place) = rules.iter().position(|rule| rule.name() == TAKES_PAIRS) {
+        rules.insert(place, Arc::new(Correlated));
+    }
+    rules
 }
 
+/// What takes pairs of equal keys out of the conditions of joins. Inner queries are joins by then.
+const TAKES_PAIRS: &str = "extract_equijoin_predicate";
 /// What puts rows into the order and the places that operators require. Joins are put on the disk before that.
 const REQUIREMENTS: &str = "EnsureRequirements";
 /// What hands filters down that come up while a query runs.
@@ -121,8 +129,11 @@ mod tests {
 
     #[test]
     fn what_moves_parts_of_expressions_down_does_not_run() {
-        assert!(self::logical().iter().all(|rule| !LEFT_OUT.contains(&rule.name())));
-        assert_eq!(self::logical().len(), LOGICAL.len());
+        let logical = self::logical();
+        assert!(logical.iter().all(|rule| !LEFT_OUT.contains(&rule.name())));
+        assert_eq!(logical.len(), LOGICAL.len() + 1);
+        let place = logical.iter().position(|rule| rule.name() == "Correlated").unwrap();
+        assert_eq!(logical[place + 1].name(), TAKES_PAIRS);
         assert_eq!(self::physical(Joins::InMemory).len(), PHYSICAL.len() + 4);
         let on_disk = self::physical(Joins::OnDisk);
         let names: Vec<_> = on_disk.iter().map(|rule| rule.name()).collect();

@@ -296,3 +296,41 @@ async fn hidden_rows_are_in_no_bucket() {
     assert!(count(b"SEEN") > 1_000, "{} bytes", held.len());
     assert_eq!(count(b"HIDDEN"), 0);
 }
+
+/// What a name of the outer query is, is decided after the inner query has been read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inner_query_compares_with_what_the_outer_one_has_in_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let words = "select id, case when id % 2 = 0 then replace('lab', 'q', '-') else cast(id > 2 as varchar) end as v from emp";
+    let numbers = "select id, case when id % 2 = 0 then 2 else id * 0.5 end as v from emp";
+    for (outer, key) in [(words, "dept"), (numbers, "id")] {
+        for (correlated, alone) in [
+            ("exists (select 1 from emp e where e.KEY = o.v)", "o.v in (select KEY from emp)"),
+            (
+                "not exists (select 1 from emp e where o.v = e.KEY)",
+                "(o.v in (select KEY from emp)) is not true",
+            ),
+            (
+                "exists (select 1 from emp e where e.KEY > o.v and e.id < o.id)",
+                "o.id in (select p.id from (OUTER) p join emp e on e.KEY > p.v and e.id < p.id)",
+            ),
+            (
+                "(select count(*) from emp e where e.KEY = o.v) > 1",
+                "o.v in (select KEY from emp group by 1 having count(*) > 1)",
+            ),
+        ] {
+            let sql = |condition: &str| {
+                let condition = condition.replace("OUTER", outer).replace("KEY", key);
+                format!("select o.id from ({outer}) o where {condition} order by 1")
+            };
+            for fixture in [fixture::memory(), fixture::sqlite().await] {
+                for engine in [engine(), on_disk(directory.path())] {
+                    let expected = ask(&engine, &fixture, Caller::Eu, &sql(alone)).await.unwrap();
+                    let found = ask(&engine, &fixture, Caller::Eu, &sql(correlated)).await;
+                    let found = found.unwrap_or_else(|error| panic!("{}: {error:?}", sql(correlated)));
+                    assert_eq!(rows(&found, false), rows(&expected, false), "{}", sql(correlated));
+                }
+            }
+        }
+    }
+}
