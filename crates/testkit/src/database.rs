@@ -1,6 +1,7 @@
 //! Private databases.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
@@ -92,7 +93,7 @@ impl TestDatabase {
         match engine {
             Engine::Sqlite => {
                 let database = Self::empty(engine).await;
-                database.migrate().await;
+                std::fs::copy(template().await, database.sqlite_file()).expect("a copy of the template");
                 database
             }
             Engine::Postgres => Self(Place::Postgres(Own::copy().await)),
@@ -172,7 +173,7 @@ impl TestDatabase {
     ///
     /// # Panics
     /// When it is on PostgreSQL.
-    pub fn sqlite_file(&self) -> std::path::PathBuf {
+    pub fn sqlite_file(&self) -> PathBuf {
         match &self.0 {
             Place::Sqlite(directory) => directory.path().join("tidegate.db"),
             Place::Postgres(_) => panic!("it is no file"),
@@ -257,6 +258,24 @@ impl TestDatabase {
         let options = SqliteConnectOptions::new().filename(path).foreign_keys(true);
         SqliteConnection::connect_with(&options).await.expect("a connection to the test's database")
     }
+}
+
+/// The SQLite database with the present schema whose copies tests get: beside the program of these tests, and of its age, which whoever comes
+/// first makes.
+async fn template() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of these tests");
+    let template = program.with_extension("db");
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified());
+    let is_newer = || Some(changed(&template).ok()? > changed(&program).ok()?);
+    if is_newer() != Some(true) {
+        let made = TestDatabase::empty(Engine::Sqlite).await;
+        made.migrate().await;
+        let beside = template.with_extension(random_name());
+        std::fs::copy(made.sqlite_file(), &beside).expect("a template beside these tests");
+        // Another one may have done it meanwhile, with the same.
+        std::fs::rename(&beside, &template).expect("a template beside these tests");
+    }
+    template
 }
 
 impl Own {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long a test waits before it takes "not yet" for "never".
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits before it takes "not yet" for "never": a guard against one that hangs, half as long as that of nextest.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Asks again until `probe` answers something; the only way a test waits.
 ///
 /// # Panics
-/// After a minute, saying `what` did not happen.
+/// After five minutes, saying `what` did not happen.
 pub async fn eventually<T, F, Probe>(what: &str, mut probe: Probe) -> T
 where
     F: Future<Output = Option<T>>,

@@ -10,6 +10,7 @@ use super::browser::{Browser, barriers, latest_link, serve};
 use crate::cross_contract::login_rivergen;
 
 const SIZES: [(u32, &str); 4] = [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
+const WIDTHS: [u32; 2] = [375, 1280];
 
 /// Every page with the name under which a test looks at it; for one that is no route, what it is. A page that is made by several states
 /// has the name of its first one.
@@ -230,21 +231,13 @@ fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
     run(Engine::Sqlite, async |_: Engine| {
         let (_app, address) = serve().await;
         let browser = Browser::start();
-        for (width, scheme) in SIZES {
-            browser.resize(width, scheme);
+        for scheme in ["light", "dark"] {
+            browser.resize(WIDTHS[0], scheme);
             browser.open(&format!("{address}/docs"));
             eventually("the documentation", async || {
                 browser.text("main").filter(|text| text.contains("/api/v1/auth/signup"))
             })
             .await;
-            browser.keep_picture(&format!("docs-{width}-{scheme}"), false);
-            for part in ["How-to-verify", "What-to-do", "All-codes"] {
-                browser.evaluate(&format!("void document.querySelector('[id*={part}]')?.scrollIntoView()"));
-                browser.keep_picture(&format!("docs-{part}-{width}-{scheme}"), false);
-            }
-            assert_eq!(browser.evaluate(CUT_OFF), json!([]), "{width} {scheme}");
-            let scrolled = "[...document.querySelectorAll('.redoc-markdown table')].filter(table => table.scrollWidth > table.clientWidth).length";
-            assert_eq!(browser.evaluate(scrolled), 0, "tables that are cut off: {width} {scheme}");
             let text = browser.text("main").unwrap();
             for part in [
                 "What to do about an error",
@@ -257,18 +250,33 @@ fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
             ] {
                 assert!(text.contains(part), "{part} is not on the page");
             }
+            for width in WIDTHS {
+                browser.resize(width, scheme);
+                browser.keep_picture(&format!("docs-{width}-{scheme}"), false);
+                for part in ["How-to-verify", "What-to-do", "All-codes"] {
+                    browser
+                        .evaluate(&format!("void document.querySelector('[id*={part}]')?.scrollIntoView()"));
+                    browser.keep_picture(&format!("docs-{part}-{width}-{scheme}"), false);
+                }
+                assert_eq!(browser.evaluate(CUT_OFF), json!([]), "{width} {scheme}");
+                let scrolled = "[...document.querySelectorAll('.redoc-markdown table')].filter(table => table.scrollWidth > table.clientWidth).length";
+                assert_eq!(browser.evaluate(scrolled), 0, "tables that are cut off: {width} {scheme}");
+            }
             // All operations are made of the same parts: looking at some of them takes a tenth of the time.
             browser.evaluate(
                 "document.querySelectorAll('[id^=\"tag/\"][id*=\"/operation/\"]').forEach((part, number) => number % 7 && part.remove())",
             );
-            let story = format!("docs-{width}-{scheme}");
-            assert_eq!(
-                barriers(&browser, &json!({ "include": [["body"]] })),
-                Vec::<String>::new(),
-                "{story}"
-            );
-            let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
-            assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
+            for width in WIDTHS {
+                browser.resize(width, scheme);
+                let story = format!("docs-{width}-{scheme}");
+                assert_eq!(
+                    barriers(&browser, &json!({ "include": [["body"]] })),
+                    Vec::<String>::new(),
+                    "{story}"
+                );
+                let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
+                assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
+            }
         }
         // A search starts the renderer's worker.
         browser.resize(1280, "light");
