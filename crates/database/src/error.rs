@@ -1,9 +1,12 @@
 //! What can go wrong in the store.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
+
+use crate::limit::Limit;
 
 /// A failed store operation. Carries the cause for the log; clients never see it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,6 +46,22 @@ pub enum StoreError {
     /// Anything else.
     #[error("the database failed: {0}")]
     Database(String),
+}
+
+impl StoreError {
+    /// What to do about it, where that is known. It stands in the text, too.
+    pub fn advice(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.advice),
+            Self::Damaged { advice, .. } | Self::Lost { advice, .. } => Some(advice),
+            // What the database said, its code, and what to do.
+            Self::Unavailable(text) | Self::Database(text) => {
+                let (_, rest) = text.split_once(" (code ")?;
+                rest.split_once("); ").map(|(_, advice)| advice)
+            }
+            Self::Address(_) | Self::Migration(_) | Self::Unreadable(_) => None,
+        }
+    }
 }
 
 /// Why a database cannot be opened.
@@ -85,7 +104,7 @@ impl From<sqlx::Error> for StoreError {
                     let advice = if code.len() == 5 { DAMAGED_SERVER } else { DAMAGED_FILE };
                     return Self::Damaged { said: text, advice: advice.to_owned() };
                 }
-                let advice = of_a_limit(&code, routine_of(cause.as_ref())).or_else(|| advice(&code));
+                let advice = advice_of(&code, routine_of(cause.as_ref()));
                 let text = advice.map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
                 match class {
                     Class::Unavailable | Class::Pooler => Self::Unavailable(text),
@@ -140,6 +159,22 @@ const POOLER: &str = "a pooler in transaction mode has to support prepared state
 pub const LOCK_HELD: &str =
     "another program holds the database's lock: end it, a backup or an open `sqlite3` for example";
 
+/// What to do where PostgreSQL ended something after the time that the setting allows: Tidegate itself sets none.
+macro_rules! time_limit {
+    ($setting:literal) => {
+        concat!(
+            $setting,
+            " of the role, the database or the server is too short for it: take it off where it was set, `alter role USER reset ",
+            $setting,
+            "` or `alter database NAME reset ",
+            $setting,
+            "`; `select source from pg_settings where name = '",
+            $setting,
+            "'` says where, asked by the user of the database's address"
+        )
+    };
+}
+
 /// What to do about an error, by its code in either engine.
 pub(crate) fn advice(code: &str) -> Option<&'static str> {
     if code.len() == 5 {
@@ -159,7 +194,11 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
                  schema SCHEMA to USER`",
             ),
             "53100" => Some("free space on the database server's disk"),
-            "53300" => Some("raise max_connections of the server, or lower database_connections"),
+            "57014" => Some(time_limit!("statement_timeout")),
+            "55P03" => Some(time_limit!("lock_timeout")),
+            "25P03" => Some(time_limit!("idle_in_transaction_session_timeout")),
+            "25P04" => Some(time_limit!("transaction_timeout")),
+            "57P05" => Some(time_limit!("idle_session_timeout")),
             "57P03" => Some("the server starts or stops: try again in a moment"),
             "XX001" | "XX002" => Some(DAMAGED_SERVER),
             _ => None,
@@ -189,17 +228,11 @@ fn routine_of<'c>(cause: &'c (dyn DatabaseError + 'static)) -> &'c str {
     cause.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::routine).unwrap_or_default()
 }
 
-/// What to do where a role or a database has as many connections as it may have: the code is that of the server's own limit.
-fn of_a_limit(code: &str, routine: &str) -> Option<&'static str> {
-    match (code, routine) {
-        ("53300", "InitializeSessionUserId") => Some(
-            "the role has a limit of its own: raise it with `alter role USER connection limit N` (-1 is none), or lower database_connections",
-        ),
-        ("53300", "CheckMyDatabase") => Some(
-            "the database has a limit of its own: raise it with `alter database NAME connection limit N` (-1 is none), or lower \
-             database_connections",
-        ),
-        _ => None,
+/// The same, where one code has several causes: with `routine`, where in PostgreSQL it arose.
+fn advice_of(code: &str, routine: &str) -> Option<Cow<'static, str>> {
+    match code {
+        "53300" => Some(Limit::met(routine, "USER", "NAME").advice().into()),
+        _ => advice(code).map(Cow::Borrowed),
     }
 }
 
@@ -298,7 +331,11 @@ mod tests {
             ("3F000", "create the schema"),
             ("42P05", "a pooler in transaction mode"),
             ("53100", "free space"),
-            ("53300", "raise max_connections"),
+            ("57014", "statement_timeout of the role"),
+            ("55P03", "lock_timeout of the role"),
+            ("25P03", "idle_in_transaction_session_timeout of the role"),
+            ("25P04", "transaction_timeout of the role"),
+            ("57P05", "idle_session_timeout of the role"),
             ("57P03", "the server starts or stops"),
             ("5", "another program holds the database's lock"),
             ("261", "another program holds the database's lock"),
@@ -319,15 +356,16 @@ mod tests {
     #[test]
     fn a_limit_of_a_role_or_a_database_is_told_from_that_of_the_server() {
         for (code, routine, begin) in [
-            ("53300", "InitializeSessionUserId", Some("the role has a limit of its own")),
-            ("53300", "CheckMyDatabase", Some("the database has a limit of its own")),
-            ("53300", "InitProcess", None),
+            ("53300", "InitializeSessionUserId", Some("raise its limit with `alter role USER")),
+            ("53300", "CheckMyDatabase", Some("raise its limit with `alter database NAME")),
+            ("53300", "InitProcess", Some("raise max_connections of the server, or lower")),
+            ("42501", "CheckMyDatabase", Some("the user of the database's address")),
             ("28000", "InitializeSessionUserId", None),
-            ("42501", "CheckMyDatabase", None),
         ] {
-            let begins = |advice: &'static str| begin.is_some_and(|begin| advice.starts_with(begin));
-            let advice = of_a_limit(code, routine);
-            assert_eq!(advice.is_some_and(begins), begin.is_some(), "{code} {routine}: {advice:?}");
+            let advice = advice_of(code, routine);
+            let begins =
+                advice.as_deref().zip(begin).is_some_and(|(advice, begin)| advice.starts_with(begin));
+            assert_eq!(begins, begin.is_some(), "{code} {routine}: {advice:?}");
         }
     }
 

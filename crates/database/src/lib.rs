@@ -10,6 +10,7 @@ mod descriptors;
 pub mod engine;
 pub mod error;
 mod keyed;
+mod limit;
 pub mod put_off;
 mod repeats;
 mod statement;

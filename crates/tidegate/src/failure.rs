@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tidegate_database::StoreError;
+use tidegate_database::{Refusal, StoreError};
 use tidegate_kernel::Fault;
 
 use crate::config::Mistake;
@@ -116,6 +116,14 @@ pub(crate) fn without_numbers(text: &str) -> String {
     kept
 }
 
+/// Fails for what is wrong with a database, if something is.
+///
+/// # Errors
+/// That, with what to do about it.
+pub(crate) fn refuse(reason: Option<Refusal>) -> Result<(), Failure> {
+    reason.map_or(Ok(()), |refusal| Err(StoreError::from(refusal).into()))
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match error {
@@ -132,7 +140,8 @@ impl From<StoreError> for Failure {
             StoreError::Migration(_) => "database_schema",
             StoreError::Unreadable(_) | StoreError::Database(_) => "database",
         };
-        Self::new(code, error.to_string())
+        let advice = error.advice().map(without_numbers);
+        Self { advice, ..Self::new(code, error.to_string()) }
     }
 }
 
@@ -172,5 +181,14 @@ mod tests {
         assert_eq!(failure.parts().1, Some("create them"));
         assert_eq!(failure.json()["error"]["advice"], "create them");
         assert_eq!(Failure::new("x", "y").parts(), ("y", None));
+        // Of a database: what it said, and what to do.
+        let failure =
+            Failure::from(StoreError::Database("no right (code 42501); grant it (twice); or not".to_owned()));
+        assert_eq!(
+            failure.parts(),
+            ("the database failed: no right (code 42501)", Some("grant it (twice); or not"))
+        );
+        let failure = Failure::from(StoreError::Unavailable("no connection became free in time".to_owned()));
+        assert_eq!(failure.parts().1, None);
     }
 }

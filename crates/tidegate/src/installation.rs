@@ -14,9 +14,9 @@ pub(crate) use self::serving_lock::{
 use self::serving_lock::{has_what_was_lost, save_it_first};
 use crate::config::Config;
 use crate::copied::named;
-use crate::failure::Failure;
+use crate::failure::{Failure, refuse};
 use crate::program::shell_word;
-use crate::schema::{Unnoted, unnoted_tables};
+use crate::schema::{KNOWN_BY, Unnoted, unnoted_tables};
 
 /// How to get from a wrong directory to the right one.
 const POINT_AT_IT: &str = "run this in the directory where the server was started, or name the data directory with --data-dir, \
@@ -66,6 +66,7 @@ pub(crate) async fn refuse_empty_source(config: &Config, store: &Store) -> Resul
     if store.is_begun().await? {
         return Ok(());
     }
+    refuse_hidden(store, true).await?;
     let what = format!("the database {} is empty: it has no tables of Tidegate", config.database_url());
     Err(Failure::advised("database_missing", what, NAME_THE_SOURCE))
 }
@@ -156,7 +157,11 @@ impl Traces {
     /// # Errors
     /// As above, or those of the database.
     pub(crate) async fn refuse_lost_tables(&self, config: &Config, store: &Store) -> Result<(), Failure> {
-        if self.0.is_empty() || store.is_begun().await? {
+        if store.is_begun().await? {
+            return Ok(());
+        }
+        refuse_hidden(store, !self.0.is_empty()).await?;
+        if self.0.is_empty() {
             return Ok(());
         }
         Err(self.lost(config, "has no tables of Tidegate"))
@@ -234,7 +239,20 @@ pub(crate) fn place(config: &Config) -> String {
 /// # Errors
 /// As above, or those of the database.
 pub(crate) async fn refuse_missing(config: &Config, store: &Store) -> Result<(), Failure> {
-    if store.is_begun().await? { Ok(()) } else { Err(missing(config)) }
+    if store.is_begun().await? {
+        return Ok(());
+    }
+    refuse_hidden(store, true).await?;
+    Err(missing(config))
+}
+
+/// Refuses a database without tables in which an installation is, in a schema that the search path does not have. The address of the database
+/// may name another schema, for an installation of its own: where that is expected to be there, `is_named` refuses it, too.
+///
+/// # Errors
+/// Names the schema, and what shows it; or those of the database.
+async fn refuse_hidden(store: &Store, is_named: bool) -> Result<(), Failure> {
+    refuse(store.why_hidden(KNOWN_BY, is_named).await?)
 }
 
 fn missing(config: &Config) -> Failure {

@@ -3,13 +3,13 @@
 use std::path::{Path, absolute};
 use std::time::Duration;
 
-use tidegate_database::{Migration, Store, StoreOptions};
+use tidegate_database::{ConnectionLimit, Migration, Store, StoreOptions};
 
 use crate::cli::Lifted;
 use crate::config::Config;
 use crate::copied::refuse_copied;
 use crate::data_dir::{create_data_dir, refuse_other_than_directory};
-use crate::failure::Failure;
+use crate::failure::{Failure, refuse};
 use crate::installation::{
     ServingLock, naming_the_server, place, refuse_foreign, refuse_missing_file, refuse_replaced,
     refuse_unfinished_copy,
@@ -37,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Those of [`migrate`].
 pub(crate) async fn begin(config: &Config, store: &Store) -> Result<usize, Failure> {
     let is_new = !store.is_begun().await?;
+    if is_new {
+        refuse(store.why_not_made().await?)?;
+    }
     let applied = migrate(store).await?;
     // Of nodes that start together, one begins it.
     if is_new && applied > 0 {
@@ -149,8 +152,18 @@ async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration
     let options = StoreOptions { patience, ..config.store_options() };
     let store =
         Store::open(&options, MIGRATIONS).await.map_err(|error| naming_the_server(config, error.into()))?;
-    let looked = refuse_foreign(config, &store).await;
+    let looked = look_at_kind(config, &store, missing).await;
     unless_refused(store, looked).await
+}
+
+/// Refuses what is another program's, and, where an installation is served or begins, what cannot keep every name. Commands go on with what is
+/// there already: it has to be moved.
+async fn look_at_kind(config: &Config, store: &Store, missing: MissingStore) -> Result<(), Failure> {
+    refuse_foreign(config, store).await?;
+    if missing == MissingStore::Create {
+        refuse(store.why_misencoded().await?)?;
+    }
+    Ok(())
 }
 
 /// Looks whether the database can be made where it is to be, and makes nothing.
@@ -205,9 +218,6 @@ pub(crate) fn wanted_connections(config: &Config) -> Option<u32> {
     config.database_listen.is_none().then(|| config.store_options().connections())
 }
 
-/// What a node opens for a moment, when it begins to listen to the others, and what a command does: to read, to write, and to tell nodes.
-const BESIDE_THOSE: i64 = 1 + 3;
-
 /// What to say where PostgreSQL allows fewer than are wanted, or none beside them.
 ///
 /// # Errors
@@ -215,21 +225,18 @@ const BESIDE_THOSE: i64 = 1 + 3;
 pub(crate) async fn few_connections(wanted: Option<u32>, store: &Store) -> Result<Option<Failure>, Failure> {
     let (Some(wanted), Some(limit)) = (wanted, store.connection_limit().await?) else { return Ok(None) };
     let (most, fewest) = (limit.most, i64::from(StoreOptions::FEWEST_ON_POSTGRES));
-    if most >= i64::from(wanted) + BESIDE_THOSE {
+    let beside = i64::from(StoreOptions::BESIDE_ON_POSTGRES);
+    if most >= i64::from(wanted) + beside {
         return Ok(None);
     }
-    let left = most - BESIDE_THOSE;
+    let left = most - beside;
     let advice = if left >= fewest {
         format!(
             "{}, or lower database_connections to {left} or less, divided by the number of nodes",
             limit.raise
         )
     } else {
-        let needed = fewest + BESIDE_THOSE;
-        format!(
-            "{}; {needed} are the fewest: a node has {fewest}, whatever database_connections is",
-            limit.raise
-        )
+        format!("{}; {}", limit.raise, ConnectionLimit::fewest())
     };
     Ok(Some(Failure::advised(
         "database_connections",

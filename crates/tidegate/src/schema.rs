@@ -1,6 +1,8 @@
 //! The schema of a new SQLite database, which is made at once. `TIDEGATE_TEST_WRITE=1 scripts/test the_schema_is_what_all_migrations_make`
 //! writes its text anew.
 
+use std::collections::HashSet;
+
 use tidegate_database::{Result, Store, WholeSchema};
 
 use crate::failure::Failure;
@@ -11,8 +13,11 @@ pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 30, text: incl
 /// Where what was applied to a database is noted.
 const APPLIED: &str = "_sqlx_migrations";
 
+/// The table by which an installation of any version is known: every one has it.
+pub(crate) const KNOWN_BY: &str = "signing_keys";
+
 /// Its tables: both engines have the same.
-fn tables() -> impl Iterator<Item = &'static str> {
+pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
     let begins = WHOLE_SCHEMA.text.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
     begins.filter_map(|rest| rest.strip_suffix(" ("))
 }
@@ -32,14 +37,26 @@ async fn missing_tables(store: &Store) -> Result<Vec<&'static str>> {
 /// Names the missing ones; or those of the database.
 pub(crate) async fn refuse_lost_tables(store: &Store) -> Result<(), Failure> {
     let missing = missing_tables(store).await?;
-    if missing.is_empty() { Ok(()) } else { Err(lost_tables(&missing)) }
+    if missing.is_empty() { Ok(()) } else { Err(lost("tables", &missing)) }
+}
+
+/// The same of columns, which takes longer: all of them are made in memory to be compared with.
+///
+/// # Errors
+/// Names the missing ones; or those of the database.
+pub(crate) async fn refuse_lost_columns(store: &Store) -> Result<(), Failure> {
+    let (there, all) = (store.columns().await?, WHOLE_SCHEMA.columns().await?);
+    let there: HashSet<&str> = there.iter().map(String::as_str).collect();
+    let missing: Vec<&str> =
+        all.iter().map(String::as_str).filter(|column| !there.contains(column)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(lost("columns", &missing)) }
 }
 
 /// What to say of them.
-fn lost_tables(missing: &[&str]) -> Failure {
+fn lost(parts: &str, missing: &[&str]) -> Failure {
     Failure::advised(
         "database_lost",
-        format!("the schema is up to date, but tables of it are missing: {}", missing.join(", ")),
+        format!("the schema is up to date, but {parts} of it are missing: {}", missing.join(", ")),
         "stop the server and restore your backup, the whole of it: pg_restore and psql end with errors where a part is left out. What was in \
          them is lost here, and empty ones in their place would hide that",
     )
@@ -159,6 +176,23 @@ mod tests {
             let (rows,): (i64,) = sqlx::query_as(count).fetch_one(&mut one_by_one).await.unwrap();
             assert_eq!(rows, 0, "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_columns_of_the_schema_are_those_that_a_database_has() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("tidegate.db");
+        database(&file, None).await.close().await.unwrap();
+        let store = Store::open(&StoreOptions::new(DatabaseUrl::Sqlite(file)), MIGRATIONS).await.unwrap();
+        let mut there = store.columns().await.unwrap();
+        there.retain(|column| !column.starts_with(APPLIED));
+        let mut all = WHOLE_SCHEMA.columns().await.unwrap();
+        there.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(there, all);
+        assert!(all.iter().any(|column| column == "accounts.language"));
+        assert!(tables().any(|table| table == KNOWN_BY));
+        store.close().await;
     }
 
     fn is_table(sql: Option<&str>) -> bool {

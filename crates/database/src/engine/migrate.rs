@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use sqlx::migrate::{Migrate, MigrationType, Migrator};
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr, SqliteConnection};
 
+use super::fitness::COLUMNS_ON_SQLITE;
 use crate::{Result, StoreError};
 
 /// One step of the schema. Once released, it never changes.
@@ -29,6 +31,20 @@ pub struct WholeSchema {
     pub last: i64,
     /// SQL, which makes in one go what they make one by one.
     pub text: &'static str,
+}
+
+impl WholeSchema {
+    /// Its columns, as `table.column`: SQLite makes them in memory, and says what they are.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub async fn columns(&self) -> Result<Vec<String>> {
+        let mut on = SqliteConnection::connect_with(&SqliteConnectOptions::new().in_memory(true)).await?;
+        sqlx::query(self.text).persistent(false).execute(&mut on).await?;
+        let columns: Vec<String> = sqlx::query_scalar(COLUMNS_ON_SQLITE).fetch_all(&mut on).await?;
+        on.close().await?;
+        Ok(columns)
+    }
 }
 
 /// How the line begins.

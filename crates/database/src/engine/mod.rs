@@ -3,6 +3,7 @@
 mod address;
 mod backup;
 mod copy;
+mod fitness;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -17,7 +18,6 @@ use sqlx::{PgConnection, PgPool, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use crate::damage::Damage;
-use crate::error::Refusal;
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
 pub use copy::{CopiedTable, FinishedCopy};
@@ -52,6 +52,8 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// How many connections to PostgreSQL a process has at most where fewer were asked for.
     pub const FEWEST_ON_POSTGRES: u32 = postgres::BESIDE_UNITS + postgres::FEWEST_UNITS;
+    /// What a node opens for a moment, when it begins to listen to the others, and what a command does: to read, to write, and to tell nodes.
+    pub const BESIDE_ON_POSTGRES: u32 = 1 + 3;
 
     /// The defaults for `url`.
     pub fn new(url: DatabaseUrl) -> Self {
@@ -387,18 +389,6 @@ impl Store {
         };
         crate::fetch_one!(unit, (i64,), "select cast(1 as bigint)")?;
         Ok(())
-    }
-
-    /// Why a PostgreSQL database can be read and not be written, if it is so. Nothing is written to find out. Whether a SQLite file can be
-    /// written, [`Store::look_at`] sees.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn why_read_only(&self) -> Result<Option<Refusal>> {
-        match &self.backend {
-            Backend::Sqlite { .. } => Ok(None),
-            Backend::Postgres { pool, .. } => postgres::why_read_only(pool).await,
-        }
     }
 
     /// What limits how many connections there can be, by PostgreSQL's own account: a pooler between may have others.

@@ -3,13 +3,17 @@
 mod allowance;
 mod announcer;
 mod connections;
+mod fitness;
 mod opening;
 mod owner;
+mod settings;
 
 pub use allowance::ConnectionLimit;
 pub(super) use allowance::{connection_limit, why_read_only};
 pub(crate) use announcer::{Announced, Announcer};
 pub(super) use connections::{Connections, Pooled, Transaction};
+pub(super) use fitness::{why_hidden, why_misencoded, why_not_made};
+pub(super) use owner::why_denied;
 
 use std::str::FromStr;
 use std::sync::Arc;

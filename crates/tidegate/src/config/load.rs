@@ -27,6 +27,7 @@ use crate::cli::GlobalFlags;
 use crate::failure::Failure;
 
 const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
+const DATABASE_VARIABLE: &str = "TIDEGATE_DATABASE";
 const DEFAULT_FILE: &str = "tidegate.toml";
 
 /// A configuration, and where it came from.
@@ -35,7 +36,7 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The file, variables and flags that had a say.
     pub(crate) sources: Vec<String>,
-    /// Variables that are set and not read, and what to write instead; each with the key that is meant.
+    /// Variables that are set and not read, and what to write instead, and those that are empty; each with the key that is meant.
     pub(crate) unread: Vec<(&'static str, String)>,
     figment: Figment,
     lines: Lines,
@@ -81,6 +82,7 @@ pub(super) fn load_from(
     let set: Vec<OsString> =
         variables.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect();
     let variables = ours(variables);
+    let empty = empty(&variables);
     let defaults = Config::default().written().map_err(|error| internal(error.to_string()))?;
     let defaults = Value::serialize(defaults).map_err(|error| internal(error.to_string()))?;
     let defaults = defaults.into_dict().unwrap_or_default();
@@ -110,7 +112,7 @@ pub(super) fn load_from(
         return Err(Failure::mistakes(mistakes));
     }
     let is_default = |key: &str| loaded.is_default(key);
-    loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
+    loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).chain(empty).collect();
     Ok(loaded)
 }
 
@@ -233,6 +235,24 @@ fn ours(mut variables: Variables) -> Variables {
     variables.retain(|(name, _)| name.to_str().is_some_and(|name| name.starts_with(PREFIX)));
     variables.sort();
     variables
+}
+
+/// What to say of our variables that are set to nothing, as by a secret that is not there, with the key that matters most of theirs: without
+/// its address, another database is used.
+fn empty(variables: &Variables) -> Option<(&'static str, String)> {
+    let is_empty = |value: &str| without_final_line_breaks(value).is_empty();
+    let is_read = |key: &str| key == "CONFIG" || !is_foreign(key, "");
+    let names: Vec<&str> = variables
+        .iter()
+        .filter(|(_, value)| value.to_str().is_some_and(is_empty))
+        .filter_map(|(name, _)| name.to_str())
+        .filter(|name| name.strip_prefix(PREFIX).is_some_and(is_read))
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let key = if names.contains(&DATABASE_VARIABLE) { "database" } else { "" };
+    Some((key, format!("set and empty, which is as if not set: {}", names.join(", "))))
 }
 
 fn variable_layers(schema: &Schema, variables: Variables) -> Result<Vec<Layer>, Failure> {

@@ -19,7 +19,7 @@ const FROM_THE_FUTURE: &str = "
     select 9999, 'from the future', installed_on, success, checksum, 0 from _sqlx_migrations where version = 1";
 
 /// What is said in every case, and never.
-fn refused(said: &Said, code: &str, what: &str, advice: &str) {
+pub(crate) fn refused(said: &Said, code: &str, what: &str, advice: &str) {
     assert_eq!(said.code, 1, "{said:?}");
     let error = &said.json()["error"];
     let message = error["message"].as_str().unwrap();
@@ -234,7 +234,7 @@ async fn a_wrong_password_of_the_environment_is_told_as_such() {
 }
 
 /// The address of the test's database for another role, whose password is `x`.
-fn as_role(whole: &str, role: &str) -> String {
+pub(crate) fn as_role(whole: &str, role: &str) -> String {
     let (_, rest) = whole.split_once('@').unwrap();
     format!("postgres://{role}:x@{rest}")
 }
@@ -399,9 +399,11 @@ async fn a_database_that_cannot_be_written_is_told_at_the_start() {
     drop(server);
     let said = here.run(&["doctor"]);
     assert!(said.code == 1 && said.out.contains("✗ database"), "{}", said.out);
-    for part in
-        ["default_transaction_read_only is on", "`alter database ", " reset default_transaction_read_only`"]
-    {
+    for part in [
+        "default_transaction_read_only is on",
+        "`set default_transaction_read_only = off;`, then `alter database ",
+        " reset default_transaction_read_only`",
+    ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     assert!(said.out.contains("opens 1 signing key(s)"), "what can be read is looked at: {}", said.out);
@@ -453,6 +455,7 @@ async fn a_role_that_may_have_fewer_connections_than_are_configured_is_told_and_
     let said = here.run(&["doctor", "--database", &own]);
     let full = format!("allows the role {owner} no more connections");
     assert!(said.code == 1 && said.out.contains(&full) && said.out.contains(&raise), "{}", said.out);
+    assert!(said.out.contains("8 are the fewest: a node has 4"), "{}", said.out);
     here.database().sql(&format!("alter role {owner} connection limit 0")).await;
     let said = here.run(&["user", "list", "--json", "--database", &own]);
     refused(&said, "database_unavailable", &format!("allows the role {owner} no more connections"), &raise);

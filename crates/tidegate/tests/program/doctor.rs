@@ -203,6 +203,27 @@ fn variables_that_only_others_read_are_told() {
     assert!(out.contains("✓ environment"), "{out}");
 }
 
+#[tokio::test]
+async fn a_variable_that_is_empty_is_told() {
+    let here = Installation::new();
+    let told = "set and empty, which is as if not set: TIDEGATE_CONFIG, TIDEGATE_DATABASE";
+    let empty = |command: &mut Command| {
+        command.env("TIDEGATE_DATABASE", "").env("TIDEGATE_CONFIG", "");
+    };
+    let mut command = here.command(&["doctor"]);
+    empty(&mut command);
+    let said = Said::of(&mut command);
+    assert!(said.out.contains(&format!("! environment        {told}")), "{}", said.out);
+    let mut command = here.command(&["user", "list"]);
+    empty(&mut command);
+    let said = Said::of(&mut command);
+    assert!(said.code == 1 && said.err.ends_with(&format!("\nhint: {told}\n")), "{}", said.err);
+    // Another installation than was meant begins.
+    let server = here.serve_with(&[], empty);
+    server.logs(told);
+    server.stop();
+}
+
 #[test]
 fn beside_a_server_it_says_where_that_listens_whatever_is_configured() {
     let here = Installation::new();

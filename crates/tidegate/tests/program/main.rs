@@ -19,6 +19,7 @@ mod databases;
 mod doctor;
 mod factors;
 mod files;
+mod fitness;
 mod generated;
 mod guards;
 mod guides;

@@ -2,9 +2,12 @@
 
 use sqlx::PgPool;
 
-use super::acquire;
+use super::{acquire, settings};
 use crate::Result;
 use crate::error::Refusal;
+use crate::limit::{Limit, fewest};
+
+const SETTING: &str = "default_transaction_read_only";
 
 /// Where `default_transaction_read_only` was set, if it is on, and whether the server follows another one.
 const READ_ONLY: &str = "
@@ -44,19 +47,17 @@ fn read_only(follows: bool, source: &str, role: &str, database: &str) -> Refusal
         return refused("the server is a standby", advice.to_owned());
     }
     let what = "default_transaction_read_only is on";
-    let setting = "reset default_transaction_read_only";
+    if let Some(reset) = settings::reset(SETTING, source, role, database) {
+        // What is typed in such a session is refused, too.
+        return refused(what, format!("take it off: in psql `set {SETTING} = off;`, then {reset}"));
+    }
     match source {
-        "database" => refused(what, format!("take it off: `alter database {database} {setting}`")),
-        "user" => refused(what, format!("take it off: `alter role {role} {setting}`")),
-        "database user" => {
-            refused(what, format!("take it off: `alter role {role} in database {database} {setting}`"))
-        }
         "client" => refused(what, "take it out of `options` in the address of the database".to_owned()),
         _ => refused(
             what,
-            "turn it off in postgresql.conf, or where it was set (`select * from pg_settings where name = \
-             'default_transaction_read_only'`)"
-                .to_owned(),
+            format!(
+                "turn it off in postgresql.conf, or where it was set (`select * from pg_settings where name = '{SETTING}'`)"
+            ),
         ),
     }
 }
@@ -70,6 +71,13 @@ pub struct ConnectionLimit {
     pub what: String,
     /// How it is raised.
     pub raise: String,
+}
+
+impl ConnectionLimit {
+    /// How low it may be, for one node and a command beside it.
+    pub fn fewest() -> String {
+        fewest()
+    }
 }
 
 /// The lowest of the limits.
@@ -92,17 +100,17 @@ fn lowest(
         ConnectionLimit {
             most: most - reserved,
             what: format!("max_connections of the server is {most}, of which {reserved} are reserved"),
-            raise: "raise max_connections of the server".to_owned(),
+            raise: Limit::Server.raise(),
         },
         ConnectionLimit {
             most: of_role,
             what: format!("the role {role} has the connection limit {of_role}"),
-            raise: format!("raise it: `alter role {role} connection limit N`, where -1 is none"),
+            raise: Limit::Role(role).raise(),
         },
         ConnectionLimit {
             most: of_database,
             what: format!("the database {database} has the connection limit {of_database}"),
-            raise: format!("raise it: `alter database {database} connection limit N`, where -1 is none"),
+            raise: Limit::Database(database).raise(),
         },
     ];
     limits.into_iter().filter(|limit| limit.most >= 0).min_by_key(|limit| limit.most)
@@ -122,7 +130,13 @@ mod tests {
                 "default_transaction_read_only is on",
                 "`alter database shop reset default_transaction_read_only`",
             ),
-            (false, "user", "is on", "`alter role ada reset default_transaction_read_only`"),
+            (
+                false,
+                "user",
+                "is on",
+                "`set default_transaction_read_only = off;`, then `alter role ada reset default_transaction_read_only`",
+            ),
+            (false, "global", "is on", "`alter role all reset default_transaction_read_only`"),
             (false, "database user", "is on", "`alter role ada in database shop reset "),
             (false, "client", "is on", "`options` in the address"),
             (false, "configuration file", "is on", "postgresql.conf"),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{ACQUIRE_TIMEOUT, StoreOptions};
 use crate::Result;
 use crate::error::{Refusal, StoreError, advice, plain, without_number};
+use crate::limit::Limit;
 
 /// The oldest PostgreSQL that is served: the oldest that its own project supports, and that the tests run on.
 const OLDEST: u32 = 150_000;
@@ -216,14 +217,17 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
         ("28P01", _) => Refusal::new(
             "database_login",
             format!("{server} refuses the password of {user}"),
-            "correct it in the database's address, where characters such as @ / : # are written as %40 %2F %3A %23; a role that \
-             does not exist is refused alike",
+            format!(
+                "correct it in the database's address, where characters such as @ / : # are written as %40 %2F %3A %23; {}",
+                refused_alike(user)
+            ),
         ),
         ("28000", "InitializeSessionUserId") => Refusal::new(
             "database_login",
             format!("{server} has no role {user} that may sign in"),
             format!(
-                "create it with `createuser --pwprompt {user}`, or correct the user in the database's address"
+                "create it with `createuser --pwprompt {user}`, let it in with `alter role {user} login` where it is there, or correct the user \
+                 in the database's address"
             ),
         ),
         ("28000", _) if !encrypts(connect) => Refusal::new(
@@ -248,8 +252,11 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
             format!("{user} may not connect to the database {database} at {server}"),
             format!("grant it: `grant connect on database {database} to {user}`"),
         ),
-        ("53300", "InitializeSessionUserId") => full(&server, "role", user, said),
-        ("53300", "CheckMyDatabase") => full(&server, "database", database, said),
+        ("53300", routine) => full(&server, Limit::met(routine, user, database), said),
+        ("55000", "CheckMyDatabase") => unreachable(
+            format!("{server} lets nobody into the database {database}: {said} (code 55000)"),
+            &format!("let them in: `alter database {database} allow_connections true`, in another database"),
+        ),
         ("08P01", _) => Refusal::new(
             "database_pooler",
             format!("{server} refuses how the connection begins: {said}"),
@@ -262,13 +269,20 @@ fn of_the_server(connect: &PgConnectOptions, cause: &PgDatabaseError) -> Refusal
     }
 }
 
-/// Of a role or a database that has as many connections as it may have.
-fn full(server: &str, kind: &str, name: &str, said: &str) -> Refusal {
-    unreachable(
-        format!("{server} allows the {kind} {name} no more connections: {said} (code 53300)"),
-        &format!(
-            "raise its limit with `alter {kind} {name} connection limit N` (-1 is none), or lower database_connections"
-        ),
+/// Of a server, a role or a database that has as many connections as it may have.
+fn full(server: &str, limit: Limit<'_>, said: &str) -> Refusal {
+    let what = match limit {
+        Limit::Server => format!("{server} allows no more connections"),
+        Limit::Role(name) => format!("{server} allows the role {name} no more connections"),
+        Limit::Database(name) => format!("{server} allows the database {name} no more connections"),
+    };
+    unreachable(format!("{what}: {said} (code 53300)"), &limit.advice())
+}
+
+/// What PostgreSQL refuses in the same words as a wrong password.
+fn refused_alike(user: &str) -> String {
+    format!(
+        "a role that does not exist is refused alike, and one whose time is over: `alter role {user} valid until 'infinity'`"
     )
 }
 
@@ -279,14 +293,16 @@ fn left_out(connect: &PgConnectOptions, is_given: bool) -> Refusal {
         return Refusal::new(
             "database_login",
             format!("{server} refuses the password of {user} that is in {PASSWORD}"),
-            format!("correct it in {PASSWORD}; a role that does not exist is refused alike"),
+            format!("correct it in {PASSWORD}; {}", refused_alike(user)),
         );
     }
     Refusal::new(
         "database_login",
         format!("{server} asks for a password of {user}, and the address has none"),
-        "give it in PGPASSWORD, in ~/.pgpass, or in the address: postgres://USER:PASSWORD@HOST/NAME. One that is there already is wrong, or the \
-         role does not exist",
+        format!(
+            "give it in PGPASSWORD, in ~/.pgpass, or in the address: postgres://USER:PASSWORD@HOST/NAME. One that is there already is wrong; {}",
+            refused_alike(user)
+        ),
     )
 }
 

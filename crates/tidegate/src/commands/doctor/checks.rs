@@ -81,7 +81,7 @@ fn sources(loaded: &Loaded) -> Finding {
     Finding::new("configuration", Fine, detail)
 }
 
-/// Variables that other programs read and this one does not.
+/// Variables that other programs read and this one does not, and those of ours that are empty.
 fn environment(loaded: &Loaded) -> Finding {
     let unread: Vec<&str> = loaded.unread.iter().map(|(_, text)| text.as_str()).collect();
     match unread.as_slice() {

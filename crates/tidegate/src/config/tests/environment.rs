@@ -34,6 +34,22 @@ fn variables_that_kubernetes_makes_for_any_service_are_left_alone() {
 }
 
 #[test]
+fn our_variables_that_are_empty_are_told_and_those_of_others_are_not() {
+    let loaded = Desk::new()
+        .variable("TIDEGATE_PUBLIC_URL", "")
+        .variable("TIDEGATE_POSTGRESQL_SERVICE_HOST", "")
+        .variable("TIDEGATE_TEST_POSTGRES", "")
+        .variable("OTHER", "")
+        .load();
+    let told = "set and empty, which is as if not set: TIDEGATE_PUBLIC_URL";
+    assert_eq!(loaded.unread, [("", told.to_owned())]);
+    assert!(loaded.database_hints().is_empty());
+    let loaded = Desk::new().variable("TIDEGATE_DATABASE", "\n").load();
+    assert_eq!(loaded.database_hints(), ["set and empty, which is as if not set: TIDEGATE_DATABASE"]);
+    assert!(Desk::new().variable("TIDEGATE_DEV", "1").load().unread.is_empty());
+}
+
+#[test]
 fn line_breaks_at_the_end_are_no_part_of_a_variable_or_a_secret() {
     let config = Desk::file(
         "[mail.smtp]\nhost = 'smtp.example.com'\nfrom = 'a@b.cd'\nusername = 'ada'\n[pepper]\nid = 'p'\nkey = '''\n\

@@ -57,11 +57,32 @@ async fn each_refusal_of_a_server_says_what_is_wrong_and_what_to_do() {
     for (answer, options, code, what, advice) in [
         (error("28P01", "auth_failed", "falsch"), "", "database_login", "refuses the password of ada", "%40"),
         (
+            error("28P01", "auth_failed", "falsch"),
+            "",
+            "database_login",
+            "refuses the password of ada",
+            "`alter role ada valid until 'infinity'`",
+        ),
+        (
+            error("55000", "CheckMyDatabase", "zu"),
+            "",
+            "database_unavailable",
+            "lets nobody into the database shop: zu",
+            "`alter database shop allow_connections true`",
+        ),
+        (
+            error("57014", "ProcessInterrupts", "zu spät"),
+            "",
+            "database_unavailable",
+            "zu spät",
+            "`alter role USER reset statement_timeout`",
+        ),
+        (
             error("28000", "InitializeSessionUserId", "x"),
             "",
             "database_login",
             "has no role ada",
-            "createuser",
+            "`alter role ada login`",
         ),
         (
             error("28000", "ClientAuthentication", "no entry"),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use indicatif::{HumanBytes, ProgressBar};
-use tidegate_database::Store;
+use tidegate_database::{Refusal, Store};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::installation_facts::PUBLIC_URL;
 use tidegate_kernel::tables::keys::StoredKey;
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
 use crate::opening::{MissingStore, few_connections, look_at_place, open_store, wanted_connections};
 use crate::output::tell;
-use crate::schema::refuse_lost_tables;
+use crate::schema::{refuse_lost_columns, refuse_lost_tables, tables};
 
 /// From this size on, reading a database takes so long that it is announced.
 const LONG_READ: u64 = 1024 * 1024 * 1024;
@@ -83,17 +83,22 @@ async fn look_into_database(
         store.ping().await?;
         let whole = check_pages(config, &store, bar).await?;
         traces.refuse_lost_tables(config, &store).await?;
+        let refused =
+            |refusal: Refusal| Finding::wrong("database", format!("{url}: {}", refusal.what), refusal.advice);
         if !store.is_begun().await? {
-            return Ok((finding(Warning, EMPTY).advised(IF_ACCOUNTS_ARE_EXPECTED), Kept::default()));
+            let empty = finding(Warning, EMPTY).advised(IF_ACCOUNTS_ARE_EXPECTED);
+            return Ok((why_not_begun(&store).await?.map_or(empty, refused), Kept::default()));
         }
         let copied = look_for_copy(config, &store).await?;
         let connections = few_connections(wanted_connections(config), &store).await?.map(|few| {
             let (what, advice) = few.parts();
             Finding::new("connections", Warning, what).advised(advice.unwrap_or_default())
         });
-        let (seen, kept) = match store.pending_migrations().await? {
+        let pending = store.pending_migrations().await?;
+        let (seen, kept) = match pending {
             0 => {
                 refuse_lost_tables(&store).await?;
+                refuse_lost_columns(&store).await?;
                 let kept = keep(config, &store).await?;
                 (finding(Fine, &format!("answers, its schema is up to date{whole}")), kept)
             }
@@ -102,15 +107,41 @@ async fn look_into_database(
                 (finding(Warning, &state), Kept::default())
             }
         };
-        let seen = match store.why_read_only().await? {
-            None => seen,
-            Some(refusal) => Finding::wrong("database", format!("{url}: {}", refusal.what), refusal.advice),
-        };
+        let seen = why_not_written(&store, pending > 0).await?.map_or(seen, refused);
         Ok((seen, Kept { copied, connections, ..kept }))
     }
     .await;
     store.close().await;
     seen
+}
+
+/// What keeps the first start from making the tables.
+async fn why_not_begun(store: &Store) -> Result<Option<Refusal>, Failure> {
+    match why_unfit(store).await? {
+        None => Ok(store.why_not_made().await?),
+        found => Ok(found),
+    }
+}
+
+/// What keeps a server from writing to the tables, or a start that `migrates` from changing them.
+async fn why_not_written(store: &Store, migrates: bool) -> Result<Option<Refusal>, Failure> {
+    let ours: Vec<&str> = tables().collect();
+    let found = match why_unfit(store).await? {
+        None => store.why_denied(&ours, migrates).await?,
+        found => found,
+    };
+    match found {
+        None if migrates => Ok(store.why_not_made().await?),
+        found => Ok(found),
+    }
+}
+
+/// What is wrong with the whole of it.
+async fn why_unfit(store: &Store) -> Result<Option<Refusal>, Failure> {
+    match store.why_misencoded().await? {
+        None => Ok(store.why_read_only().await?),
+        found => Ok(found),
+    }
 }
 
 /// What of a database with the present schema other checks look at.
