@@ -250,6 +250,11 @@ impl Store {
         sqlite::opening::has_log_mode(path)
     }
 
+    /// Whether there is a log beside a SQLite file that has something in it.
+    pub fn has_log(path: &Path) -> bool {
+        sqlite::log::has_frames(path)
+    }
+
     /// The tables of a SQLite file, or of the schema of a PostgreSQL database.
     ///
     /// # Errors

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
+use serde_json::json;
 use tidegate_testkit::{Engine, Fixture, on_both_engines};
 
-use crate::support::{Installation, Said};
+use crate::support::{Installation, PASSWORD, Said, Server};
 
 /// Every command that works on an installation; none of them may make one.
 const COMMANDS: [&[&str]; 25] = [
@@ -100,6 +101,64 @@ fn every_command_tells_that_a_restore_was_cut_off() {
     let said = here.run(&["doctor"]);
     assert!(said.code == 1 && said.out.contains("a restore did not finish"), "{}", said.out);
     assert!(!data.join("tidegate.db").exists() && !here.path().join("other.db").exists());
+}
+
+/// Registers through the IngestIQ contract.
+async fn register(server: &Server, email: &str) {
+    let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
+    assert_eq!(server.post("/api/v2/auth/register", body).await.0, 201, "{email}");
+}
+
+#[tokio::test]
+async fn no_command_opens_a_database_beside_the_log_of_another() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    register(&server, "ada@example.com").await;
+    here.output(&["backup", "b1"]);
+    register(&server, "bob@example.com").await;
+    server.kill();
+    let data = here.path().join("tidegate-data");
+    let (database, log, away) = (data.join("tidegate.db"), data.join("tidegate.db-wal"), data.join("away"));
+    fs::rename(&database, &away).unwrap();
+    fs::rename(here.path().join("b1"), &database).unwrap();
+    let content = || (fs::read(&database).unwrap(), fs::read(&log).unwrap());
+    let before = content();
+    let others = [
+        &["doctor"][..],
+        &["migrate", "--check"],
+        &["backup", "b2"],
+        &["copy", "--to", "sqlite:other.db"],
+        &["copy", "--from", "sqlite:tidegate-data/tidegate.db", "--to", "sqlite:other.db"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["serve", "--new", "--listen", "127.0.0.1:0"],
+    ];
+    for arguments in COMMANDS.into_iter().chain(others) {
+        let said = here.run(arguments);
+        assert_eq!(said.code, 1, "{arguments:?}: {said:?}");
+        let told = format!("{}{}", said.out, said.err);
+        for part in
+            ["tidegate.db-wal is not the log of ", "neither was opened", "Then move ", "tidegate.db-shm"]
+        {
+            assert!(told.contains(part), "{arguments:?}: {part}: {told}");
+        }
+        assert!(content() == before, "{arguments:?} has changed one of them");
+    }
+    assert_eq!(here.json(&["user", "list"])["error"]["code"], "database_foreign_log");
+    // SQLite removes a log beside an empty file.
+    let backup = fs::read(&database).unwrap();
+    fs::write(&database, "").unwrap();
+    let said = here.run(&["serve", "--new", "--listen", "127.0.0.1:0"]);
+    assert!(said.code == 1 && said.err.contains("tidegate.db-wal is not the log of "), "{said:?}");
+    assert!(fs::read(&log).unwrap() == before.1);
+    fs::write(&database, backup).unwrap();
+
+    // What the advice says: each is whole where it is.
+    fs::rename(&log, data.join("away-wal")).unwrap();
+    fs::remove_file(data.join("tidegate.db-shm")).unwrap();
+    assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
+    let of_the_other = here.json(&["user", "list", "--database", "sqlite:tidegate-data/away"]);
+    assert_eq!(of_the_other.as_array().unwrap().len(), 2, "{of_the_other}");
+    here.serve(&[]).stop();
 }
 
 #[test]
