@@ -175,6 +175,15 @@ impl Tree {
 /// What is wrong with the directory, for its operator.
 fn unusable(place: &Path, error: &io::Error) -> ObjectsError {
     let shown = place.display();
+    if let Ok(target) = fs::read_link(place)
+        && !place.exists()
+    {
+        return ObjectsError::Unusable(format!(
+            "storage.directory {shown} is a link to {}, which does not exist; mount the disk that it is on, or create it, or name another \
+             directory in storage.directory",
+            target.display()
+        ));
+    }
     let cannot = format!("storage.directory {shown} cannot be used: {error}");
     match error.kind() {
         io::ErrorKind::InvalidData if has_uploads(place) => ObjectsError::Unusable(format!(

@@ -319,6 +319,22 @@ fn of_ones_own_directory_the_missing_permission_is_named_with_the_command_that_g
 }
 
 #[test]
+fn a_directory_of_queries_of_another_user_is_told_by_its_own_name() {
+    let here = Installation::new();
+    here.begin();
+    let directory = here.path().join("tidegate-data/tidegate-spill");
+    fs::create_dir(&directory).unwrap();
+    close_off(&directory);
+    let said = Said::of(&mut as_anybody(&here, &["doctor"]));
+    let command = if rustix::process::geteuid().is_root() { "`sudo chown -R 0 " } else { "`chmod u+rwx " };
+    let denied = "tidegate-spill may not be read and written by this user (";
+    for part in [denied, command, "data.queries.spill = 0"] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
 fn a_key_or_configuration_that_may_not_be_read_is_not_told_as_missing() {
     let here = Installation::new();
     here.begin();
