@@ -149,8 +149,6 @@ fn is_in_memory(_: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn named(directory: &Path) -> Config {

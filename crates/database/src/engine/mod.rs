@@ -250,9 +250,9 @@ impl Store {
         sqlite::opening::has_log_mode(path)
     }
 
-    /// Whether there is a log beside a SQLite file that has something in it.
-    pub fn has_log(path: &Path) -> bool {
-        sqlite::log::has_frames(path)
+    /// Whether a file is the log of a SQLite database and has something in it.
+    pub fn has_log_content(log: &Path) -> bool {
+        sqlite::log::has_frames(log)
     }
 
     /// The tables of a SQLite file, or of the schema of a PostgreSQL database.

@@ -16,9 +16,9 @@ pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Whether SQLite would find anything in the log of a database: it reads one up to the first frame that does not verify.
-pub(crate) fn has_frames(database: &Path) -> bool {
-    first_frame_verifies(&beside(database, "-wal")).unwrap_or(false)
+/// Whether SQLite would find anything in a log: it reads one up to the first frame that does not verify.
+pub(crate) fn has_frames(log: &Path) -> bool {
+    first_frame_verifies(log).unwrap_or(false)
 }
 
 fn first_frame_verifies(log: &Path) -> io::Result<bool> {
@@ -74,20 +74,20 @@ mod tests {
     #[tokio::test]
     async fn a_log_has_something_in_it_where_its_first_frame_is_whole() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, copy) = (directory.path().join("a.db"), directory.path().join("copy.db"));
-        let log = || fs::read(beside(&path, "-wal")).unwrap();
-        assert!(!has_frames(&path), "there is none");
+        let (path, copy) = (directory.path().join("a.db"), directory.path().join("copy"));
+        let log = || beside(&path, "-wal");
+        assert!(!has_frames(&log()), "there is none");
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let options = options.journal_mode(SqliteJournalMode::Wal);
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         sqlx::query("create table notes (text text)").execute(&mut connection).await.unwrap();
-        let whole = log();
-        assert!(has_frames(&path));
+        let whole = fs::read(log()).unwrap();
+        assert!(has_frames(&log()));
         std::os::unix::fs::symlink(&path, directory.path().join("link.db")).unwrap();
-        assert!(has_frames(&directory.path().join("link.db")), "by whatever name");
+        assert!(has_frames(&beside(&directory.path().join("link.db"), "-wal")), "by whatever name");
 
-        let has = |log: &[u8]| {
-            fs::write(beside(&copy, "-wal"), log).unwrap();
+        let has = |content: &[u8]| {
+            fs::write(&copy, content).unwrap();
             has_frames(&copy)
         };
         let one_frame = 32 + 24 + 4096;
@@ -103,6 +103,6 @@ mod tests {
             assert!(!has(&changed), "{place}");
         }
         sqlx::query("pragma wal_checkpoint(truncate)").execute(&mut connection).await.unwrap();
-        assert!(!has_frames(&path), "all of it is in the database");
+        assert!(!has_frames(&log()), "all of it is in the database");
     }
 }

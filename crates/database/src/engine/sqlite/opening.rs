@@ -83,10 +83,11 @@ pub(crate) fn has_log_mode(path: &Path) -> bool {
 /// # Errors
 /// [`StoreError::Refused`] with what to do.
 pub(super) fn refuse_log_of_another(path: &Path) -> Result<()> {
-    if has_log_mode(path) || !has_frames(path) {
+    let (log, index) = (beside(path, "-wal"), beside(path, "-shm"));
+    if has_log_mode(path) || !has_frames(&log) {
         return Ok(());
     }
-    let (shown, log, index) = (path.display(), beside(path, "-wal"), beside(path, "-shm"));
+    let shown = path.display();
     let (log, index) = (log.display(), index.display());
     Err(refused(
         "database_foreign_log",
