@@ -215,7 +215,7 @@ async fn several_nodes_serve_one_postgresql() {
 
 /// The program as a user whom permissions hold: root may read and write everything, unless a capability is taken away.
 #[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
-fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
+pub(crate) fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
     if !rustix::process::geteuid().is_root() {
         return here.command(arguments);
     }
@@ -230,7 +230,7 @@ fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
 }
 
 /// Gives a file or directory to another user where we may, and takes all permissions from it.
-fn close_off(path: &std::path::Path) {
+pub(crate) fn close_off(path: &std::path::Path) {
     if rustix::process::geteuid().is_root() {
         chown(path, Some(12_345), Some(12_345)).unwrap();
     }
