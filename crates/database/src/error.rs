@@ -218,7 +218,10 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
             "see whether its directory can be written, whether its disk has space, and whether the process may open more files: \
              `ulimit -n`",
         ),
-        26 => Some("the file is no SQLite database, or is encrypted"),
+        26 => Some(
+            "the file is no SQLite database, or is encrypted, or its log FILE-wal was emptied or overwritten: then stop the server, move all \
+             three away (FILE-shm, too) and restore your backup with `tidegate restore BACKUP`",
+        ),
         _ => None,
     }
 }

@@ -56,4 +56,4 @@ pub use parameters::Parameters;
 pub use relation::{GovernedRelation, RelationName, Relations};
 pub use session::Shape;
 pub use source::{Connected, InMemory, OnFailure, ParquetRows, Pushed, Rows, Wanted, open_rows};
-pub use spill::check_spill_directory;
+pub use spill::{check_spill_directory, spill_directory_in};

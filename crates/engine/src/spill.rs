@@ -43,7 +43,7 @@ pub(crate) struct ServerDisk {
 impl ServerDisk {
     /// Below the directory that the operator named. Without one, nothing spills.
     pub(crate) fn new(parent: Option<&Path>, limit: u64) -> Arc<Self> {
-        let directory = parent.map(|parent| parent.join(OWN));
+        let directory = parent.map(spill_directory_in);
         Arc::new(Self { directory, used: AtomicU64::new(0), limit })
     }
 
@@ -128,6 +128,11 @@ impl ServerDisk {
     }
 }
 
+/// The directory below it that is for queries alone.
+pub fn spill_directory_in(parent: &Path) -> PathBuf {
+    parent.join(OWN)
+}
+
 /// Whether queries may use the disk below a directory: what a start would refuse, told beforehand. It is not made if it is not there, and
 /// nothing in it is changed.
 ///
@@ -138,7 +143,7 @@ pub fn check_spill_directory(parent: &Path) -> io::Result<()> {
     if !fs::metadata(parent)?.is_dir() {
         return Err(ErrorKind::NotADirectory.into());
     }
-    let own = parent.join(OWN);
+    let own = spill_directory_in(parent);
     let place = match fs::symlink_metadata(&own) {
         Ok(found) if found.is_dir() => own.as_path(),
         Ok(_) => return Err(ErrorKind::NotADirectory.into()),

@@ -57,6 +57,10 @@ impl From<StoreError> for ObjectsError {
             StoreError::AlreadyExists { .. } => return Self::Exists,
             _ => {}
         }
+        let own = error.source().and_then(|source| source.downcast_ref::<Self>());
+        if let Some(own) = own {
+            return Self::Unavailable(own.to_string());
+        }
         let failure = error.source().and_then(|source| source.downcast_ref::<StoreFailure>());
         match failure {
             Some(failure) if failure.is_of_settings() => Self::Misconfigured(failure.to_string()),

@@ -17,6 +17,7 @@ use tidegate_domain::{Clock, Timestamp};
 
 use crate::local::LocalObjects;
 use crate::local::backup::Copied;
+use crate::local::denied::denied;
 use crate::remote::Remote;
 use crate::{Amiss, Backend, Expected, ObjectKey, ObjectsError, Staged, StorageConfig};
 
@@ -256,6 +257,16 @@ impl Objects {
             }
         };
         self.is_local().then(|| files.iter().filter_map(look).collect())
+    }
+
+    /// What on the way to these files in the local directory this user may not use, and behind "; " what to do. None where a remote store keeps
+    /// them. Blocks.
+    pub fn find_denied(&self, files: &[Expected]) -> Option<String> {
+        let look = |file: &Expected| {
+            let key = ObjectKey::parse(&file.key).ok()?;
+            denied(&self.local.place, key.as_str())
+        };
+        if self.is_local() { files.iter().find_map(look) } else { None }
     }
 
     /// Those of these files that a store over the network has not as they were uploaded, which is asked for each.

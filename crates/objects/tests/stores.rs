@@ -285,7 +285,7 @@ async fn a_directory_is_looked_at_before_it_is_made() {
     std::os::unix::fs::symlink("/nowhere/at/all", &astray).unwrap();
     for (place, said) in [
         (files.clone(), "holds something else"),
-        (astray, "cannot be used: No such file or directory"),
+        (astray, "astray is a link to /nowhere/at/all, which does not exist; mount the disk"),
         (files.join("precious"), "cannot be used: Not a directory"),
         (files.join("precious/below"), "cannot be used: Not a directory"),
         // It says another reason to root than to others.

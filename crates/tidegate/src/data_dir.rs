@@ -36,15 +36,23 @@ pub(crate) fn create_data_dir(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a file, a device or the like where the directory or one above it is to be.
+/// Refuses a file, a device, a link to nowhere or the like where the directory or one above it is to be.
 ///
 /// # Errors
 /// Names it.
 pub(crate) fn refuse_other_than_directory(path: &Path) -> Result<(), Failure> {
-    let seen = path.ancestors().find_map(|place| Some((place, fs::metadata(place).ok()?)));
-    match seen {
-        Some((place, found)) if !found.is_dir() => {
-            let shown = path.display();
+    let is_there = |place: &&Path| fs::symlink_metadata(place).is_ok();
+    let Some(place) = path.ancestors().find(is_there) else { return Ok(()) };
+    let shown = path.display();
+    match (fs::metadata(place), fs::read_link(place)) {
+        (Err(error), Ok(target)) if error.kind() == ErrorKind::NotFound => {
+            let (place, target) = (place.display(), target.display());
+            let what = format!(
+                "the data directory {shown} cannot be there: {place} is a link to {target}, which does not exist"
+            );
+            Err(failure(what, &format!("mount the disk that it is on, or create it, or {NAME_ANOTHER}")))
+        }
+        (Ok(found), _) if !found.is_dir() => {
             let what = if place == path {
                 format!("the data directory {shown} is not a directory")
             } else {
@@ -74,6 +82,22 @@ fn failure(what: String, advice: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_to_nowhere_is_told_with_what_it_leads_to() {
+        let here = tempfile::tempdir().unwrap();
+        let link = here.path().join("data");
+        std::os::unix::fs::symlink("/nowhere/disk", &link).unwrap();
+        for path in [link.clone(), link.join("tidegate")] {
+            let failure = create_data_dir(&path).unwrap_err();
+            let said = "data is a link to /nowhere/disk, which does not exist; mount the disk";
+            assert!(failure.message().contains(said), "{}", failure.message());
+        }
+        // One that leads to a directory is as good as it.
+        fs::create_dir(here.path().join("disk")).unwrap();
+        std::os::unix::fs::symlink(here.path().join("disk"), here.path().join("other")).unwrap();
+        create_data_dir(&here.path().join("other/tidegate")).unwrap();
+    }
 
     #[test]
     fn what_is_no_directory_is_told_by_its_name() {

@@ -33,10 +33,13 @@ const NAME_THE_SOURCE: &str = "name the database that is to be read with --from:
 /// Names the directory that was looked in, and how to name another.
 pub(crate) fn refuse_missing_file(config: &Config) -> Result<(), Failure> {
     refuse_unfinished_restore(config)?;
-    match config.database_file() {
-        // What cannot be seen is told when it is opened. An empty file is what a failed copy leaves: opened, it would be written to.
-        Some(path) if absence(&path).is_some() => Err(missing(config)),
-        _ => Ok(()),
+    match config.database_file().as_deref().and_then(absence) {
+        // What cannot be seen is told when it is opened.
+        None => Ok(()),
+        // An empty file is what a failed copy leaves: opened, it would be written to. Beside a key it is a database that was lost, and this the
+        // right directory.
+        Some(EMPTY) => Traces::find(config).refuse_lost_file(config).and(Err(missing(config))),
+        Some(_) => Err(missing(config)),
     }
 }
 
@@ -71,10 +74,13 @@ pub(crate) async fn refuse_empty_source(config: &Config, store: &Store) -> Resul
     Err(Failure::advised("database_missing", what, NAME_THE_SOURCE))
 }
 
+/// The state of a file without content.
+const EMPTY: &str = "is empty (0 bytes)";
+
 /// How a database's file is not there.
 pub(crate) fn absence(file: &Path) -> Option<&'static str> {
     match fs::metadata(file) {
-        Ok(found) if found.is_file() && found.len() == 0 => Some("is empty (0 bytes)"),
+        Ok(found) if found.is_file() && found.len() == 0 => Some(EMPTY),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some("is missing"),
         _ => None,
     }
@@ -275,11 +281,12 @@ fn what_is_missing(config: &Config) -> (String, Option<PathBuf>) {
     };
     let name = path.file_name().unwrap_or_default();
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let what = format!(
-        "there is no installation of Tidegate in {}: no database {}",
-        directory.display(),
-        name.to_string_lossy()
-    );
+    let shown = name.to_string_lossy();
+    let state = match absence(&path) {
+        Some(EMPTY) => format!("{shown} {EMPTY}"),
+        _ => format!("no database {shown}"),
+    };
+    let what = format!("there is no installation of Tidegate in {}: {state}", directory.display());
     let below = directory.join("tidegate-data").join(name);
     (what, Some(below).filter(|file| Store::is_sqlite_file(file)))
 }

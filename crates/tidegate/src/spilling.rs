@@ -1,12 +1,20 @@
 //! The directory in which queries use the disk: what `serve` refuses and `doctor` tells before.
 
+use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::geteuid;
 use tidegate_bridge::QueryEngine;
+use tidegate_database::Denial;
+use tidegate_engine::spill_directory_in;
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::program::shell_word;
+
+const SET_ANOTHER: &str = "set data.queries.spill_directory, or data.queries.spill = 0";
 
 /// What queries find.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +26,7 @@ pub(crate) enum Spilling {
     /// They may use the disk there.
     Ready { directory: PathBuf, is_memory: bool },
     /// They cannot, and nobody asked for it: most queries need no disk.
-    Unusable(String),
+    Unusable { what: String, advice: String },
 }
 
 /// Where queries use the disk: the directory that the operator named, or the data directory.
@@ -40,7 +48,10 @@ pub(crate) fn check(config: &Config) -> Result<Spilling, Failure> {
         Ok(()) => Ok(Spilling::Ready { directory: directory.to_owned(), is_memory: is_in_memory(directory) }),
         Err(error) if directory == config.data_dir => match error.kind() {
             ErrorKind::NotFound => Ok(Spilling::Later(directory.to_owned())),
-            _ => Ok(Spilling::Unusable(unusable(directory, &error))),
+            _ => {
+                let (what, advice) = unusable(directory, &error, SET_ANOTHER);
+                Ok(Spilling::Unusable { what, advice })
+            }
         },
         Err(error) => Err(refused(directory, &error)),
     }
@@ -53,8 +64,8 @@ pub(crate) fn check(config: &Config) -> Result<Spilling, Failure> {
 pub(crate) fn prepare(config: &Config, engine: &QueryEngine) -> Result<(), Failure> {
     match check(config)? {
         Spilling::Off | Spilling::Later(_) => return Ok(()),
-        Spilling::Unusable(what) => {
-            tracing::warn!("{what}: set data.queries.spill_directory, or data.queries.spill = 0");
+        Spilling::Unusable { what, advice } => {
+            tracing::warn!("{what}: {advice}");
             return Ok(());
         }
         Spilling::Ready { directory, is_memory } => {
@@ -67,10 +78,8 @@ pub(crate) fn prepare(config: &Config, engine: &QueryEngine) -> Result<(), Failu
     match engine.prepare_spilling() {
         Ok(()) => Ok(()),
         Err(error) if directory == config.data_dir => {
-            tracing::warn!(
-                "{}: set data.queries.spill_directory, or data.queries.spill = 0",
-                unusable(directory, &error)
-            );
+            let (what, advice) = unusable(directory, &error, SET_ANOTHER);
+            tracing::warn!("{what}: {advice}");
             Ok(())
         }
         Err(error) => Err(refused(directory, &error)),
@@ -86,8 +95,31 @@ pub(crate) fn in_memory(directory: &Path) -> String {
     )
 }
 
-fn unusable(directory: &Path, error: &io::Error) -> String {
-    format!("queries cannot use the disk in {}: {error}", directory.display())
+/// What is wrong with the directory, and what to do. What may not be used is named itself: it may be the directory in it that is for queries
+/// alone, made by another user.
+fn unusable(directory: &Path, error: &io::Error, otherwise: &str) -> (String, String) {
+    if error.kind() != ErrorKind::PermissionDenied {
+        let what = format!("queries cannot use the disk in {}: {error}", directory.display());
+        return (what, otherwise.to_owned());
+    }
+    let own = spill_directory_in(directory);
+    let us = geteuid().as_raw();
+    let owner = fs::metadata(&own).map(|found| found.uid());
+    let place = if owner.is_ok() { own.as_path() } else { directory };
+    let (denial, shown) = (Denial::of(place), place.display());
+    let what = format!(
+        "queries cannot use the disk: {shown} may not be read and written by this user{}",
+        denial.reason()
+    );
+    let advice = match owner {
+        // Nothing in it outlasts the server.
+        Ok(owner) if owner != us => {
+            let word = shell_word(&shown.to_string());
+            format!("give it to the user that serves, `sudo chown -R {us} {word}`")
+        }
+        _ => denial.advice(),
+    };
+    (what, format!("{advice}; or {otherwise}"))
 }
 
 fn refused(directory: &Path, error: &io::Error) -> Failure {
@@ -100,7 +132,8 @@ fn refused(directory: &Path, error: &io::Error) -> Failure {
             "name a directory that this user may write to in data.queries.spill_directory, or set data.queries.spill = 0"
         }
     };
-    Failure::advised("spill_directory", unusable(directory, error), advice)
+    let (what, advice) = unusable(directory, error, advice);
+    Failure::advised("spill_directory", what, advice)
 }
 
 #[cfg(target_os = "linux")]
@@ -116,8 +149,6 @@ fn is_in_memory(_: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn named(directory: &Path) -> Config {

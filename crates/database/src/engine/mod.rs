@@ -252,6 +252,11 @@ impl Store {
         sqlite::opening::has_log_mode(path)
     }
 
+    /// Whether a file is the log of a SQLite database and has something in it.
+    pub fn has_log_content(log: &Path) -> bool {
+        sqlite::log::has_frames(log)
+    }
+
     /// The tables of a SQLite file, or of the schema of a PostgreSQL database.
     ///
     /// # Errors

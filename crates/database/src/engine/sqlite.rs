@@ -5,6 +5,7 @@
 //! then is any of them answered. See `docs/adr/0003-group-commit.md`.
 
 mod checkpoints;
+pub(super) mod log;
 pub(super) mod opening;
 mod presence;
 
@@ -81,6 +82,7 @@ pub(crate) struct WriterGuard {
 
 pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer, SqlitePool)> {
     opening::look_at(path)?;
+    opening::refuse_log_of_another(path)?;
     let describe = |error: sqlx::Error| opening::refusal(path, &error);
     let base = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
     let writing = base

@@ -1,6 +1,7 @@
 //! Files in a directory of this machine.
 
 pub(crate) mod backup;
+pub(crate) mod denied;
 mod interface;
 mod listing;
 pub(crate) mod staged;

@@ -15,6 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::denied::denied;
 use crate::{ObjectKey, ObjectsError};
 
 /// Where files are while they are being uploaded. No key begins with a dot.
@@ -34,6 +35,8 @@ const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// The directory.
 #[derive(Debug)]
 pub(super) struct Tree {
+    /// Only to say where something is.
+    place: PathBuf,
     root: OwnedFd,
     incoming: OwnedFd,
 }
@@ -79,7 +82,7 @@ impl Tree {
             File::open(parent)?.sync_all()?;
         }
         let incoming = openat(&root, INCOMING, DIRECTORY, Mode::empty())?;
-        Ok(Self { root, incoming })
+        Ok(Self { place: place.to_owned(), root, incoming })
     }
 
     /// The directory of a key and its name in there.
@@ -98,8 +101,23 @@ impl Tree {
         Err(ObjectsError::NotFound)
     }
 
+    /// An error with where it was met. That something is not there, or there already, says enough.
+    fn about(&self, below: &str, error: ObjectsError) -> ObjectsError {
+        match error {
+            ObjectsError::Unavailable(said) => {
+                let shown = || format!("{}: {said}", self.place.join(below).display());
+                ObjectsError::Unavailable(denied(&self.place, below).unwrap_or_else(shown))
+            }
+            other => other,
+        }
+    }
+
     /// The file under a key.
     pub(super) fn file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
+        self.open_file(key).map_err(|error| self.about(key.as_str(), error))
+    }
+
+    fn open_file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
         let (directory, name) = self.parent(key, false)?;
         let file = openat(&directory, name, FILE, Mode::empty())?;
         let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
@@ -109,11 +127,16 @@ impl Tree {
     /// A new file that has no key yet.
     pub(super) fn create_staged(&self, name: &str) -> Result<File, ObjectsError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(openat(&self.incoming, name, flags, OWN_FILE)?.into())
+        let created = openat(&self.incoming, name, flags, OWN_FILE);
+        created.map(File::from).map_err(|error| self.about(INCOMING, error.into()))
     }
 
     /// Gives a staged file a key as well, durably.
     pub(super) fn link(&self, staged: &str, key: &ObjectKey) -> Result<(), ObjectsError> {
+        self.link_to(staged, key).map_err(|error| self.about(key.as_str(), error))
+    }
+
+    fn link_to(&self, staged: &str, key: &ObjectKey) -> Result<(), ObjectsError> {
         let (directory, name) = self.parent(key, true)?;
         linkat(&self.incoming, staged, &directory, name, AtFlags::empty())?;
         Ok(fsync(&directory)?)
@@ -125,6 +148,10 @@ impl Tree {
 
     /// Removes the file under a key, durably.
     pub(super) fn unlink(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
+        self.unlink_from(key).map_err(|error| self.about(key.as_str(), error))
+    }
+
+    fn unlink_from(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
         let (directory, name) = self.parent(key, false)?;
         unlinkat(&directory, name, AtFlags::empty())?;
         Ok(fsync(&directory)?)
@@ -149,6 +176,10 @@ impl Tree {
     /// What is in a directory of the tree, given by its parts: names, and whether each is a directory. Nothing for a directory that
     /// is not there.
     pub(super) fn entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
+        self.read_entries(parts).map_err(|error| self.about(&parts.join("/"), error))
+    }
+
+    fn read_entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
         let mut directory = self.root.try_clone()?;
         for part in parts {
             directory = match openat(&directory, part.as_str(), DIRECTORY, Mode::empty()) {
@@ -175,6 +206,15 @@ impl Tree {
 /// What is wrong with the directory, for its operator.
 fn unusable(place: &Path, error: &io::Error) -> ObjectsError {
     let shown = place.display();
+    if let Ok(target) = fs::read_link(place)
+        && !place.exists()
+    {
+        return ObjectsError::Unusable(format!(
+            "storage.directory {shown} is a link to {}, which does not exist; mount the disk that it is on, or create it, or name another \
+             directory in storage.directory",
+            target.display()
+        ));
+    }
     let cannot = format!("storage.directory {shown} cannot be used: {error}");
     match error.kind() {
         io::ErrorKind::InvalidData if has_uploads(place) => ObjectsError::Unusable(format!(

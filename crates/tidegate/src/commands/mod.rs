@@ -11,6 +11,7 @@ mod kept_out;
 mod keys;
 mod lost_files;
 mod migrate;
+mod no_backup;
 mod openapi;
 mod org;
 mod org_storage;

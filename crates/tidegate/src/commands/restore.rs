@@ -13,6 +13,7 @@ use tidegate_objects::{Copied, Expected, Objects};
 
 use super::backup::{files_of, key_file_of};
 use super::lost_files::{Missed, looked_for, missed};
+use super::no_backup::told;
 use crate::cli::Restore;
 use crate::config::{Config, Database};
 use crate::data_dir::create_data_dir;
@@ -93,7 +94,7 @@ impl Origin {
         if !Store::has_log_mode(file) {
             return Self::Backup;
         }
-        Self::Copy { has_log: fs::metadata(with_suffix(file, "-wal")).is_ok_and(|log| log.len() > 0) }
+        Self::Copy { has_log: Store::has_log_content(&with_suffix(file, "-wal")) }
     }
 
     /// The answer, with what is not known of a copy.
@@ -111,7 +112,7 @@ impl Origin {
             }
             Self::Copy { has_log: false } => {
                 let text = format!(
-                    "{}\nWarning: {shown} is a copy of a database, or a backup that was opened as one since, and there is no {shown}-wal: if a \
+                    "{}\nWarning: {shown} is a copy of a database, or a backup that was opened as one since, and there is no {shown}-wal with anything in it: if a \
                      server ran while it was copied, what was written last is in that alone, and is not restored. Make backups with \
                      `tidegate backup FILE`, or copy both while no server runs.",
                     answer.text
@@ -246,7 +247,12 @@ fn refuse_other_than_backup(file: &Path) -> Result<(), Failure> {
         Err(error) => return Err(failure(format!("{shown} cannot be read: {error}"))),
         Ok(_) if file.is_dir() => format!("{shown} is a directory, and no backup"),
         Ok(_) if absence(file).is_some() => format!("{shown} is no backup: it is empty"),
-        Ok(_) if !Store::is_sqlite_file(file) => format!("{shown} is no backup: it is no SQLite database"),
+        Ok(_) if !Store::is_sqlite_file(file) => match told(file) {
+            Some((what, advice)) => {
+                return Err(failure(format!("{shown} is no backup: {what}")).advise(advice));
+            }
+            None => format!("{shown} is no backup: it is no SQLite database"),
+        },
         Ok(_) => return Ok(()),
     };
     Err(failure(what).advise(advice))
@@ -310,7 +316,7 @@ async fn prepare(
     let about = |error: std::io::Error| not_written(config, draft, &error);
     copy_to_draft(backup, origin, draft).map_err(about)?;
     let of_draft = Config { database: Some(Database(DatabaseUrl::Sqlite(draft.clone()))), ..config.clone() };
-    let unusable = |failure| unusable(&failure, backup, draft);
+    let unusable = |failure| unusable(&failure, backup, origin, draft);
     let store = open_store(&of_draft, MissingStore::Refuse).await.map_err(unusable)?;
     let checked = async {
         let pending = check_data(&store).await.map_err(unusable)?;
@@ -359,7 +365,7 @@ async fn check_data(store: &Store) -> Result<usize, Failure> {
 }
 
 /// What to say of a backup that is no database, or not a whole one. The draft's name tells nobody anything.
-fn unusable(failure: &Failure, backup: &Path, draft: &Path) -> Failure {
+fn unusable(failure: &Failure, backup: &Path, origin: Origin, draft: &Path) -> Failure {
     let (shown, draft) = (backup.display().to_string(), draft.display().to_string());
     let what = failure.parts().0.replace(&draft, &shown);
     if matches!(failure.code(), "database_damaged" | "database_not_sqlite" | "database") {
@@ -369,7 +375,14 @@ fn unusable(failure: &Failure, backup: &Path, draft: &Path) -> Failure {
             "take another one: a copy of it that was kept elsewhere, or an earlier backup",
         );
     }
-    let advice = failure.parts().1.map(str::to_owned);
+    let advice = match failure.code() {
+        // A server that was not restarted since it began may have copied nothing out of its log.
+        "database_missing" if origin == (Origin::Copy { has_log: false }) => Some(format!(
+            "it is a copy of a database, whose tables may be in {shown}-wal alone: copy that, too, from beside the database, or make a backup \
+             with `tidegate backup FILE`"
+        )),
+        _ => failure.parts().1.map(str::to_owned),
+    };
     let failure = Failure::new(
         "restore",
         format!("the backup {shown} cannot be used, and nothing was changed: {what}"),

@@ -285,11 +285,25 @@ fn require(met: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> 
     if met { Ok(()) } else { Err(otherwise()) }
 }
 
-/// Refuses a path whose beginning only a shell knows: here it would be a directory of that name.
+/// Refuses a path with what only a shell or a unit of systemd fills in: here it would be a directory of that name.
 fn whole_path(path: &Path) -> Result<(), String> {
-    require(!path.to_string_lossy().starts_with('~'), || {
-        format!("write the whole path in the place of \"{}\": ~ is the shell's", path.display())
-    })
+    let text = path.to_string_lossy();
+    let whose = if text.starts_with('~') {
+        "~ is the shell's"
+    } else if text.starts_with('$') || text.contains("${") {
+        "variables are the shell's"
+    } else if text.strip_prefix('%').is_some_and(is_specifier) {
+        "% is for units of systemd"
+    } else {
+        return Ok(());
+    };
+    Err(format!("write the whole path in the place of \"{}\": {whose}", path.display()))
+}
+
+/// Whether a path goes on after `%` as one with a specifier of systemd does: `%h/tidegate`.
+fn is_specifier(rest: &str) -> bool {
+    let mut rest = rest.chars();
+    rest.next().is_some_and(|first| first.is_ascii_alphabetic()) && matches!(rest.next(), None | Some('/'))
 }
 
 fn line(text: &str) -> Result<(), String> {

@@ -132,7 +132,8 @@ pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Fai
 }
 
 /// Refuses a database whose server has another file open than the one that is there now: whoever opens this one finds the log of the other
-/// beside it, and SQLite would copy that into it, and empty it.
+/// beside it, and SQLite would copy that into it, and empty it. The same where it is the log, or the index of it: SQLite would make another,
+/// and neither process would see what the other writes.
 ///
 /// # Errors
 /// Names the process, and where it has what is lost.
@@ -140,13 +141,14 @@ pub(crate) fn refuse_replaced(config: &Config) -> Result<(), Failure> {
     let Some(database) = config.database_file() else { return Ok(()) };
     let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
     let Some(pid) = pid_in(&noted) else { return Ok(()) };
-    if pid == process::id() || !is_alive(pid) || !has_another(pid, &database) {
+    if pid == process::id() || !is_alive(pid) {
         return Ok(());
     }
-    let became = if database.exists() { "was replaced by another file" } else { "was removed or renamed" };
+    let Ok(Some(Missed { file, .. })) = missed_of(pid, &database) else { return Ok(()) };
+    let became = if file.exists() { "was replaced by another file" } else { "was removed or renamed" };
     Err(Failure::advised(
         "database_lost",
-        format!("{} {became} while process {pid} had it open, and was not opened", database.display()),
+        format!("{} {became} while process {pid} had it open; nothing was opened", file.display()),
         format!(
             "if it was renamed, rename it back. Else do NOT stop process {pid}: {}. Then: stop that process, and serve the copy",
             save_it_first(Some(pid), &database)
@@ -160,19 +162,24 @@ pub(crate) fn naming_the_server(config: &Config, failure: Failure) -> Failure {
         return failure;
     }
     match served(config) {
-        Served::At { pid, .. } => served_by(pid, &failure),
+        Served::At { pid, .. } => served_by(pid, failure),
         Served::Nowhere | Served::Unknown => failure,
     }
 }
 
-fn served_by(pid: u32, failure: &Failure) -> Failure {
+/// What is told once, also of a failure that passes here again.
+const SERVES: &str = "serves the database: where a file was copied over it meanwhile";
+
+fn served_by(pid: u32, failure: Failure) -> Failure {
+    if failure.message().contains(SERVES) {
+        return failure;
+    }
     let what = failure.message().trim_end_matches(LOCK_HELD).trim_end_matches("; ");
     Failure::advised(
         failure.code(),
         what,
         format!(
-            "process {pid} serves the database: where a file was copied over it meanwhile, that process has the lock, and a restart of it mends \
-             that. Else {LOCK_HELD}"
+            "process {pid} {SERVES}, that process has the lock, and a restart of it mends that. Else {LOCK_HELD}"
         ),
     )
 }
@@ -279,23 +286,50 @@ fn has_another(pid: u32, database: &Path) -> bool {
 /// # Errors
 /// This user may not look.
 fn left_in(pid: u32, database: &Path) -> io::Result<Vec<String>> {
-    let database = real_path(database);
-    let there = identity(&database)?;
+    Ok(missed_of(pid, database)?.map_or_else(Vec::new, |missed| missed.left))
+}
+
+/// What a process has open of a database of which a file is not the one that is there.
+struct Missed {
+    /// Which of its files that is.
+    file: PathBuf,
+    /// Where the database and its log can be copied from.
+    left: Vec<String>,
+}
+
+fn missed_of(pid: u32, database: &Path) -> io::Result<Option<Missed>> {
+    let real = real_path(database);
+    let there = identity(&real)?;
     let open = descriptors_of(pid)?;
     let found = |open: &OpenDescriptor| identity(&open.at).unwrap_or_default();
     let is_another = |open: &OpenDescriptor| found(open).is_some_and(|file| there != Some(file));
-    let log_name = with_suffix(&database, "-wal");
+    let log_name = with_suffix(&real, "-wal");
     let log = open.iter().find(|open| open.name == log_name);
-    let by_name = open.iter().find(|open| open.name == database && is_another(open));
-    let file = by_name.or_else(|| {
+    let by_name = open.iter().find(|open| open.name == real && is_another(open));
+    let missed = by_name.or_else(|| {
         // One that was renamed has a new name, and its log the old one.
         let has_it = there.is_some() && open.iter().any(|open| found(open) == there);
         if log.is_none() || has_it { None } else { open.iter().find(|open| Store::is_sqlite_file(&open.at)) }
     });
-    if file.is_none() {
-        return Ok(Vec::new());
-    }
-    Ok([file, log].into_iter().flatten().map(shown).collect())
+    let (copied, file) = match (missed, missed_beside(&open, &real)) {
+        (Some(missed), _) => (missed, database.to_owned()),
+        (None, Some(file)) => match open.iter().find(|open| open.name == real) {
+            Some(copied) => (copied, file),
+            None => return Ok(None),
+        },
+        (None, None) => return Ok(None),
+    };
+    let left = [Some(copied), log].into_iter().flatten().map(shown).collect();
+    Ok(Some(Missed { file, left }))
+}
+
+/// A log or its index that a process has open and that was removed or replaced.
+fn missed_beside(open: &[OpenDescriptor], real: &Path) -> Option<PathBuf> {
+    ["-wal", "-shm"].into_iter().map(|suffix| with_suffix(real, suffix)).find(|path| {
+        let Ok(there) = identity(path) else { return false };
+        let found = |open: &OpenDescriptor| identity(&open.at).unwrap_or_default();
+        open.iter().any(|open| open.name == *path && found(open).is_some_and(|file| there != Some(file)))
+    })
 }
 
 fn shown(open: &OpenDescriptor) -> String {
@@ -340,7 +374,7 @@ mod tests {
     #[test]
     fn a_lock_that_is_not_got_is_told_with_the_process_that_serves() {
         let held = Failure::new("database", format!("database is locked (code 5); {LOCK_HELD}"));
-        let told = served_by(17, &held);
+        let told = served_by(17, served_by(17, held));
         let (what, advice) = told.parts();
         assert_eq!((what, told.code()), ("database is locked (code 5)", "database"));
         let advice = advice.unwrap();
@@ -359,7 +393,21 @@ mod tests {
         for name in ["a.db", "a.db-wal"] {
             fs::write(at(name), begin).unwrap();
         }
-        let _open = (File::open(at("a.db")).unwrap(), File::open(at("a.db-wal")).unwrap());
+        let open = || (File::open(at("a.db")).unwrap(), File::open(at("a.db-wal")).unwrap());
+        let opened = open();
+        assert_eq!(left(), "");
+        // The log alone: what is in it counts with the database.
+        fs::remove_file(at("a.db-wal")).unwrap();
+        for is_replaced in [false, true] {
+            if is_replaced {
+                fs::write(at("a.db-wal"), begin).unwrap();
+            }
+            let missed = missed_of(process::id(), &at("a.db")).unwrap().unwrap();
+            assert_eq!(missed.file, real_path(&at("a.db-wal")));
+            assert!(left().contains(" (a.db) ") && left().contains(" (a.db-wal)"), "{}", left());
+        }
+        drop(opened);
+        let _opened = open();
         assert_eq!(left(), "");
         // Emptied in place: nothing is left to copy.
         fs::write(at("a.db"), "").unwrap();

@@ -1,5 +1,6 @@
 //! Uploaded files: what is left when the program is killed, and what they take in memory.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines, on_one
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::guards::{as_anybody, close_off};
 use crate::member::form;
 use crate::storage::name;
 use crate::support::{Installation, Said, Server};
@@ -320,6 +322,23 @@ on_one_engine! { Engine::Sqlite;
         // What the advice says.
         std::fs::copy(here.path().join("b1.files").join(&object), &file).unwrap();
         here.output(&["backup", "b4"]);
+    }
+
+    async fn a_piece_of_the_files_that_another_user_restored_is_told_by_its_path(here: Installation) {
+        let (_, object) = backed_up(&here).await;
+        let file = here.path().join("tidegate-data/files").join(&object);
+        let directory = file.parent().unwrap();
+        close_off(directory);
+        let denied = format!("tidegate-data/files/{} may not be used by this user (", object.rsplit_once('/').unwrap().0);
+        let command = if rustix::process::geteuid().is_root() { "`sudo chown -R 0 " } else { "`chmod -R u+rwX " };
+        for arguments in [&["doctor"][..], &["backup", "b2"]] {
+            let said = Said::of(&mut as_anybody(&here, arguments));
+            let told = format!("{}{}", said.out, said.err);
+            assert_eq!(said.code, 1, "{arguments:?}: {told}");
+            assert!(told.contains(&denied) && told.contains(command), "{arguments:?}: {told}");
+        }
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700)).unwrap();
+        here.output(&["backup", "b3"]);
     }
 
     async fn a_file_that_was_changed_in_the_store_is_told_wherever_it_is_read(here: Installation) {

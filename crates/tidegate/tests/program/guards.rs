@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
+use serde_json::json;
 use tidegate_testkit::{Engine, Fixture, on_both_engines};
 
-use crate::support::{Installation, Said};
+use crate::support::{Installation, PASSWORD, Said, Server};
 
 /// Every command that works on an installation; none of them may make one.
 const COMMANDS: [&[&str]; 25] = [
@@ -102,6 +103,64 @@ fn every_command_tells_that_a_restore_was_cut_off() {
     assert!(!data.join("tidegate.db").exists() && !here.path().join("other.db").exists());
 }
 
+/// Registers through the IngestIQ contract.
+async fn register(server: &Server, email: &str) {
+    let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
+    assert_eq!(server.post("/api/v2/auth/register", body).await.0, 201, "{email}");
+}
+
+#[tokio::test]
+async fn no_command_opens_a_database_beside_the_log_of_another() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    register(&server, "ada@example.com").await;
+    here.output(&["backup", "b1"]);
+    register(&server, "bob@example.com").await;
+    server.kill();
+    let data = here.path().join("tidegate-data");
+    let (database, log, away) = (data.join("tidegate.db"), data.join("tidegate.db-wal"), data.join("away"));
+    fs::rename(&database, &away).unwrap();
+    fs::rename(here.path().join("b1"), &database).unwrap();
+    let content = || (fs::read(&database).unwrap(), fs::read(&log).unwrap());
+    let before = content();
+    let others = [
+        &["doctor"][..],
+        &["migrate", "--check"],
+        &["backup", "b2"],
+        &["copy", "--to", "sqlite:other.db"],
+        &["copy", "--from", "sqlite:tidegate-data/tidegate.db", "--to", "sqlite:other.db"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["serve", "--new", "--listen", "127.0.0.1:0"],
+    ];
+    for arguments in COMMANDS.into_iter().chain(others) {
+        let said = here.run(arguments);
+        assert_eq!(said.code, 1, "{arguments:?}: {said:?}");
+        let told = format!("{}{}", said.out, said.err);
+        for part in
+            ["tidegate.db-wal is not the log of ", "neither was opened", "Then move ", "tidegate.db-shm"]
+        {
+            assert!(told.contains(part), "{arguments:?}: {part}: {told}");
+        }
+        assert!(content() == before, "{arguments:?} has changed one of them");
+    }
+    assert_eq!(here.json(&["user", "list"])["error"]["code"], "database_foreign_log");
+    // SQLite removes a log beside an empty file.
+    let backup = fs::read(&database).unwrap();
+    fs::write(&database, "").unwrap();
+    let said = here.run(&["serve", "--new", "--listen", "127.0.0.1:0"]);
+    assert!(said.code == 1 && said.err.contains("tidegate.db-wal is not the log of "), "{said:?}");
+    assert!(fs::read(&log).unwrap() == before.1);
+    fs::write(&database, backup).unwrap();
+
+    // What the advice says: each is whole where it is.
+    fs::rename(&log, data.join("away-wal")).unwrap();
+    fs::remove_file(data.join("tidegate.db-shm")).unwrap();
+    assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
+    let of_the_other = here.json(&["user", "list", "--database", "sqlite:tidegate-data/away"]);
+    assert_eq!(of_the_other.as_array().unwrap().len(), 2, "{of_the_other}");
+    here.serve(&[]).stop();
+}
+
 #[test]
 fn the_directory_that_was_looked_in_is_named_and_what_else_may_be_the_reason() {
     let here = Installation::new();
@@ -156,7 +215,7 @@ async fn several_nodes_serve_one_postgresql() {
 
 /// The program as a user whom permissions hold: root may read and write everything, unless a capability is taken away.
 #[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
-fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
+pub(crate) fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
     if !rustix::process::geteuid().is_root() {
         return here.command(arguments);
     }
@@ -171,7 +230,7 @@ fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
 }
 
 /// Gives a file or directory to another user where we may, and takes all permissions from it.
-fn close_off(path: &std::path::Path) {
+pub(crate) fn close_off(path: &std::path::Path) {
     if rustix::process::geteuid().is_root() {
         chown(path, Some(12_345), Some(12_345)).unwrap();
     }
@@ -257,6 +316,22 @@ fn of_ones_own_directory_the_missing_permission_is_named_with_the_command_that_g
         assert!(said.code == 1 && said.out.contains(command), "{mode:o}: {}", said.out);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     }
+}
+
+#[test]
+fn a_directory_of_queries_of_another_user_is_told_by_its_own_name() {
+    let here = Installation::new();
+    here.begin();
+    let directory = here.path().join("tidegate-data/tidegate-spill");
+    fs::create_dir(&directory).unwrap();
+    close_off(&directory);
+    let said = Said::of(&mut as_anybody(&here, &["doctor"]));
+    let command = if rustix::process::geteuid().is_root() { "`sudo chown -R 0 " } else { "`chmod u+rwx " };
+    let denied = "tidegate-spill may not be read and written by this user (";
+    for part in [denied, command, "data.queries.spill = 0"] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]

@@ -200,6 +200,39 @@ async fn a_database_that_was_replaced_under_its_server_is_opened_by_no_command()
 }
 
 #[tokio::test]
+async fn a_log_that_was_removed_under_its_server_is_told_and_no_command_opens_the_database() {
+    for name in ["tidegate.db-wal", "tidegate.db-shm"] {
+        let here = Installation::new();
+        let server = here.serve(&["--dev"]);
+        assert_eq!(register(&server, "ada@example.com").await, 201);
+        let data = here.path().join("tidegate-data");
+        fs::remove_file(data.join(name)).unwrap();
+        // The server may make another one when it opens one more connection to read.
+        let (what, who) =
+            (format!("{name} was re"), format!(" while process {} had it open; nothing", server.pid()));
+        for arguments in [&["user", "list"][..], &["doctor"], &["backup", "b1"], &["migrate"]] {
+            let said = here.run(arguments);
+            let told = format!("{}{}", said.out, said.err);
+            for part in [
+                what.as_str(),
+                &who,
+                "do NOT stop ",
+                " (tidegate.db) and ",
+                " (tidegate.db-wal) first, as docs/",
+            ] {
+                assert!(told.contains(part), "{arguments:?}: {part}: {told}");
+            }
+            assert_eq!(said.code, 1, "{arguments:?}: {told}");
+        }
+        rescue(&here, &server);
+        drop(server);
+        fs::copy(data.join("master.key"), here.path().join("rescued/master.key")).unwrap();
+        let accounts = here.json(&["user", "list", "--data-dir", "rescued"]);
+        assert_eq!(accounts.as_array().unwrap().len(), 1, "{accounts}");
+    }
+}
+
+#[tokio::test]
 async fn of_a_database_that_was_emptied_in_place_nothing_is_said_to_be_left() {
     let here = Installation::new();
     let server = here.serve(&["--dev"]);
@@ -207,9 +240,11 @@ async fn of_a_database_that_was_emptied_in_place_nothing_is_said_to_be_left() {
     here.output(&["backup", "b1"]);
     fs::write(here.path().join("tidegate-data/tidegate.db"), "").unwrap();
     let process = format!("process {}", server.pid());
-    for (arguments, advice) in
-        [(&["doctor"][..], "stop the server at "), (&["restore", "b1"], "; stop that process first")]
-    {
+    for (arguments, advice) in [
+        (&["doctor"][..], "stop the server at "),
+        (&["user", "list"], "stop the server at "),
+        (&["restore", "b1"], "; stop that process first"),
+    ] {
         let said = here.run(arguments);
         let told = format!("{}{}", said.out, said.err);
         assert!(said.code == 1 && told.contains(advice) && told.contains(&process), "{arguments:?}: {told}");

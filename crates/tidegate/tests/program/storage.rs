@@ -224,6 +224,48 @@ async fn a_copy_of_a_served_database_is_restored_with_its_log_and_told_as_what_i
 }
 
 #[tokio::test]
+async fn a_copy_of_a_database_that_is_all_in_its_log_is_told_as_that() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    let data = here.path().join("tidegate-data");
+    for (from, to) in [("tidegate.db", "hot"), ("master.key", "hot.key")] {
+        fs::copy(data.join(from), here.path().join(to)).unwrap();
+    }
+    for log in [None, Some("no log at all")] {
+        if let Some(log) = log {
+            here.write("hot-wal", log);
+        }
+        let said = here.run(&["restore", "hot", "--data-dir", "elsewhere"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        for part in ["it has no tables of Tidegate; ", "may be in hot-wal alone: copy that, too"] {
+            assert!(said.err.contains(part), "{log:?}: {part}: {}", said.err);
+        }
+    }
+    fs::copy(data.join("tidegate.db-wal"), here.path().join("hot-wal")).unwrap();
+    let said = here.run(&["restore", "hot", "--data-dir", "elsewhere"]);
+    assert!(said.code == 0 && said.out.contains("hot-wal was read with it"), "{said:?}");
+    server.stop();
+}
+
+#[test]
+fn a_backup_that_was_compressed_is_told_with_the_command_that_helps() {
+    let here = Installation::new();
+    here.begin();
+    here.output(&["backup", "b1"]);
+    let packed = Said::of(here.command_of("gzip").arg("b1"));
+    assert_eq!(packed.code, 0, "{packed:?}");
+    let said = here.run(&["restore", "b1.gz", "--data-dir", "elsewhere"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    for part in ["b1.gz is no backup: it is compressed with gzip; ", "`gunzip -k b1.gz`"] {
+        assert!(said.err.contains(part) && !said.err.contains("cut off"), "{part}: {}", said.err);
+    }
+    let unpacked = Said::of(here.command_of("gunzip").args(["-k", "b1.gz"]));
+    assert_eq!(unpacked.code, 0, "{unpacked:?}");
+    here.output(&["restore", "b1", "--data-dir", "elsewhere"]);
+    assert_eq!(here.json(&["user", "list", "--data-dir", "elsewhere"]).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn the_log_of_a_lost_database_is_not_taken_for_the_backups() {
     let here = Installation::new();
     here.serve(&[]).stop();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use super::log::{beside, has_frames};
 use crate::Result;
 use crate::denial::Denial;
 use crate::error::{Refusal, StoreError, advice, naming, plain, without_number};
@@ -72,6 +73,33 @@ pub(crate) fn has_log_mode(path: &Path) -> bool {
     let mut head = [0; 20];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
     read.is_ok() && head.starts_with(MAGIC) && head.ends_with(&[2, 2])
+}
+
+/// Refuses a log that is not of the file beside it. SQLite would copy it into the file, or remove it beside an empty one.
+///
+/// A file has the mode with a log on the disk before it has one, and loses the mode after it (`pragma journal_mode`). One without the mode,
+/// and one that is empty or not there, has no log of its own.
+///
+/// # Errors
+/// [`StoreError::Refused`] with what to do.
+pub(super) fn refuse_log_of_another(path: &Path) -> Result<()> {
+    let (log, index) = (beside(path, "-wal"), beside(path, "-shm"));
+    if has_log_mode(path) || !has_frames(&log) {
+        return Ok(());
+    }
+    let shown = path.display();
+    let (log, index) = (log.display(), index.display());
+    Err(refused(
+        "database_foreign_log",
+        format!(
+            "{log} is not the log of {shown}, which has none, but of another database that was there; neither was opened"
+        ),
+        format!(
+            "if a server still runs, stop it, and put your file there again afterwards: as it stops, the server copies its log into the file. \
+             Then move {log} away, and {index} where it is there, and run this again. Keep them: what was written last to the other database \
+             is in there, and can be read beside that one alone"
+        ),
+    ))
 }
 
 fn is_empty(file: &File) -> bool {
@@ -161,6 +189,9 @@ fn refused(code: &'static str, what: impl Into<String>, advice: impl Into<String
 
 #[cfg(test)]
 mod tests {
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+    use sqlx::{Connection as _, SqliteConnection};
+
     use super::*;
 
     fn code(path: &Path) -> &'static str {
@@ -202,6 +233,38 @@ mod tests {
             assert_eq!(has_log_mode(&path), has_log, "{versions:?}");
         }
         assert!(!has_log_mode(&directory.path().join("none.db")));
+    }
+
+    #[tokio::test]
+    async fn a_log_is_only_opened_with_the_database_that_it_is_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let options = SqliteConnectOptions::new().filename(at("a.db")).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        for statement in ["create table notes (text text)", "insert into notes values ('last')"] {
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
+        let backup = at("backup.db");
+        sqlx::query("vacuum into $1").bind(backup.to_str()).execute(&mut connection).await.unwrap();
+        // As a kill leaves them.
+        for (from, to) in [("a.db", "b.db"), ("a.db-wal", "b.db-wal")] {
+            fs::copy(at(from), at(to)).unwrap();
+        }
+        refuse_log_of_another(&at("b.db")).unwrap();
+        refuse_log_of_another(&backup).unwrap();
+        for begins in [fs::read(&backup).unwrap(), Vec::new()] {
+            fs::write(at("b.db"), begins).unwrap();
+            let refusal = refuse_log_of_another(&at("b.db")).unwrap_err().to_string();
+            assert!(
+                refusal.contains("b.db-wal is not the log of ") && refusal.contains("b.db-shm"),
+                "{refusal}"
+            );
+        }
+        fs::remove_file(at("b.db")).unwrap();
+        assert!(refuse_log_of_another(&at("b.db")).is_err());
+        fs::write(at("b.db-wal"), "").unwrap();
+        refuse_log_of_another(&at("b.db")).unwrap();
     }
 
     #[test]

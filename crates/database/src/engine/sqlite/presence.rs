@@ -1,11 +1,11 @@
 //! Whether the files of a database are still those that were opened. A process goes on writing into a file that was removed, and
 //! SQLite, in its mode with a log, does not look.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::{Mutex, PoisonError};
-use std::{fs, process};
 
+use super::log::beside;
 use crate::descriptors::{descriptors_of, identity};
 use crate::{Result, StoreError};
 
@@ -51,12 +51,7 @@ impl OpenFile {
 impl OpenFiles {
     /// The files of a database that was just opened.
     pub(super) fn of(database: &Path) -> Self {
-        let named = |suffix: &str| {
-            // SQLite puts them beside the file itself, not beside a link to it.
-            let mut name = OsString::from(fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()));
-            name.push(suffix);
-            OpenFile::new(name.into())
-        };
+        let named = |suffix: &str| OpenFile::new(beside(database, suffix));
         let files = [OpenFile::new(database.to_owned()), named("-wal"), named("-shm")];
         Self(Mutex::new(Watched { files, left: None }))
     }
@@ -120,6 +115,8 @@ fn lost(path: &Path, became: &str, left: &str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -53,6 +53,22 @@ fn a_path_that_only_a_shell_understands_is_refused() {
         let told = complaint.starts_with(&format!("{key}: write the whole path in the place of \"~"));
         assert!(told && complaint.contains("\": ~ is the shell's (in t.toml)"), "{complaint}");
     }
+    for (text, key, why) in [
+        ("data_dir = '$HOME/tg'", "data_dir", "variables are the shell's"),
+        ("data_dir = '/srv/${NAME}/tg'", "data_dir", "variables are the shell's"),
+        ("data_dir = '%h/tg'", "data_dir", "% is for units of systemd"),
+        ("database = 'sqlite:$HOME/t.db'", "database", "variables are the shell's"),
+        ("[storage]\ndirectory = '${FILES}'", "storage.directory", "variables are the shell's"),
+    ] {
+        let complaint = Desk::file(text).complaint();
+        let begins = format!("{key}: write the whole path in the place of \"");
+        assert!(complaint.starts_with(&begins), "{complaint}");
+        assert!(complaint.contains(&format!("\": {why} (in t.toml)")), "{complaint}");
+    }
+    for path in ["./$HOME/tg", "./%h", "%home/tg", "a%h", "/srv/a$b"] {
+        let text = format!("data_dir = '{path}'");
+        assert_eq!(Desk::file(&text).load().config.data_dir.to_str(), Some(path));
+    }
     let mut desk = Desk::new();
     desk.global.data_dir = Some("~/tg".into());
     assert!(desk.complaint().ends_with("~ is the shell's (in --data-dir)"), "{}", desk.complaint());

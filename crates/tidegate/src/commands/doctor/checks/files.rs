@@ -39,6 +39,10 @@ fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[Ex
     if !unread.is_empty() {
         detail += &format!("\n{}: without effect: storage.backend is \"local\"", unread.join(", "));
     }
+    if let Some(denied) = objects.find_denied(looked_for) {
+        let (what, advice) = wrong_with_directory(objects.directory(), &ObjectsError::Unusable(denied));
+        return Finding::wrong(NAME, format!("{detail}\n{what}"), advice);
+    }
     let missed = missed(objects, looked_for);
     if missed.is_empty() {
         return Finding::new(NAME, if unread.is_empty() { Fine } else { Warning }, detail);

@@ -61,7 +61,7 @@ pub(super) fn query_disk(config: &Config) -> Finding {
             Finding::new(name, Warning, spilling::in_memory(&directory))
         }
         Ok(Spilling::Ready { directory, .. }) => Finding::new(name, Fine, directory.display().to_string()),
-        Ok(Spilling::Unusable(what)) => Finding::new(name, Warning, what),
+        Ok(Spilling::Unusable { what, advice }) => Finding::new(name, Warning, what).advised(advice),
         Err(failure) => wrong(name, &failure),
     }
 }
