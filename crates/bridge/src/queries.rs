@@ -95,16 +95,6 @@ pub(crate) fn failure(error: QueryError) -> QueryFailure {
     QueryFailure { code, message: error.message, nearest: error.nearest }
 }
 
-/// An unknown relation may be one that was not discovered yet. The same is said whatever was asked for.
-fn undiscovered_too(failure: QueryFailure, undiscovered: Option<&str>) -> QueryFailure {
-    match undiscovered {
-        Some(sentence) if failure.code == QueryCode::UnknownRelation => {
-            QueryFailure { message: format!("{} {sentence}", failure.message), ..failure }
-        }
-        _ => failure,
-    }
-}
-
 /// Ours: what happened is for the log.
 pub(crate) fn fault(fault: &Fault) -> QueryFailure {
     match fault {
@@ -191,7 +181,6 @@ impl GovernedQueries {
             Some(Purpose::Answer { began, .. }) => relations.counted(*began),
             _ => relations,
         });
-        let undiscovered = relations.undiscovered();
         // First rows are kept of answers alone.
         let seen_under = match purpose {
             Some(Purpose::Answer { .. }) => relations.fingerprint().await.map_err(|error| fault(&error))?,
@@ -208,14 +197,14 @@ impl GovernedQueries {
         let decisions = told.clone().map(|told| told as Arc<dyn Decisions>).or(decisions);
         let watch = Watched::new(&self.kernel, &self.policies, Arc::clone(&relations), changes);
         let watch = Arc::new(watch);
-        let (asked, limits) = (Arc::clone(&relations), self.limits);
+        let (person, asked, limits) = (Arc::clone(&relations), Arc::clone(&relations), self.limits);
         let failed = move |error| match asked.failed(error) {
             failed if is_operators => asked.explained(failed, &limits),
             failed => failed,
         };
         let query = Request { decisions, ..self.query(request, relations) };
         let answer = self.engine.query(query).await;
-        let answer = answer.map_err(|error| undiscovered_too(failed(error), undiscovered.as_deref()));
+        let answer = answer.map_err(|error| person.with_discoveries(failed(error), purpose));
         let answer = answer.map_err(|failure| match &told {
             Some(told) => told.explain(failure),
             None => failure,
@@ -257,12 +246,10 @@ impl Queries for GovernedQueries {
 
     async fn shape(&self, request: &QueryRequest) -> Result<QueryShape, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
-        let relations = self.person(reader, *workspace, sources, schemas).await?;
-        let undiscovered = relations.undiscovered();
-        let relations = Arc::new(relations);
+        let relations = Arc::new(self.person(reader, *workspace, sources, schemas).await?);
         let shape = self.engine.shape(self.query(request, Arc::clone(&relations))).await;
-        let Shape { schema, parameters } =
-            shape.map_err(|error| undiscovered_too(relations.failed(error), undiscovered.as_deref()))?;
+        let Shape { schema, parameters } = shape
+            .map_err(|error| relations.with_discoveries(relations.failed(error), Some(&request.purpose)))?;
         Ok(QueryShape { schema, parameters })
     }
 

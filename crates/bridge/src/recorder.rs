@@ -19,6 +19,9 @@ use tokio::sync::watch;
 
 use crate::remarks;
 
+/// Longest value of an attribute that is told, in characters; of a longer one the beginning.
+const LONGEST_VALUE: usize = 100;
+
 /// What a query is known by whose decisions are recorded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recorded {
@@ -266,8 +269,16 @@ fn denial(decision: &Decision) -> Option<String> {
     let by = by.unwrap_or_else(|| "no policy allows".to_owned());
     let about = denial.reason.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
     let told = format!("For this member {by} {}: {}{about}.", decision.relation, denial.reason.as_str());
-    Some(match denial.reason {
+    Some(match &denial.reason {
         Reason::MissingAttribute(_) => format!("{told} {WHERE_ATTRIBUTES_COME_FROM}"),
+        Reason::UnfitAttribute(name, kind) => {
+            let value = decision.resolved.attributes.get(name).map(|value| value.to_json().to_string());
+            let value = value.unwrap_or_default();
+            let value: String = value.chars().filter(|c| !c.is_control()).take(LONGEST_VALUE).collect();
+            format!(
+                "{told} Their {name} is {value}, and is compared with a column of type {kind}. {WHERE_ATTRIBUTES_COME_FROM}"
+            )
+        }
         _ => told,
     })
 }

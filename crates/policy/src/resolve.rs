@@ -124,6 +124,13 @@ struct Allows {
     columns: HashSet<String>,
     /// Whether any rule is in force.
     any: bool,
+    /// When rules are in force that are not: some of many.
+    closed: Vec<String>,
+}
+
+impl Allows {
+    /// Times of rules that are told at most.
+    const MOST_CLOSED: usize = 3;
 }
 
 impl<'r> Answer<'r> {
@@ -186,7 +193,7 @@ impl<'r> Answer<'r> {
                 self.applied(at, Effect::Filtered);
             }
             Err(BindError::Missing(name)) => self.denied(at, Reason::MissingAttribute(name)),
-            Err(BindError::Unfit(name)) => self.denied(at, Reason::UnfitAttribute(name)),
+            Err(BindError::Unfit(name, kind)) => self.denied(at, Reason::UnfitAttribute(name, kind)),
             Err(BindError::Condition(error)) => self.denied(at, Reason::Condition(error.to_string())),
         }
     }
@@ -231,7 +238,14 @@ impl<'r> Answer<'r> {
             return;
         }
         self.allows.first.get_or_insert((at.policy, at.rule));
-        if !rule.holds(self.request.now_millis) || !rule.names(self.relation()) {
+        let (now, is_named) = (self.request.now_millis, rule.names(self.relation()));
+        if !rule.holds(now) || !is_named {
+            let window = rule.window.as_ref().filter(|_| is_named);
+            if let Some(window) = window
+                && self.allows.closed.len() < Allows::MOST_CLOSED
+            {
+                self.allows.closed.push(window.told(now));
+            }
             return;
         }
         self.allows.any = true;
@@ -263,6 +277,14 @@ impl<'r> Answer<'r> {
         }
     }
 
+    /// When rules allow the relation, none of which does now.
+    fn when_allowed(&self) -> String {
+        match self.allows.closed.as_slice() {
+            [] => format!("allow_access writes {} in other letters", self.relation().table),
+            closed => format!("allowed {}", closed.join(", or ")),
+        }
+    }
+
     /// What allow rules leave out.
     fn leave_out(&mut self) {
         let Some((policy, rule)) = self.allows.first else {
@@ -272,11 +294,11 @@ impl<'r> Answer<'r> {
             return;
         };
         if !self.allows.any {
-            self.denial.get_or_insert(Denial {
-                policy: Some(policy),
-                rule: Some(rule),
-                reason: Reason::NotAllowedNow,
-            });
+            if self.denial.is_none() {
+                let reason = Reason::NotAllowedNow(self.when_allowed());
+                self.denial = Some(Denial { policy: Some(policy), rule: Some(rule), reason });
+                self.applied.push(Applied { policy, rule, effect: Effect::Denied });
+            }
         } else if !self.allows.everything {
             for column in &self.relation().columns {
                 if !self.allows.columns.contains(&column.name) {

@@ -93,14 +93,14 @@ pub struct Denial {
 pub enum Reason {
     /// A rule denies it.
     DenyRule,
-    /// Rules allow it, and none of them now, or none this.
-    NotAllowedNow,
+    /// Rules allow it, and none of them now, or none this: when they do.
+    NotAllowedNow(String),
     /// Nobody may read unless a policy allows it, and none does.
     NoPolicyAllows,
     /// The person does not have this attribute.
     MissingAttribute(String),
-    /// The person's attribute does not fit the column it is compared with.
-    UnfitAttribute(String),
+    /// The person's attribute does not fit the type of the column it is compared with.
+    UnfitAttribute(String, ColumnType),
     /// The condition does not fit the relation any more.
     Condition(String),
 }
@@ -110,21 +110,22 @@ impl Reason {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::DenyRule => "deny_rule",
-            Self::NotAllowedNow => "not_allowed_now",
+            Self::NotAllowedNow(_) => "not_allowed_now",
             Self::NoPolicyAllows => "no_policy_allows",
             Self::MissingAttribute(_) => "missing_attribute",
-            Self::UnfitAttribute(_) => "unfit_attribute",
+            Self::UnfitAttribute(..) => "unfit_attribute",
             Self::Condition(_) => "condition_does_not_fit",
         }
     }
 
-    /// What it is about: an attribute, or what is wrong with a condition. For administrators.
+    /// What it is about: an attribute, what is wrong with a condition, or when it is allowed. For administrators.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Self::DenyRule | Self::NotAllowedNow | Self::NoPolicyAllows => None,
-            Self::MissingAttribute(about) | Self::UnfitAttribute(about) | Self::Condition(about) => {
-                Some(about)
-            }
+            Self::DenyRule | Self::NoPolicyAllows => None,
+            Self::NotAllowedNow(about)
+            | Self::MissingAttribute(about)
+            | Self::UnfitAttribute(about, _)
+            | Self::Condition(about) => Some(about),
         }
     }
 }

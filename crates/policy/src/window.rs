@@ -69,6 +69,28 @@ impl TimeWindow {
         }
         (starts_on(today) && self.start <= time) || (starts_on(today.previous()) && time < self.end)
     }
+
+    /// When it is open, and what its clock shows at a point in time: `mon, tue 09:00-17:30 Europe/Berlin; it is sun 12:05`.
+    pub(crate) fn told(&self, now_millis: i64) -> String {
+        let days: Vec<&str> = self.days.iter().map(|day| name(*day)).collect();
+        let blank = if days.is_empty() { "" } else { " " };
+        let zone = self.zone.iana_name().unwrap_or_default();
+        let open = format!("{}{blank}{}-{} {zone}", days.join(", "), short(self.start), short(self.end));
+        let Ok(now) = jiff::Timestamp::from_millisecond(now_millis) else { return open };
+        let local = self.zone.to_datetime(now);
+        let (day, hour, minute) = (name(local.date().weekday()), local.hour(), local.minute());
+        format!("{open}; it is {day} {hour:02}:{minute:02}")
+    }
+}
+
+fn name(day: Weekday) -> &'static str {
+    DAYS.iter().find(|(_, known)| *known == day).map_or("", |(name, _)| *name)
+}
+
+/// A time of day without seconds where they are zero.
+fn short(time: Time) -> String {
+    let text = time.to_string();
+    text.strip_suffix(":00").unwrap_or(&text).to_owned()
 }
 
 fn days(config: Option<&Json>) -> Result<Vec<Weekday>, RuleError> {
@@ -106,6 +128,19 @@ mod tests {
         assert!(open(&berlin, "2024-07-01T07:00:00Z") && !open(&berlin, "2024-07-01T06:59:59Z"));
         assert!(!open(&berlin, "2024-01-01T07:00:00Z") && open(&berlin, "2024-01-01T08:00:00Z"));
         assert!(open(&berlin, "2024-07-01T14:59:59Z") && !open(&berlin, "2024-07-01T15:00:00Z"));
+    }
+
+    #[test]
+    fn windows_are_told_with_what_their_clock_shows() {
+        let told = |window: &Json, at: &str| {
+            let at: jiff::Timestamp = at.parse().unwrap();
+            TimeWindow::parse(window).unwrap().told(at.as_millisecond())
+        };
+        let some = json!({ "start": "09:00", "end": "17:30:15", "timezone": "Europe/Berlin", "days": ["mon", "TUE"] });
+        let expected = "mon, tue 09:00-17:30:15 Europe/Berlin; it is mon 08:59";
+        assert_eq!(told(&some, "2024-07-01T06:59:59Z"), expected);
+        let each = json!({ "start": "22:00", "end": "06:00" });
+        assert_eq!(told(&each, "2024-07-07T12:05:00Z"), "22:00-06:00 UTC; it is sun 12:05");
     }
 
     #[test]

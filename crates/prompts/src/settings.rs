@@ -13,6 +13,9 @@ use tidegate_federation::{JsonEndpoint, SocialSecret};
 /// Name of the built-in planner where a model can be chosen.
 pub const BUILT_IN: &str = "builtin";
 
+/// What is asked below `base_url`.
+const COMPLETIONS: &str = "chat/completions";
+
 /// Questions and queries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
@@ -139,7 +142,7 @@ impl ModelSettings {
     pub(crate) fn endpoint(&self) -> Result<JsonEndpoint, String> {
         JsonEndpoint::new(
             &self.base_url,
-            "chat/completions",
+            COMPLETIONS,
             self.api_key.as_ref(),
             self.api_key_file.as_ref(),
             self.private_network,
@@ -192,6 +195,9 @@ impl PromptSettings {
         if model.base_url.is_empty() || model.model.is_empty() {
             return Err("base_url and model are required".to_owned());
         }
+        if model.base_url.trim_end_matches('/').ends_with(&format!("/{COMPLETIONS}")) {
+            return Err(format!("base_url ends before /{COMPLETIONS}, which is added"));
+        }
         if model.timeout.is_zero() || model.idle_timeout.is_zero() || model.max_output_tokens == 0 {
             return Err("timeout, idle_timeout and max_output_tokens must be at least 1".to_owned());
         }
@@ -221,6 +227,22 @@ impl PromptSettings {
             next += 1;
         }
         Some(chain)
+    }
+
+    /// Which models answer questions that name none, and which are asked only where a question names them. None where there are no models.
+    pub fn said_of_models(&self) -> Option<String> {
+        let asked = self.chain(&self.default_model).unwrap_or_default();
+        let others: Vec<&str> =
+            self.models.keys().filter(|name| !asked.contains(name)).map(String::as_str).collect();
+        let first = if asked.is_empty() { BUILT_IN.to_owned() } else { asked.join(", then ") };
+        match others.as_slice() {
+            [] if asked.is_empty() => None,
+            [] => Some(first),
+            others => Some(format!(
+                "{first}; only where a question names it (ai_model): {}. prompts.default_model has a model asked by itself",
+                others.join(", ")
+            )),
+        }
     }
 
     /// What can be asked for.
@@ -270,12 +292,28 @@ mod tests {
     }
 
     #[test]
+    fn models_that_are_not_asked_by_themselves_are_told() {
+        assert_eq!(PromptSettings::default().said_of_models(), None);
+        let told = settings().said_of_models().unwrap();
+        assert!(told.starts_with("builtin; only where a question names it (ai_model): a, b, c. "), "{told}");
+        let asked = |choice: &str| PromptSettings { default_model: choice.to_owned(), ..settings() };
+        assert_eq!(asked("a").said_of_models().unwrap(), "a, then b, then c");
+        let told = asked("c").said_of_models().unwrap();
+        assert!(told.starts_with("c; only where a question names it (ai_model): a, b. "), "{told}");
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_by_its_key() {
         let mut wrong = settings();
         wrong.models.get_mut("c").unwrap().fallback = vec!["z".to_owned()];
         assert!(wrong.check().unwrap_err().contains("models.c: fallback"));
         let wrong = PromptSettings { default_model: "gpt-4".to_owned(), ..settings() };
         assert!(wrong.check().unwrap_err().starts_with("default_model"));
+        let mut wrong = settings();
+        wrong.models.get_mut("a").unwrap().base_url =
+            "https://models.example.com/v1/chat/completions/".to_owned();
+        let told = wrong.check().unwrap_err();
+        assert_eq!(told, "models.a: base_url ends before /chat/completions, which is added");
         let wrong = PromptSettings { at_once: 0, ..settings() };
         assert!(wrong.check().unwrap_err().contains("at_once"));
         let mut wrong = settings();

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_catalog::sources::SourceRefusal;
 use tidegate_connect::{ErrorCode, Refused, SourceError};
-use tidegate_domain::Permission;
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{Code, OnFailure, QueryError, SOURCE_AWAY};
 use tidegate_policy::Limits;
-use tidegate_prompts::ports::{QueryCode, QueryFailure};
+use tidegate_prompts::ports::{Purpose, QueryCode, QueryFailure};
 
 use super::PersonRelations;
 use crate::queries::failure;
@@ -38,8 +38,29 @@ fn is_outdated(error: &SourceError) -> bool {
 }
 
 /// What has a data source asked for its tables, whatever is known of them.
-fn discovery(number: i64) -> String {
+fn discovery(number: &str) -> String {
     format!("POST /api/v1/data-sources/{number}/discover-schema?refresh=true.")
+}
+
+/// Since when the tables of data sources are known, each with what it is called and its number, and what asks for them again. None of no
+/// data source.
+fn known_since(known: &[(&str, i64, Timestamp)], is_operators: bool) -> Option<String> {
+    let number = match known {
+        [] => return None,
+        [(_, number, _)] => number.to_string(),
+        _ => "{id}".to_owned(),
+    };
+    let since = known
+        .iter()
+        .take(MOST_NAMED)
+        .map(|(slug, number, since)| format!("{slug} ({number}) as of {}", since.iso_seconds()));
+    let since = since.collect::<Vec<_>>().join(", ");
+    let rest = if known.len() > MOST_NAMED { " and more" } else { "" };
+    let asks =
+        if is_operators { format!("`tidegate source discover {number}`.") } else { discovery(&number) };
+    Some(format!(
+        "Tables are known of {since}{rest}; what was made or granted there since is found by {asks}"
+    ))
 }
 
 /// What a person is told of a data source that failed while it was read. No names of it: they may be of what is hidden from them. `managed`
@@ -52,7 +73,7 @@ fn told(slug: &str, managed: Option<i64>, error: &SourceError) -> String {
             match managed {
                 Some(number) => format!(
                     "{told} Grant select on it to that user, or have the schema discovered again: {}",
-                    discovery(number)
+                    discovery(&number.to_string())
                 ),
                 None => told,
             }
@@ -62,14 +83,16 @@ fn told(slug: &str, managed: Option<i64>, error: &SourceError) -> String {
                 "The data source {slug} refused the query: a table or a column has changed there, is gone, or may not be read any more. Its schema has to be discovered again"
             );
             match managed {
-                Some(number) => format!("{told}: {}", discovery(number)),
+                Some(number) => format!("{told}: {}", discovery(&number.to_string())),
                 None => format!("{told}."),
             }
         }
         (ErrorCode::Query, Some(Refused::Statement)) => {
             format!("The data source {slug} refused the query.")
         }
-        (ErrorCode::Query, None) => format!("What the data source {slug} answers cannot be read."),
+        (ErrorCode::Query, None) => format!(
+            "What the data source {slug} answers cannot be read. If the type of a column was changed there, ask again."
+        ),
         (code, _) => {
             let told = not_open(slug, code);
             match managed {
@@ -147,6 +170,29 @@ impl PersonRelations {
         failure(if is_unnamed { QueryError { message, ..error } } else { error })
     }
 
+    /// An unknown relation may be one that was not discovered yet, or that was made or granted later: whoever may discover is told since when
+    /// tables are known, and the next discovery on this node asks for them. Nobody asks for a query without a purpose, whose text is not a
+    /// person's. The same is said and done whatever was asked for. An uploaded file has the tables that it had.
+    pub(crate) fn with_discoveries(&self, failed: QueryFailure, purpose: Option<&Purpose>) -> QueryFailure {
+        if failed.code != QueryCode::UnknownRelation {
+            return failed;
+        }
+        let mut known = Vec::new();
+        for (slug, source) in &self.sources {
+            let (number, is_file) = (source.number, source.connection.file_path.is_some());
+            if let (Some(since), Some(_), false) = (source.schema_discovered_at, purpose, is_file) {
+                self.catalog.note_outdated(number);
+                known.push((slug.as_str(), number, since));
+            }
+        }
+        let is_operators = matches!(purpose, Some(Purpose::Operator(_)));
+        let may_discover = is_operators || self.reader.authorize(Permission::ManageDataSources).is_ok();
+        let since = if may_discover { known_since(&known, is_operators) } else { None };
+        let more = self.undiscovered().into_iter().chain(since);
+        let message = more.fold(failed.message, |text, more| format!("{text} {more}"));
+        QueryFailure { message, ..failed }
+    }
+
     /// The same with what the operator may know besides, who asks in the person's place. `asked` is what the server allows a query.
     pub(crate) fn explained(&self, failed: QueryFailure, asked: &tidegate_engine::Limits) -> QueryFailure {
         let limits = self.limits();
@@ -192,6 +238,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn since_when_tables_are_known_is_told_with_what_asks_again() {
+        let since = Timestamp::from_micros(1_767_607_200_000_000);
+        let of = |count: i64, is_operators| {
+            let known: Vec<_> = (7..7 + count).map(|number| ("shop", number, since)).collect();
+            known_since(&known, is_operators)
+        };
+        assert_eq!(of(0, false), None);
+        let begins = "Tables are known of shop (7) as of 2026-01-05T10:00:00Z";
+        let one = of(1, false).unwrap();
+        assert!(one.starts_with(&format!("{begins}; what was made or granted there since")), "{one}");
+        assert!(one.ends_with(" POST /api/v1/data-sources/7/discover-schema?refresh=true."), "{one}");
+        assert!(of(1, true).unwrap().ends_with(" `tidegate source discover 7`."));
+        let several = of(4, false).unwrap();
+        assert!(several.contains("shop (9) as of") && several.contains(" and more;"), "{several}");
+        assert!(!several.contains("shop (10)") && several.contains("/data-sources/{id}/"), "{several}");
+    }
+
+    #[test]
     fn who_asks_is_told_whether_a_source_refuses_or_is_away_and_no_names_of_it() {
         let of = |code, refused, managed| {
             let error =
@@ -211,7 +275,12 @@ mod tests {
             ),
             (ErrorCode::Query, Some(Refused::Changed), "Its schema has to be discovered again", discovery),
             (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query.", ""),
-            (ErrorCode::Query, None, "What the data source shop answers cannot be read.", ""),
+            (
+                ErrorCode::Query,
+                None,
+                "What the data source shop answers cannot be read. If the type",
+                "was changed there, ask again.",
+            ),
             (ErrorCode::Connection, None, answers, test),
             // What a status means may be learned only from what is said with it.
             (ErrorCode::Authentication, Some(Refused::Statement), lets_in, test),

@@ -118,7 +118,7 @@ async fn known(
 
 impl Catalog {
     /// Discovers the tables of a data source of the caller's organization; of one schema, if it is named. Without `refresh`, what is
-    /// known already is answered, unless a query on this node has shown that it is not so any more. Counts are of what the caller may know
+    /// known already is answered, unless a query on this node has shown that it may not be so any more. Counts are of what the caller may know
     /// of, as in the list of tables.
     ///
     /// Source: RiverGen "data-sources/{data_source_id}/discover-schema".

@@ -22,7 +22,7 @@ pub(crate) fn said_of_gone(gone: &[String]) -> Option<String> {
     (!gone.is_empty()).then(|| {
         let gone = listed(gone);
         format!(
-            "Gone since the last discovery: {gone}. If it should be there, grant select on it to the data source's user."
+            "Gone since the last discovery: {gone}. If it should be there, grant select on it to the data source's user, and discover again (over HTTP with ?refresh=true)."
         )
     })
 }

@@ -1,4 +1,4 @@
-//! Data sources of which a query has shown that their tables are not as they were discovered.
+//! Data sources of which a query has shown that their tables are not as they were discovered, or may not be.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,8 +27,8 @@ impl Outdated {
 }
 
 impl Catalog {
-    /// A data source refused a query because its tables or what its user may read have changed: what is known of them does not answer the next
-    /// discovery on this node.
+    /// A data source refused a query because its tables or what its user may read have changed, or a query named a relation that is not known:
+    /// what is known of them does not answer the next discovery on this node.
     pub fn note_outdated(&self, number: i64) {
         let mut numbers = self.outdated.numbers();
         if numbers.len() >= MOST {

@@ -137,13 +137,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Refuses hosts that are more than one: nothing would ever be found there. What was stored `before` keeps nobody from changing
+    /// Refuses hosts and databases that are more than one: nothing would ever be found there. What was stored `before` keeps nobody from changing
     /// something else.
     pub(super) fn check_hosts(&self, before: Option<&Self>) -> Result<(), SourceRefusal> {
-        let is_wrong = |host: fn(&Self) -> Option<&str>| {
-            let new = host(self).filter(|new| before.and_then(host) != Some(*new));
-            new.is_some_and(|new| !is_alone(new))
-        };
+        let new =
+            |field: fn(&Self) -> Option<&str>| field(self).filter(|new| before.and_then(field) != Some(*new));
+        let is_wrong = |host: fn(&Self) -> Option<&str>| new(host).is_some_and(|new| !is_alone(new));
         if is_wrong(|connection| connection.host.as_deref()) {
             return Err(SourceRefusal::Contradiction(
                 "the field host takes the host alone, without scheme, user, port and path: the port is sent as port, a whole address as connection_string",
@@ -152,6 +151,11 @@ impl Connection {
         if is_wrong(|connection| connection.ssh_host.as_deref()) {
             return Err(SourceRefusal::Contradiction(
                 "the field ssh_host takes the host alone, without scheme, user and port: these are sent as ssh_username and ssh_port",
+            ));
+        }
+        if new(|connection| connection.database_name.as_deref()).is_some_and(|name| name.contains("://")) {
+            return Err(SourceRefusal::Contradiction(
+                "the field database_name takes the name alone: a whole address is sent as connection_string",
             ));
         }
         Ok(())

@@ -16,6 +16,8 @@ use crate::settings::Settings;
 
 /// Bytes from which the delimiter is guessed, and whether it is JSON.
 const SAMPLE: u64 = 64 << 10;
+/// Longest value that is told, in characters.
+const LONGEST_TOLD: usize = 40;
 /// In the order in which a tie is settled.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
@@ -149,6 +151,23 @@ fn not_meant(
         format!("a quotation in record {record}, the header counted, is never closed: all that follows is in its value")
     });
     Ok(unclosed.or(ragged))
+}
+
+/// What a header has that looks like a row: values of the kinds that its columns have, one of them at least no text. Years are names, too.
+fn like_a_row(names: &[String], kinds: &[Kind]) -> Option<String> {
+    let mut found = None;
+    for (name, kind) in names.iter().zip(kinds).filter(|(name, _)| !name.is_empty()) {
+        match kind {
+            Kind::Unknown | Kind::Text | Kind::Json => {}
+            kind if Kind::of_text(name).and(*kind) == Kind::Text => return None,
+            _ if name.parse::<u16>().is_ok_and(|year| (1_900..=2_100).contains(&year)) => {}
+            _ => found = found.or(Some(name)),
+        }
+    }
+    let value: String = found?.chars().take(LONGEST_TOLD).collect();
+    Some(format!(
+        "the first record is the header and looks like a row, with {value}: set metadata.header to false if it is one"
+    ))
 }
 
 /// The records of a reader, one after the other in one buffer.
@@ -287,9 +306,11 @@ impl Csv {
         names.resize(columns.len(), String::new());
         check_names(names.iter().map(String::len).sum())?;
         let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
+        let no_header = if dialect.header { like_a_row(&names, &kinds) } else { None };
         let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
         let last = rows + i64::from(dialect.header);
         let warning = not_meant(&text, records.unclosed.then_some(last), ragged.told(dialect.header))?;
+        let warning = warning.or(no_header);
         let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };
         Ok(Self { text, dialect, kinds, tables: vec![table], warning })
     }

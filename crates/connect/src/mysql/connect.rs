@@ -203,7 +203,16 @@ impl Connector {
                     ErrorCode::Authentication,
                     "The server refused the user name or the password.",
                 ),
-                1044 | 1142 | 1143 | 1227 => {
+                1044 => {
+                    let database = quoted(&self.database);
+                    SourceError::new(
+                        ErrorCode::Authentication,
+                        format!(
+                            "The user may not use the database {database} (error 1044): grant select on it to that user."
+                        ),
+                    )
+                }
+                1142 | 1143 | 1227 => {
                     SourceError::forbidden(format!("The user may not read this (error {}).", server.code))
                 }
                 1054 | 1146 => {

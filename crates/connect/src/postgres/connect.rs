@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{CancelToken, Client, Config};
 use tokio_rustls::client;
@@ -133,8 +134,13 @@ impl Connector {
             };
             return known.with_detail(detail);
         };
+        self.said(server).with_detail(detail)
+    }
+
+    /// The same for what the server says.
+    fn said(&self, server: &DbError) -> SourceError {
         let state = server.code().code();
-        let known = match (state, state.get(..2).unwrap_or_default()) {
+        match (state, state.get(..2).unwrap_or_default()) {
             (_, "28") => SourceError::new(
                 ErrorCode::Authentication,
                 "The server refused the user name or the password.",
@@ -147,6 +153,16 @@ impl Connector {
                 SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
             }
             ("53300", _) => SourceError::connection("The server has no free connection."),
+            // Statements end with an error, connections with a fatal one.
+            ("42501", _) if server.parsed_severity() == Some(Severity::Fatal) => {
+                let database = quoted(self.endpoint.database.as_deref().unwrap_or_default());
+                SourceError::new(
+                    ErrorCode::Authentication,
+                    format!(
+                        "The user may not connect to the database {database} (SQLSTATE 42501): grant connect on database {database} to it."
+                    ),
+                )
+            }
             ("42501", _) => SourceError::forbidden("The user may not read this (SQLSTATE 42501)."),
             ("42P01" | "3F000", _) => {
                 SourceError::changed(format!("The relation does not exist (SQLSTATE {state})."))
@@ -160,8 +176,7 @@ impl Connector {
                 SourceError::connection(format!("The server cannot serve (SQLSTATE {state})."))
             }
             _ => SourceError::refused(format!("The server refused the query (SQLSTATE {state}).")),
-        };
-        known.with_detail(detail)
+        }
     }
 }
 

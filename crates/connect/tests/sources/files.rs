@@ -99,8 +99,23 @@ async fn a_test_of_delimited_text_tells_what_is_probably_not_meant() {
             result(content).await
         );
     }
-    // Quotations with an end, and text that only begins as JSON does.
+    // Without a header, the first row went without a word.
+    for (content, value) in [
+        ("1,Ada\n2,Eve\n", "1"),
+        ("Ada,19.90\nEve,5\n", "19.90"),
+        ("x,2024-01-31\ny,2024-02-29\n", "2024-01-31"),
+    ] {
+        let like = format!(
+            "; the first record is the header and looks like a row, with {value}: set metadata.header to false if it is one"
+        );
+        assert!(result(content).await.ends_with(&like), "{content:?}: {}", result(content).await);
+    }
+    // Quotations with an end, text that only begins as JSON does, and headers of years, of texts alone and of other kinds than their columns.
     for content in [
+        "country,2023,2024\nDE,1,2\n",
+        "Ada,Eve\nx,y\n",
+        "id,7\n1,x\n",
+        "id,7\n1,2\n",
         "a,b\n1,\"x\"",
         "a,b\n1,\"x\ny\"\n",
         "a,b\n1,x\"y",

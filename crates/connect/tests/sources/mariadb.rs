@@ -324,6 +324,7 @@ async fn errors(server: &Mariadb) {
         assert!(!format!("{error:?}").contains("hunter2"));
     };
     check(&|settings| settings.credentials.password = secret("hunter2"), ErrorCode::Authentication).await;
+    check(&|settings| settings.database_name = Some("other".into()), ErrorCode::Authentication).await;
     check(&|settings| settings.port = Some(crate::servers::free_port()), ErrorCode::Connection).await;
     let inside = open(server.settings("shop"), &Default::default()).await.unwrap();
     assert_eq!(inside.test(None, Duration::from_secs(3)).await.unwrap_err().code, ErrorCode::Connection);

@@ -541,6 +541,22 @@ async fn wrong_credentials_and_addresses_have_their_codes_and_no_secret_is_told(
     assert_eq!(refused.code, ErrorCode::Authentication);
     assert!(refused.detail.contains("no PostgreSQL user name"), "whose name was sent? {}", refused.detail);
     check(&|settings| settings.database_name = Some("absent".into()), ErrorCode::Connection).await;
+    // It was told to grant select.
+    let admin = server.admin("postgres").await;
+    admin.batch_execute("CREATE DATABASE shut").await.unwrap();
+    admin
+        .batch_execute(
+            "CREATE ROLE outsider LOGIN PASSWORD 's3cret'; REVOKE CONNECT ON DATABASE shut FROM public",
+        )
+        .await
+        .unwrap();
+    let mut outsider = server.settings("shut");
+    outsider.credentials.username = secret("outsider");
+    outsider.credentials.password = secret("s3cret");
+    let outside =
+        open(outsider, &here()).await.unwrap().test(None, Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(outside.code, ErrorCode::Authentication, "{outside} {}", outside.detail);
+    assert!(outside.message.ends_with("grant connect on database \"shut\" to it."), "{outside}");
     check(&|settings| settings.port = Some(crate::servers::free_port()), ErrorCode::Connection).await;
     check(&|settings| settings.host = Some("does-not-exist.invalid".into()), ErrorCode::Connection).await;
     check(

@@ -115,6 +115,8 @@ pub(crate) fn explained(error: &DataFusionError, asked: &Asked<'_>) -> QueryErro
             .or_else(|| counted(text))
             .or_else(|| called(text, asked))
             .or_else(|| operated(text))
+            .or_else(|| matched(text))
+            .or_else(|| placed(text))
             .or_else(|| without_window(text, asked))
             .map(|(code, message)| QueryError::new(code, message))
             .or_else(|| nowhere(text, asked))
@@ -249,6 +251,32 @@ fn operated(text: &str) -> Option<(Code, String)> {
     Some((Code::TypeMismatch, format!("{operator} does not fit between {left} and {right}.")))
 }
 
+/// The same of a pattern or a range, of which the engine says it in other words.
+fn matched(text: &str) -> Option<(Code, String)> {
+    let begins = ["There isn't a common type to coerce ", "Failed to coerce types "];
+    let rest = begins.iter().find_map(|begin| text.split_once(begin).map(|(_, rest)| rest))?;
+    let operator = ["LIKE", "ILIKE", "SIMILAR TO", "BETWEEN"]
+        .into_iter()
+        .find(|operator| rest.contains(&format!(" in {operator} expression")))?;
+    let (left, right) = rest.split_once(" and ")?;
+    let (left, right) = (types::named(left)?, types::named(right)?);
+    Some((Code::TypeMismatch, format!("{operator} does not fit between {left} and {right}.")))
+}
+
+/// The number of a column that a SELECT has not. How many the engine counts is not said: some may be its own.
+fn placed(text: &str) -> Option<(Code, String)> {
+    let begins = ["Cannot find column with position ", "Order by column out of bounds, specified: "];
+    let rest = begins.iter().find_map(|begin| text.split_once(begin).map(|(_, rest)| rest));
+    let number: i64 = match rest {
+        Some(rest) => rest.split([' ', ',']).next()?.parse().ok()?,
+        None => text.contains("Order by index starts at 1").then_some(0)?,
+    };
+    let message = format!(
+        "The SELECT has no column {number}: numbers in GROUP BY and ORDER BY count its columns from 1."
+    );
+    Some((Code::Syntax, message))
+}
+
 impl Asked<'_> {
     /// The words and signs of the text.
     fn tokens(&self) -> Vec<Token> {
@@ -368,5 +396,27 @@ mod tests {
         assert_eq!(code, Code::TypeMismatch);
         assert_eq!(message, "+ does not fit between a whole number and a structure.");
         assert_eq!(operated("Cannot coerce arithmetic expression SECRET + Int64 to valid types"), None);
+        let told =
+            matched("There isn't a common type to coerce Int64 and Utf8View in ILIKE expression").unwrap();
+        assert_eq!(told.1, "ILIKE does not fit between a whole number and text.");
+        assert_eq!(matched("There isn't a common type to coerce SECRET and Utf8 in LIKE expression"), None);
+        let told =
+            matched("Failed to coerce types Boolean and Struct(\"SECRET\": Utf8) in BETWEEN expression");
+        assert_eq!(told.unwrap().1, "BETWEEN does not fit between a boolean and a structure.");
+    }
+
+    #[test]
+    fn numbers_of_columns_are_told_and_not_how_many_there_are() {
+        for (text, number) in [
+            ("Cannot find column with position -3 in SELECT clause. Valid columns: 1 to 7", -3),
+            ("Order by column out of bounds, specified: 9, max: 7", 9),
+            ("Order by index starts at 1 for column indexes", 0),
+        ] {
+            let (_, told) = placed(text).unwrap();
+            assert!(
+                told.starts_with(&format!("The SELECT has no column {number}: ")) && !told.contains('7'),
+                "{told}"
+            );
+        }
     }
 }

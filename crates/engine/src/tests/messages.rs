@@ -70,6 +70,16 @@ async fn mistakes_are_named_with_their_place_or_cause() {
             Code::TypeMismatch,
             "+ does not fit between a whole number and a structure.",
         ),
+        (
+            "select id from emp where id similar to 'x'",
+            Code::TypeMismatch,
+            "SIMILAR TO does not fit between a whole number and text.",
+        ),
+        (
+            "select count(*) from emp group by 2",
+            Code::Syntax,
+            "The SELECT has no column 2: numbers in GROUP BY and ORDER BY count its columns from 1.",
+        ),
         ("select 1 / 0", Code::EvaluationFailed, "Division by zero."),
         ("select id / 0 from emp", Code::EvaluationFailed, "Division by zero."),
         ("select id from emp where id % 0 = 1", Code::EvaluationFailed, "Division by zero."),

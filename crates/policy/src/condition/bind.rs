@@ -22,7 +22,7 @@ pub(crate) enum BindError {
     /// The person does not have the attribute.
     Missing(String),
     /// The person's attribute is not of the type that it is compared with.
-    Unfit(String),
+    Unfit(String, ColumnType),
 }
 
 impl From<ConditionError> for BindError {
@@ -252,7 +252,7 @@ impl<'b> Binding<'b> {
         self.used.insert(name.to_owned(), attribute.clone());
         Raw::of(attribute)
             .and_then(|raw| literal(raw, kind, true))
-            .ok_or_else(|| BindError::Unfit(name.to_owned()))
+            .ok_or_else(|| BindError::Unfit(name.to_owned(), kind))
     }
 
     /// All values of an attribute.
@@ -263,7 +263,7 @@ impl<'b> Binding<'b> {
         };
         self.used.insert(name.to_owned(), Attribute::List(items.clone()));
         let values = items.iter().map(|item| Raw::of(item).and_then(|raw| literal(raw, kind, true)));
-        values.collect::<Option<Vec<_>>>().ok_or_else(|| BindError::Unfit(name.to_owned()))
+        values.collect::<Option<Vec<_>>>().ok_or_else(|| BindError::Unfit(name.to_owned(), kind))
     }
 }
 

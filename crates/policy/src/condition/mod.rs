@@ -54,7 +54,7 @@ impl Condition {
             Ok(_) => Ok(()),
             Err(BindError::Condition(error)) => Err(error),
             // Attributes are not looked up here.
-            Err(BindError::Missing(name) | BindError::Unfit(name)) => {
+            Err(BindError::Missing(name) | BindError::Unfit(name, _)) => {
                 Err(ConditionError::new(1, format!("current_user_{name} cannot be used here")))
             }
         }

@@ -38,9 +38,11 @@ fn a_missing_or_unfit_attribute_denies_whatever_else_the_condition_says() {
     let resolved = answer(&json!({ "badge": 1 }), &[filter(1, written)]);
     assert_eq!(reason(&resolved), &Reason::MissingAttribute("region".to_owned()));
     let resolved = answer(&json!({ "region": ["EU"], "badge": 1 }), &[filter(1, written)]);
-    assert_eq!(reason(&resolved), &Reason::UnfitAttribute("region".to_owned()));
+    assert_eq!(reason(&resolved), &Reason::UnfitAttribute("region".to_owned(), ColumnType::Text));
     let resolved = answer(&json!({ "region": "EU", "badge": "x" }), &[filter(1, written)]);
-    assert_eq!(reason(&resolved), &Reason::UnfitAttribute("badge".to_owned()));
+    let unfit = Reason::UnfitAttribute("badge".to_owned(), ColumnType::Int { bits: 64 });
+    assert_eq!(reason(&resolved), &unfit);
+    assert_eq!(resolved.attributes["badge"], Attribute::Text("x".to_owned()));
     assert!(resolved.filter.is_none() && resolved.masks.is_empty());
     // Identifiers often come as text, and the other way round.
     let resolved = answer(&json!({ "region": "EU", "badge": "17" }), &[filter(1, "id = current_user_badge")]);
@@ -128,7 +130,9 @@ fn allow_rules_limit_to_what_they_allow_while_they_do() {
     let resolved = answer(&json!({}), &[open.clone(), shut.clone()]);
     assert_eq!(resolved.decision, Decision::Allowed);
     assert!(!resolved.hidden.contains_key("id") && resolved.hidden["ssn"].is_none());
-    assert_eq!(reason(&answer(&json!({}), &[shut])), &Reason::NotAllowedNow);
+    let denied = answer(&json!({}), &[shut]);
+    let when = Reason::NotAllowedNow("allowed 13:00-17:00 UTC; it is mon 12:00".to_owned());
+    assert_eq!((reason(&denied), &denied.policies[0].effect), (&when, &Effect::Denied));
     let (subject, relation) = (subject(&json!({})), relation());
     let request = Request { subject: &subject, relation: &relation, now_millis: NOON, deny_by_default: true };
     assert_eq!(reason(&resolve(&request, &[filter(5, "true")])), &Reason::NoPolicyAllows);
@@ -148,7 +152,8 @@ fn an_allow_rule_with_other_capitals_does_not_leave_its_table_open() {
         let written = rule(1, "allow_access", &config);
         assert!(written.kind.check(&relation()).is_err(), "{config}");
         let resolved = answer(&json!({}), &[policy(1, 0, vec![written])]);
-        assert_eq!(reason(&resolved), &Reason::NotAllowedNow, "{config}");
+        let elsewhere = Reason::NotAllowedNow("allow_access writes emp in other letters".to_owned());
+        assert_eq!(reason(&resolved), &elsewhere, "{config}");
     }
     let columns = rule(1, "allow_access", &json!({ "table": "emp", "columns": ["ID"] }));
     assert_eq!(columns.kind.check(&relation()).unwrap_err().message, "ID must be written as id is");

@@ -120,8 +120,26 @@ impl Model {
                     }
                 }
             },
-            Ok(EndpointReply::Whole(answer)) => judged(name, answer, messages),
+            Ok(EndpointReply::Whole(answer)) => self.judged(name, answer, messages),
             Err(error) => unanswered(name, &error),
+        }
+    }
+
+    /// What a status says.
+    fn judged(&self, name: &str, answer: EndpointAnswer, messages: &[Message]) -> Once {
+        match answer.status {
+            200 => Once::Answered(read(answer, messages)),
+            408 | 429 | 500..=599 => {
+                tracing::info!(model = name, status = answer.status, "a model cannot answer now");
+                Once::Later(Tokens::default(), answer.retry_after.map(Duration::from_secs))
+            }
+            status => {
+                // Its text may repeat the question, which is nobody's business here.
+                let base_url = self.settings.base_url.split('?').next().unwrap_or_default();
+                let advice = advice(status);
+                tracing::error!(model = name, status, base_url, advice, "a model refuses the request");
+                Once::Never(Tokens::default())
+            }
         }
     }
 
@@ -189,18 +207,16 @@ impl Reply {
     }
 }
 
-/// What a status says.
-fn judged(name: &str, answer: EndpointAnswer, messages: &[Message]) -> Once {
-    match answer.status {
-        200 => Once::Answered(read(answer, messages)),
-        408 | 429 | 500..=599 => {
-            tracing::info!(model = name, status = answer.status, "a model cannot answer now");
-            Once::Later(Tokens::default(), answer.retry_after.map(Duration::from_secs))
+/// What to look at where a provider refuses a request.
+const fn advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "correct api_key or api_key_file of [prompts.models.NAME]",
+        402 => "its provider wants to be paid",
+        404 | 405 => {
+            "correct base_url of [prompts.models.NAME], which ends before /chat/completions, or model, which is what its provider calls it"
         }
-        status => {
-            // Its text may repeat the question, which is nobody's business here.
-            tracing::error!(model = name, status, "a model refuses the request");
-            Once::Never(Tokens::default())
+        _ => {
+            "its provider may know no response_format or stream: see stream of [prompts.models.NAME], or name another model"
         }
     }
 }
@@ -253,6 +269,13 @@ mod tests {
         ] {
             let reply = answered(odd);
             assert_eq!((reply.text, reply.tokens), (None, Tokens { input: 3, output: 0 }));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_setting_to_look_at() {
+        for (status, setting) in [(401, "api_key"), (403, "api_key"), (404, "base_url"), (400, "stream")] {
+            assert!(advice(status).contains(setting), "{status}");
         }
     }
 

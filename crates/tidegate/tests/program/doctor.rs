@@ -121,7 +121,8 @@ fn one_problem_does_not_hide_another() {
          [mail]\ntemplates_dir = 'mail.txt'\n\
          [mail.smtp]\nhost = '127.0.0.1'\nport = 1\ntls = 'none'\nfrom = 'a@example.com'\ntimeout_seconds = 5\n\
          [broker.alpaca]\nbase_url = 'http://127.0.0.1:1'\nkey = 'hunter2'\nsecret = 'hunter2'\n\
-         [sms.africas_talking]\nusername = 'sandbox'\napi_key = 'hunter2'\n",
+         [sms.africas_talking]\nusername = 'sandbox'\napi_key = 'hunter2'\n\
+         [prompts.models.big]\nbase_url = 'https://models.example.com/v1'\nmodel = 'm'\n",
     );
     let said = here.run(&["doctor", "--json"]);
     assert_eq!(said.code, 1);
@@ -141,6 +142,11 @@ fn one_problem_does_not_hide_another() {
     }
     let said = here.run(&["doctor"]);
     assert!(said.out.contains("\n                     \u{2192} start the server"), "{}", said.out);
+    assert!(
+        said.out.contains("models             builtin; only where a question names it (ai_model): big."),
+        "{}",
+        said.out
+    );
     let settings = said.out.split_once("Settings that differ from their defaults").unwrap().1;
     assert!(settings.contains("  mail.smtp.port = 1\n") && !settings.contains("listen ="), "{settings}");
     assert_eq!(status(&report, "sms"), "warning", "{report}");

@@ -137,6 +137,19 @@ on_both_engines! {
         let own = member::post(&server, &token, "queries/execute", &body).await;
         assert_eq!(own["error_code"], "unknown_relation", "{own}");
         assert!(!own.to_string().contains("missing_attribute"), "{own}");
+        // An attribute that does not fit is told with its value. This policy is looked at first.
+        let body = json!({
+            "name": "unfit", "type": "row_level_security", "role_ids": [1, 2, 3, 4], "priority": 10,
+            "rules": [{
+                "rule_name": "r", "rule_type": "filter_rows",
+                "rule_config": { "table": "*", "condition": "id = current_user_email" },
+            }],
+        });
+        member::post(&server, &token, "policies", &body).await;
+        let refused = here.run(&[&arguments[..], &["--json", sql.as_str()]].concat());
+        let said = refused.json()["error"]["message"].as_str().unwrap_or_else(|| panic!("{refused:?}")).to_owned();
+        let why = format!(": unfit_attribute (email). Their email is \"{ADA}\", and is compared with a column of type integer. ");
+        assert!(said.contains(&why) && said.contains("PATCH /v1/accounts/individual/"), "{said}");
         server.stop();
     }
 

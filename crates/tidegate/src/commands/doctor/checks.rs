@@ -68,6 +68,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(connections);
     findings.extend(copied.map(|copied| judge("copy", Err(copied), "")));
     findings.extend(unsent.map(|unsent| outbox::unsent(&unsent)));
+    findings.extend(config.prompts.said_of_models().map(|said| Finding::new("models", Fine, said)));
     findings.extend(social::providers(config).await);
     bar.finish_and_clear();
     findings

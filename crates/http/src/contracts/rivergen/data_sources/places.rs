@@ -41,12 +41,13 @@ fn sent_as(name: &str, meant: &str) -> String {
     }
 }
 
-/// Where a field belongs of a change of credentials.
+/// Where a field belongs that is sent with credentials, when a data source is made or they are changed.
 pub(super) fn of_credentials(name: &str) -> Option<String> {
     if name == "credentials" {
         return Some("send its fields at the top: {\"username\": ..., \"password\": ...}".to_owned());
     }
-    credential(name).map(|credential| sent_as(name, &credential))
+    let credential = credential(name).map(|credential| sent_as(name, &credential));
+    credential.or_else(|| option(name).map(|place| format!("it is no secret: {place} of the data source")))
 }
 
 fn option(name: &str) -> Option<String> {
@@ -91,6 +92,8 @@ mod tests {
         assert!(of_credentials("credentials").unwrap().starts_with("send its fields at the top: "));
         assert_eq!(of_credentials("pwd").as_deref(), Some("send it as password"));
         assert_eq!(of_credentials("rotate"), None);
+        let option = "it is no secret: send it as metadata.ssl_ca of the data source";
+        assert_eq!(of_credentials("ssl_ca").as_deref(), Some(option));
         assert!(
             of_credentials("ssh_password").unwrap().starts_with("send it as password, with which a tunnel")
         );

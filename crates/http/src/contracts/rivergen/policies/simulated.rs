@@ -46,7 +46,7 @@ pub(super) struct SimulatedData {
     decision: Option<&'static str>,
     /// Why it is denied.
     reason: Option<&'static str>,
-    /// What the reason is about: an attribute, or a condition.
+    /// What the reason is about: an attribute, a condition, or when it is allowed.
     reason_detail: Option<String>,
     /// Rows for which this is true are visible; all if `null`.
     row_filter: Option<String>,

@@ -136,6 +136,7 @@ on_both_engines! {
             (string("?ssl=true"), "TLS is set by ssl_mode"),
             (json!({ "host": "postgres://127.0.0.1:19090" }), "host takes the host alone, without scheme"),
             (json!({ "host": "db.example.com:5432" }), "host takes the host alone, without scheme"),
+            (json!({ "database_name": "postgres://db.example.com/shop" }), "database_name takes the name alone: a whole address is sent as connection_string"),
             (json!({ "use_ssh_tunnel": true, "ssh_host": "ada@jump.example.com", "ssh_username": "a" }), "ssh_host takes the host alone"),
         ] {
             let answer = create(&app, &ada, &with(body(), &fields)).await;
@@ -168,6 +169,10 @@ on_both_engines! {
             (json!({ "password": secret }), "password", "is not known here; send it as credentials.password"),
             (json!({ "ssl_mode": secret }), "ssl_mode", "is not known here; send it as metadata.ssl_mode"),
             (json!({ "hostt": secret }), "hostt", "is not known here; did you mean host?"),
+            (
+                json!({ "credentials": { "ssl_mode": secret } }), "credentials.ssl_mode",
+                "is not known here; it is no secret: send it as metadata.ssl_mode of the data source",
+            ),
             (json!({ "credentials": { "passwrod": secret } }), "credentials.passwrod", "is not known here; did you mean password?"),
             (
                 json!({ "credentials": { "ssh_password": secret } }), "credentials.ssh_password",

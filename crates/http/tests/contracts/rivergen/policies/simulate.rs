@@ -57,6 +57,16 @@ on_both_engines! {
             .await;
         assert_eq!(noted.len(), 2);
         assert!(noted.iter().all(|text| !text.contains("O'Brien")), "{noted:?}");
+        // A rule that allows it on another day: it is a Monday.
+        let tuesdays = json!({ "table": "emp", "time_window": { "start": "09:00", "end": "17:00", "days": ["tue"] } });
+        let allows = created(&app, &ada, &everybodys("access_control", "allow_access", tuesdays)).await;
+        let denied = post(&app, &ada, "/simulate", &body).await;
+        let data = denied.assert_status(200).field("data");
+        assert_eq!((&data["decision"], &data["reason"]), (&json!("denied"), &json!("not_allowed_now")), "{data}");
+        let when = data["reason_detail"].as_str().unwrap();
+        assert!(when.starts_with("allowed tue 09:00-17:00 UTC; it is mon "), "{when}");
+        let had_parts = data["policies"].as_array().unwrap();
+        assert!(had_parts.iter().any(|part| part["policy_id"] == json!(allows) && part["effect"] == "denied"), "{data}");
     }
 
     async fn a_query_shows_what_that_person_would_be_shown(engine: Engine) {

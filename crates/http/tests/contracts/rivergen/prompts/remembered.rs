@@ -81,14 +81,23 @@ on_both_engines! {
 
     async fn tables_that_are_discovered_are_there_for_the_next_query(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
-        let ada = owner(&app, ADA).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
         assert_eq!(preview(&app, &ada, source, COUNT).await, json!([{ "n": 2 }]));
         server.database.sql("create table late (id bigint primary key); insert into late values (7)").await;
         let unknown = run(&app, &ada, source, "select id from late").await;
         assert_eq!(unknown["error_code"], "unknown_relation", "{unknown}");
+        let told = unknown["error_message"].as_str().unwrap();
         let discover = format!("/{source}/discover-schema?refresh=true");
-        wire::post(&app, &ada, &discover).await.assert_status(200);
+        let since = format!("Tables are known of sales ({source}) as of ");
+        assert!(told.contains(&since) && told.contains(&format!("POST /api/v1/data-sources{discover}")), "{told}");
+        // Whoever may not discover is told as before.
+        let vera = member(&app, &manager, "vera@example.com", "demo_viewer").await;
+        let unknown = run(&app, &vera, source, "select id from late").await;
+        assert!(!unknown["error_message"].as_str().unwrap_or_else(|| panic!("{unknown}")).contains("known of"), "{unknown}");
+        // The source is asked without being told so: what was known was answered.
+        wire::post(&app, &ada, &format!("/{source}/discover-schema")).await.assert_status(200);
         assert_eq!(preview(&app, &ada, source, "select id from late").await, json!([{ "id": 7 }]));
         server.database.sql("drop table late").await;
         wire::post(&app, &ada, &discover).await.assert_status(200);

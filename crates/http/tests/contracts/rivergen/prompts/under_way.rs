@@ -129,7 +129,7 @@ on_both_engines! {
         assert!(told.ends_with(&advice), "{told}");
         let asked = discover().await;
         let gone = "Gone since the last discovery: table public.people, column public.emp.note. If it should be there, grant select on it \
-                    to the data source's user.";
+                    to the data source's user, and discover again (over HTTP with ?refresh=true).";
         assert_eq!(asked["warnings"], json!([gone]), "{asked}");
         // It is known again, and is answered as before.
         server.database.sql("create table another (id bigint primary key)").await;
