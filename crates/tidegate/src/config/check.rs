@@ -15,10 +15,10 @@ use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::{ContractProfile, RegistrationMode, Scopes};
 use tidegate_federation::{Federation, SocialConfigError};
-use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::brand::languages;
+use super::log_filter::log_filter;
 use super::reading::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
 use crate::clock::SystemClock;
@@ -70,7 +70,7 @@ impl Loaded {
         check("http.cors_headers", each(&config.http.cors_headers, |name| header_name(name)));
         check("data", config.data.check());
         check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
-        check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
+        check("log.filter", each(&config.log.filter, |filter| log_filter(filter).map(drop)));
         check(
             "mail.smtp",
             each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),
@@ -375,8 +375,4 @@ fn web_host(host: &str) -> Result<(), String> {
 
 pub(super) fn is_web(uri: &Uri) -> bool {
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-}
-
-fn log_filter(filter: &str) -> Result<(), String> {
-    EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
 }
