@@ -42,6 +42,9 @@ pub enum CredentialFault {
     /// The session that the token stands for.
     #[error("session: {0}")]
     Session(&'static str),
+    /// A token that an application asks about.
+    #[error("introspection: {0}")]
+    Introspection(&'static str),
     /// An opaque access token.
     #[error("opaque token: {0}")]
     Opaque(&'static str),
