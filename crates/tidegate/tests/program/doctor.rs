@@ -185,6 +185,65 @@ fn a_private_key_that_a_setting_names_is_kept_from_others_too() {
 }
 
 #[test]
+fn a_certificate_that_has_expired_is_told_by_the_doctor_and_at_the_start() {
+    let here = Installation::new();
+    here.write(
+        "ca.cnf",
+        "[ca]\ndefault_ca = one\n[one]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\ndefault_md = sha256\npolicy = any\n\
+         x509_extensions = extensions\n[any]\ncommonName = supplied\n[extensions]\nsubjectAltName = DNS:localhost\n",
+    );
+    here.write("index.txt", "");
+    let openssl = |arguments: &[&str]| {
+        let made = Said::of(here.command_of("openssl").args(arguments));
+        assert_eq!(made.code, 0, "{made:?}");
+    };
+    openssl(&[
+        "req",
+        "-new",
+        "-subj",
+        "/CN=localhost",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "request.pem",
+    ]);
+    openssl(&[
+        "ca",
+        "-batch",
+        "-selfsign",
+        "-config",
+        "ca.cnf",
+        "-keyfile",
+        "key.pem",
+        "-in",
+        "request.pem",
+        "-out",
+        "cert.pem",
+        "-notext",
+        "-startdate",
+        "20200101000000Z",
+        "-enddate",
+        "20200102000000Z",
+    ]);
+    here.write(
+        "tidegate.toml",
+        "[pgwire]\nlisten = '127.0.0.1:0'\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n",
+    );
+    let told = "pgwire.tls_cert: the certificate cert.pem expired on 2020-01-02T00:00:00Z";
+    let out = here.run(&["doctor"]).out;
+    assert!(out.contains(&format!("! pgwire             {told}")), "{out}");
+    assert!(out.contains("renew it, and start this server again"), "{out}");
+    let server = here.serve(&[]);
+    server.logs(told);
+    server.stop();
+}
+
+#[test]
 fn variables_that_only_others_read_are_told() {
     let here = Installation::new();
     let mut command = here.command(&["doctor"]);

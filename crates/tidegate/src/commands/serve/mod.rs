@@ -27,7 +27,7 @@ use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
-pub(crate) use self::postgres::check_tls;
+pub(crate) use self::postgres::{RENEW, check_tls, untimely_certificate};
 use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
