@@ -9,6 +9,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderName, Uri};
 use tidegate_broker::AlpacaConfig;
 use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
+use tidegate_crypto::webauthn::RelyingPartyError;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
@@ -145,11 +146,16 @@ impl Loaded {
         for (key, verdict) in [
             ("allowed_authenticators", passkeys.models().map(drop)),
             ("relying_party_name", each(&passkeys.relying_party_name, |name| line(name))),
-            ("origins", self.config.relying_party_as_configured()),
         ] {
             if let Err(what) = verdict {
                 mistakes.push(self.mistake(&format!("passkeys.{key}"), what));
             }
+        }
+        if let Err(error) = self.config.relying_party_as_configured() {
+            let is_of_id =
+                passkeys.relying_party_id.is_some() && matches!(error, RelyingPartyError::NotADomain(_));
+            let key = if is_of_id { "passkeys.relying_party_id" } else { "passkeys.origins" };
+            mistakes.push(self.mistake(key, error));
         }
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, on_both_engines, on_one_engine};
 
-use crate::support::{Installation, Said};
+use crate::support::{Installation, PASSWORD, Said};
 
 fn status<'r>(report: &'r Value, check: &str) -> &'r str {
     let checks = report["checks"].as_array().unwrap();
@@ -182,6 +182,27 @@ fn a_private_key_that_a_setting_names_is_kept_from_others_too() {
     assert!(!out.contains("cert.pem is accessible"), "{out}");
     // A group may be made for the server to read it.
     assert!(told(0o640).contains("✓ secret files"));
+}
+
+on_both_engines! {
+    async fn a_pepper_that_was_removed_is_told(here: Installation) {
+        let pepper = |id: &str| format!("[pepper]\nid = '{id}'\nkey = '0123456789012345678901234567890123456789'\n");
+        here.write("tidegate.toml", &pepper("first"));
+        here.serve(&[]).stop();
+        let create = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
+        let said = here.run_with_input(&create, PASSWORD);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(here.run(&["doctor"]).out.contains("✓ password hash"));
+        here.write("tidegate.toml", &pepper("second"));
+        let out = here.run(&["doctor"]).out;
+        let told = "! password hash      1 password(s) are hashed with the pepper \"first\", which is not configured";
+        assert!(out.contains(told) && out.contains("to previous_peppers"), "{out}");
+        let server = here.serve(&[]);
+        server.logs("1 password(s) are hashed with the pepper");
+        assert_eq!(server.sign_in("ada@example.com", PASSWORD).await.0, 401);
+        server.logs("password: its stored hash cannot be verified");
+        server.stop();
+    }
 }
 
 #[test]
