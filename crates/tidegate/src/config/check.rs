@@ -19,7 +19,7 @@ use tidegate_federation::{Federation, SocialConfigError};
 use url::Url;
 
 use super::brand::languages;
-use super::log_filter::log_filter;
+use super::log_filter::read_log_filter;
 use super::reading::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
 use crate::clock::SystemClock;
@@ -71,7 +71,7 @@ impl Loaded {
         check("http.cors_headers", each(&config.http.cors_headers, |name| header_name(name)));
         check("data", config.data.check());
         check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
-        check("log.filter", each(&config.log.filter, |filter| log_filter(filter).map(drop)));
+        check("log.filter", each(&config.log.filter, |filter| read_log_filter(filter).map(drop)));
         check(
             "mail.smtp",
             each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),

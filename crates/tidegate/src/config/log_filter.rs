@@ -58,7 +58,7 @@ const SYNONYMS: [(&str, &str); 15] = [
 ///
 /// # Errors
 /// What is no level and no part of this program, or that nothing of this program would be logged.
-pub(crate) fn log_filter(text: &str) -> Result<EnvFilter, String> {
+pub(crate) fn read_log_filter(text: &str) -> Result<EnvFilter, String> {
     let directives: Vec<Directive<'_>> =
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Directive::of).collect();
     directives.iter().try_for_each(Directive::check)?;
@@ -171,10 +171,10 @@ mod tests {
             ("warn,h2", "warn,h2=trace"),
         ] {
             let wanted = EnvFilter::try_new(read).unwrap();
-            assert_eq!(log_filter(text).unwrap().to_string(), wanted.to_string(), "{text}");
+            assert_eq!(read_log_filter(text).unwrap().to_string(), wanted.to_string(), "{text}");
         }
-        assert!(log_filter("info,[request{method=GET}]=debug").is_ok());
-        assert!(log_filter("[request]").is_ok());
+        assert!(read_log_filter("info,[request{method=GET}]=debug").is_ok());
+        assert!(read_log_filter("[request]").is_ok());
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
             ("hyper=debug", "not even errors: write \"info,hyper=debug\""),
             ("loud", "not even errors: write \"info,loud\""),
         ] {
-            let refused = log_filter(text).unwrap_err();
+            let refused = read_log_filter(text).unwrap_err();
             assert!(refused.contains(said), "{text}: {refused}");
         }
     }

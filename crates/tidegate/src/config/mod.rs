@@ -48,7 +48,7 @@ use tidegate_storage::StorageLimits;
 pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, load};
-pub(crate) use log_filter::log_filter;
+pub(crate) use log_filter::read_log_filter;
 pub(crate) use passkeys::Passkeys;
 pub(crate) use reading::Mistake;
 pub(crate) use riven::{Broker, Phone, Riven};

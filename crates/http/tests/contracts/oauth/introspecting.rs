@@ -38,6 +38,7 @@ on_both_engines! {
             assert_eq!(is_told(&app, who, &token).await, told, "{who:?}");
         }
     }
+
     async fn the_log_says_why_a_token_is_told_to_be_inactive(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let bob = app.sign_up_rivergen_verified("bob@example.com").await;

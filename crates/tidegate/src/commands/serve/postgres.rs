@@ -24,7 +24,8 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 const TURNED_AWAY: usize = 32;
 
 /// What to do where a certificate is not valid now.
-pub(crate) const RENEW: &str = "clients that verify it do not connect: renew it, and start this server again; if it is valid, the clock of this machine is wrong";
+pub(crate) const RENEW: &str = "clients that verify it do not connect: renew it, and start this server again; if it is valid, the \
+     clock of this machine is wrong";
 
 /// The listener, bound and not yet answering.
 pub(super) struct Bound {
