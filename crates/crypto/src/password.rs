@@ -69,7 +69,7 @@ pub enum PasswordError {
     #[error("a password hash too costly to check: {0}")]
     TooCostly(&'static str),
     /// Hashed with a pepper that is not here.
-    #[error("hashed with pepper `{id}`, which is not configured: add it to the old peppers")]
+    #[error("hashed with pepper `{id}`, which is not configured: add it to previous_peppers")]
     UnknownPepper {
         /// The pepper's name.
         id: String,
@@ -151,6 +151,12 @@ impl PasswordHasher {
     /// The [`PasswordError`] that verifying would end with.
     pub fn check(&self, stored: &str) -> Result<(), PasswordError> {
         self.effort(stored).map(drop)
+    }
+
+    /// The name of the pepper that hashes of this kind need and that is not here. The end of such a hash is not looked at.
+    pub fn missing_pepper<'s>(&self, stored: &'s str) -> Option<&'s str> {
+        let (id, _) = stored.strip_prefix(stored::OURS)?.split_once('$')?;
+        (id != stored::NO_PEPPER_ID && self.pepper_named(Some(id)).is_err()).then_some(id)
     }
 
     fn stored_form(pepper: Option<&Pepper>, inner: &str) -> String {

@@ -16,6 +16,8 @@ const FAR: i64 = 20;
 const HALF_HOUR: i64 = 60;
 /// Half hours that a wrong code is looked for around: as many as a clock in the wrong zone is away.
 const ZONES: i64 = 28;
+/// Half hours of a day, by which a clock is wrong that was set by hand to another date.
+const DAY: i64 = 48;
 
 /// The secret that an authenticator app and this installation share. Never printed.
 pub struct TotpSeed(Zeroizing<[u8; SEED_BYTES]>);
@@ -65,13 +67,14 @@ impl TotpSeed {
     }
 
     /// By how many seconds the clock of the app is ahead of `now`, or behind it, where a wrong code is right for a time up to ten minutes away, or
-    /// whole or half hours up to fourteen, as where a clock was set by hand in the wrong zone. It is for the operator's log: such a code is never
-    /// accepted. Every step is looked at, whichever it is, so that the time this takes tells
-    /// nothing of the code.
+    /// whole or half hours up to fourteen, or a day, as where a clock was set by hand in the wrong zone or to the wrong date. It is for the
+    /// operator's log: such a code is never accepted. Every step is looked at, whichever it is, so that the time this takes tells nothing
+    /// of the code.
     pub fn clock_offset(&self, code: &Secret, now: Timestamp) -> Option<i64> {
         let totp = self.totp("", "");
         let skew = i64::from(SKEW);
-        let zones = (1..=ZONES).flat_map(|zone| (-skew..=skew).map(move |beside| zone * HALF_HOUR + beside));
+        let zones = (1..=ZONES).chain([DAY]);
+        let zones = zones.flat_map(|zone| (-skew..=skew).map(move |beside| zone * HALF_HOUR + beside));
         let away = (skew + 1..=FAR).chain(zones).flat_map(|steps| [steps, -steps]);
         away.fold(None, |found, steps| {
             let seconds = steps.saturating_mul(i64::try_from(STEP).unwrap_or_default());
@@ -162,7 +165,9 @@ mod tests {
             assert_eq!(offset(away), (Some(away), false), "{away}");
         }
         // Of another zone, and the steps beside it.
-        for away in [1_800, 3_600, -3_600, 3_630, 3_570, -7_200, -7_230, 19_800, 50_400, -50_400] {
+        for away in
+            [1_800, 3_600, -3_600, 3_630, 3_570, -7_200, -7_230, 19_800, 50_400, -50_400, 86_400, -86_430]
+        {
             assert_eq!(offset(away), (Some(away), false), "{away}");
         }
         for away in [900, 3_660, -7_140, 52_200, -52_200] {

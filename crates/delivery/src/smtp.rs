@@ -19,6 +19,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use tidegate_domain::Secret;
+use tidegate_domain::certificate::CertificateOf;
 use tokio::time::{Instant, timeout};
 
 use crate::OutgoingMail;
@@ -39,8 +40,13 @@ const COURTESY: Duration = Duration::from_secs(2);
 
 /// What the TLS library says of an answer in the clear.
 const NO_TLS: &str = "corrupt message";
-/// And of a certificate that is an authority's own, for which it has no words.
-const AUTHORITY_ITSELF: &str = "CaUsedAsEndEntity";
+/// The server's certificate, and the settings about it.
+const CERTIFICATE: CertificateOf = CertificateOf {
+    file: "mail",
+    given: "give it to the mail server",
+    authority: "mail.smtp.ca_file",
+    host: "mail.smtp.host",
+};
 /// What the SMTP library says of a connection that was closed in an answer, or before one.
 const CUT_OFF: &str = "incomplete response";
 /// What is said where nobody is signed in to a server that may want it.
@@ -389,12 +395,8 @@ impl Smtp {
 
 /// What is said of a certificate that is not trusted. `reply` is what the TLS library says.
 fn distrusted(server: &str, reply: &str) -> String {
-    if reply.contains(AUTHORITY_ITSELF) {
-        return format!(
-            "the certificate of {server} is an authority's (CA:TRUE), which no server may have: make one with `openssl req -x509 -newkey \
-             rsa:2048 -nodes -days 365 -keyout mail.key -out mail.crt -subj /CN=HOST -addext subjectAltName=DNS:HOST -addext \
-             basicConstraints=critical,CA:FALSE` for the mail server, and name mail.crt in ca_file"
-        );
+    if let Some(fault) = CERTIFICATE.fault(reply) {
+        return format!("the certificate of {server} {}: {}", fault.what, fault.advice);
     }
     format!(
         "{server} has an untrusted certificate ({reply}): check host, and ca_file for a private authority"

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod birth;
 pub mod brand;
 pub mod browser;
+pub mod certificate;
 pub mod challenge;
 pub mod contract;
 pub mod custom_claim;

@@ -42,6 +42,9 @@ pub enum CredentialFault {
     /// The session that the token stands for.
     #[error("session: {0}")]
     Session(&'static str),
+    /// A token that an application asks about.
+    #[error("introspection: {0}")]
+    Introspection(&'static str),
     /// An opaque access token.
     #[error("opaque token: {0}")]
     Opaque(&'static str),
@@ -86,6 +89,9 @@ pub enum CredentialFault {
     /// A password.
     #[error("password: {0}")]
     Password(&'static str),
+    /// The stored hash of a password. It is kept: what is noted after it only follows from it.
+    #[error("password: {0}")]
+    StoredPassword(&'static str),
     /// An authorization code.
     #[error("authorization code: {0}")]
     Code(&'static str),
@@ -141,7 +147,12 @@ pub fn limit(key: impl FnOnce() -> String) {
 
 /// Notes why a credential of the request does not count.
 pub fn refused(fault: CredentialFault) {
-    let _ = NOTED.try_with(|noted| noted.borrow_mut().refused = Some(fault));
+    let _ = NOTED.try_with(|noted| {
+        let mut noted = noted.borrow_mut();
+        if !matches!(noted.refused, Some(CredentialFault::StoredPassword(_))) {
+            noted.refused = Some(fault);
+        }
+    });
 }
 
 /// The same where nothing more telling was noted: of a credential that can be one of two kinds.
@@ -185,6 +196,12 @@ mod tests {
         })
         .await;
         assert_eq!(fourth.ignored, ["role", "id", "2 more"]);
+        let ((), fifth) = noting(async {
+            refused(CredentialFault::StoredPassword("cannot be verified"));
+            refused(CredentialFault::Password("wrong"));
+        })
+        .await;
+        assert_eq!(fifth.refused, Some(CredentialFault::StoredPassword("cannot be verified")));
         // Outside of a request.
         refused(CredentialFault::Session("ended"));
     }

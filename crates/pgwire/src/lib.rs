@@ -21,4 +21,4 @@ mod words;
 
 pub use session::server::{Metrics, Wire};
 pub use settings::PgwireSettings;
-pub use tls::{TlsProblem, acceptor_of};
+pub use tls::{TlsProblem, acceptor_of, untimely};

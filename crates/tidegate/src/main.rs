@@ -11,6 +11,7 @@ mod installation;
 mod logging;
 mod opening;
 mod output;
+mod peppers;
 mod program;
 mod schema;
 mod secrets;

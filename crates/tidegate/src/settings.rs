@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidegate_broker::{Alpaca, Environment};
 use tidegate_brokerage::BrokerChoice;
+use tidegate_crypto::webauthn::RelyingPartyError;
 use tidegate_crypto::{PasswordHasher, PoolSize};
 use tidegate_database::{DatabaseUrl, StoreOptions};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
@@ -219,12 +220,14 @@ impl Config {
     }
 
     /// Whether what is configured of passkeys makes a relying party. Where nothing is, there may be none.
-    pub(crate) fn relying_party_as_configured(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// [`RelyingPartyError`].
+    pub(crate) fn relying_party_as_configured(&self) -> Result<(), RelyingPartyError> {
         if !self.passkeys.is_set_up() {
             return Ok(());
         }
-        let made = self.passkeys.relying_party(&self.expected_url(), &self.product, self.dev);
-        made.map(drop).map_err(|error| error.to_string())
+        self.passkeys.relying_party(&self.expected_url(), &self.product, self.dev).map(drop)
     }
 
     /// What the HTTP surface needs to know.

@@ -142,6 +142,11 @@ fn a_pepper_is_needed_and_can_be_changed() {
 
     let forgotten = peppered(pepper("second"), Vec::new());
     assert_eq!(forgotten.check(&stored), Err(PasswordError::UnknownPepper { id: "first".into() }));
+    assert_eq!(forgotten.missing_pepper(&stored), Some("first"));
+    assert_eq!(second.missing_pepper("tg1$first$2b$04$53"), None);
+    for without in ["tg1$-$2b$04$53", "$2b$04$53", "tg1$"] {
+        assert_eq!(forgotten.missing_pepper(without), None, "{without}");
+    }
 }
 
 #[test]

@@ -79,7 +79,11 @@ impl AfricasTalking {
     /// # Errors
     /// Names the setting that is wrong.
     pub fn new(config: &AfricasTalkingConfig) -> Result<Self, SmsConfigError> {
-        let settings = Settings { timeout: "africas_talking.timeout_seconds", ca_file: "africas_talking" };
+        let settings = Settings {
+            timeout: "africas_talking.timeout_seconds",
+            ca_file: "africas_talking",
+            certificate: None,
+        };
         let usual = if config.username == "sandbox" { SANDBOX } else { PRODUCTION };
         let api_key = config.api_key.0.clone();
         let mut key_header = HeaderValue::from_str(api_key.expose())

@@ -9,6 +9,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tidegate_domain::certificate::CertificateOf;
 
 use super::config::{SmsConfigError, mistake};
 use super::{OutgoingSms, SmsError};
@@ -24,6 +25,7 @@ pub(super) struct Gateway {
     name: &'static str,
     client: Client,
     timeout: Duration,
+    certificate: Option<CertificateOf>,
 }
 
 /// What it answered.
@@ -36,6 +38,8 @@ pub(super) struct Answer {
 pub(super) struct Settings {
     pub(super) timeout: &'static str,
     pub(super) ca_file: &'static str,
+    /// The server's certificate, where it is the operator's.
+    pub(super) certificate: Option<CertificateOf>,
 }
 
 impl Gateway {
@@ -71,7 +75,8 @@ impl Gateway {
             .user_agent(concat!("Tidegate/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| unusable(&error))?;
-        Ok(Self { name, client, timeout: Duration::from_secs(timeout_seconds) })
+        let timeout = Duration::from_secs(timeout_seconds);
+        Ok(Self { name, client, timeout, certificate: settings.certificate })
     }
 
     pub(super) fn post(&self, url: &Url) -> RequestBuilder {
@@ -96,6 +101,9 @@ impl Gateway {
     pub(super) fn refusal(&self, status: StatusCode, credentials: &str) -> SmsError {
         let name = self.name;
         match status.as_u16() {
+            404 | 405 | 410 | 501 => SmsError::Configuration(format!(
+                "{name} takes no messages at the address that it is asked at ({status}): check {credentials}"
+            )),
             408 | 425 | 429 | 500.. => {
                 SmsError::Temporary(format!("{name} is temporarily unavailable ({status})"))
             }
@@ -118,6 +126,12 @@ impl Gateway {
         }
         // An address may hold a secret; what went wrong on the way there does not.
         let reason = chain(&error.without_url());
+        if let Some(fault) = self.certificate.and_then(|certificate| certificate.fault(&reason)) {
+            return SmsError::Temporary(format!(
+                "the certificate of {name} {}: {}",
+                fault.what, fault.advice
+            ));
+        }
         SmsError::Temporary(format!("{name} cannot be reached ({reason})"))
     }
 }

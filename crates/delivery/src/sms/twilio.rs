@@ -48,7 +48,7 @@ impl Twilio {
     /// # Errors
     /// Names the setting that is wrong.
     pub fn new(config: &TwilioConfig) -> Result<Self, SmsConfigError> {
-        let settings = Settings { timeout: "twilio.timeout_seconds", ca_file: "twilio" };
+        let settings = Settings { timeout: "twilio.timeout_seconds", ca_file: "twilio", certificate: None };
         let account = identifier("twilio.account_sid", &config.account_sid, "AC")?;
         let (user, password) = credentials(&account, config)?;
         let path = format!("/2010-04-01/Accounts/{account}/Messages.json");

@@ -21,12 +21,20 @@ use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use tidegate_crypto::SharedKey;
 use tidegate_domain::Timestamp;
+use tidegate_domain::certificate::CertificateOf;
 
 use super::config::{SmsConfigError, WebhookConfig, is_loopback, strong, web_address};
 use super::gateway::{Gateway, Settings};
 use super::{OutgoingSms, SmsError, message_id};
 
 const NAME: &str = "the SMS gateway";
+/// Its certificate, and the settings about it.
+const CERTIFICATE: CertificateOf = CertificateOf {
+    file: "gateway",
+    given: "give it to the gateway",
+    authority: "sms.webhook.ca_file",
+    host: "the host in sms.webhook.url",
+};
 
 /// A gateway of the operator's.
 pub struct Webhook {
@@ -54,7 +62,11 @@ impl Webhook {
     /// # Errors
     /// Names the setting that is wrong.
     pub fn new(config: &WebhookConfig) -> Result<Self, SmsConfigError> {
-        let settings = Settings { timeout: "webhook.timeout_seconds", ca_file: "webhook.ca_file" };
+        let settings = Settings {
+            timeout: "webhook.timeout_seconds",
+            ca_file: "webhook.ca_file",
+            certificate: Some(CERTIFICATE),
+        };
         let url = web_address("webhook.url", &config.url)?;
         if url.scheme() == "http" && !is_loopback(&url) {
             tracing::warn!(

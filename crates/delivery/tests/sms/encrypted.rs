@@ -24,6 +24,10 @@ struct Certificate {
 
 impl Certificate {
     fn new() -> Self {
+        Self::with("CA:FALSE")
+    }
+
+    fn with(constraints: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| directory.path().join(name));
         let made = Command::new("openssl")
@@ -32,7 +36,7 @@ impl Certificate {
                 "-addext",
                 "subjectAltName=DNS:localhost",
                 "-addext",
-                "basicConstraints=critical,CA:FALSE",
+                &format!("basicConstraints=critical,{constraints}"),
             ])
             .arg("-out")
             .arg(&certificate)
@@ -99,5 +103,28 @@ async fn a_gateway_is_trusted_by_its_authority_alone() {
     for stranger in [gateway("localhost", None), gateway("127.0.0.1", own)] {
         let said = temporary(send(&stranger).await);
         assert!(said.contains("certificate"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_is_told_with_what_to_do() {
+    let [server, authority] = ["CA:FALSE", "CA:TRUE"].map(Certificate::with);
+    let of_authority = authority.serve();
+    for (port, host, ca_file, parts) in [
+        (of_authority, "localhost", Some(&authority), ["is an authority's (CA:TRUE)", "-out gateway.crt"]),
+        (server.serve(), "localhost", None, ["an authority that is not known", "sms.webhook.ca_file"]),
+        (
+            server.serve(),
+            "127.0.0.1",
+            Some(&server),
+            ["only valid for localhost", "the host in sms.webhook.url"],
+        ),
+    ] {
+        let ca_file = ca_file.map(|certificate| &certificate.certificate);
+        let url = format!("https://{host}:{port}/hunter2");
+        let webhook = json!({"url": url, "secret": "hunter2-hunter2-hunter2", "ca_file": ca_file});
+        let said = temporary(send(&providers(json!({ "webhook": webhook }))).await);
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        assert!(!said.contains("OtherError") && !said.contains("hunter2"), "{said}");
     }
 }

@@ -59,9 +59,11 @@ async fn the_status_says_whether_to_try_again() {
     for status in [408, 425, 429, 500, 503] {
         temporary(answered(status, TEXT).await);
     }
-    for status in [300, 304, 400, 401, 403, 404, 410] {
+    for status in [300, 304, 400, 401, 403, 404, 410, 501] {
         configuration(answered(status, "").await);
     }
+    let said = configuration(answered(501, "").await);
+    assert!(said.contains("takes no messages at the address") && said.contains("webhook.url"), "{said}");
 }
 
 #[tokio::test]

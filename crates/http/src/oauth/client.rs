@@ -17,6 +17,7 @@ use super::form::Form;
 /// one each.
 pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<PresentedClient>, Error> {
     let (id, secret) = (form.take("client_id"), form.secret("client_secret"));
+    let is_sent_empty = form.has_empty("client_secret");
     let asserted = asserted(form, id.as_deref())?;
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let basic = match (values.next(), values.next()) {
@@ -46,7 +47,10 @@ pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<P
             Err(Error::invalid_request("client_id in the body is another one than in the header"))
         }
         (Some(basic), _, None) => Ok(Some(basic)),
-        (None, Some(id), secret) => Ok(Some(PresentedClient { id, secret, assertion: None })),
+        (None, Some(id), secret) => {
+            let secret = secret.or_else(|| is_sent_empty.then(|| Secret::new("")));
+            Ok(Some(PresentedClient { id, secret, assertion: None }))
+        }
         (None, None, Some(_)) => Err(Error::invalid_request("client_secret is sent without client_id")),
         (None, None, None) => Ok(None),
     }
@@ -105,7 +109,7 @@ fn unreadable(why: &'static str) -> TokenError {
     TokenError::InvalidClient
 }
 
-/// Both parts are form-encoded before they are joined (RFC 6749 section 2.3.1). An empty secret is none.
+/// Both parts are form-encoded before they are joined (RFC 6749 section 2.3.1).
 fn basic(header: &str) -> Option<PresentedClient> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -114,7 +118,7 @@ fn basic(header: &str) -> Option<PresentedClient> {
     let bytes = STANDARD.decode(encoded.trim()).ok()?;
     let (id, secret) = str::from_utf8(&bytes).ok()?.split_once(':')?;
     let (id, secret) = (part(id)?, part(secret)?);
-    Some(PresentedClient { id, secret: (!secret.is_empty()).then(|| Secret::new(secret)), assertion: None })
+    Some(PresentedClient { id, secret: Some(Secret::new(secret)), assertion: None })
 }
 
 fn part(text: &str) -> Option<String> {
@@ -140,7 +144,7 @@ mod tests {
     fn both_parts_are_form_encoded() {
         assert_eq!(of("id:secret_1"), Some(("id".into(), Some("secret_1".into()))));
         assert_eq!(of("a%3Ab:c%2Bd+e"), Some(("a:b".into(), Some("c+d e".into()))));
-        assert_eq!(of("id:"), Some(("id".into(), None)));
+        assert_eq!(of("id:"), Some(("id".into(), Some(String::new()))));
         for not in ["id", "a=b:c", "a:b&c"] {
             assert_eq!(of(not), None, "{not}");
         }

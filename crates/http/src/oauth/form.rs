@@ -30,6 +30,11 @@ impl Form {
         Some(self.0.remove(at).1)
     }
 
+    /// Whether a field was sent without a value.
+    pub(super) fn has_empty(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, value)| known == name && value.expose().is_empty())
+    }
+
     /// The APIs that are named, as one text: `resource` may be sent more than once (RFC 8707 section 2).
     pub(super) fn resources(&mut self) -> Result<Option<String>, Error> {
         let values: Vec<String> = std::iter::from_fn(|| self.take("resource")).collect();

@@ -149,7 +149,7 @@ pub(crate) fn is_trusted_proxy(peer: IpAddr, settings: &HttpSettings) -> bool {
 }
 
 /// The addresses in the header that the proxies write, leftmost first.
-fn forwarded_hops(headers: &HeaderMap, header: ForwardedHeader) -> Vec<Option<IpAddr>> {
+pub(crate) fn forwarded_hops(headers: &HeaderMap, header: ForwardedHeader) -> Vec<Option<IpAddr>> {
     let list = |name: &str| -> Vec<String> {
         headers
             .get_all(name)

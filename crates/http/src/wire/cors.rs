@@ -151,23 +151,41 @@ fn is_this_machine(origin: &str) -> bool {
         .any(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }
 
-/// Refuses preflight requests of origins that are not admitted, with what to configure; logs them for the operator. Part of what
-/// surrounds every request, and not a layer of the routes that scripts may call: most requests have no `Origin`, and cost nothing so.
+/// Refuses preflight requests of origins that are not admitted, with what to configure; logs them for the operator, and the headers that
+/// the others may not send. Part of what surrounds every request, and not a layer of the routes that scripts may call: most requests
+/// have no `Origin`, and cost nothing so.
 pub(crate) async fn of_admitted_origin<F: Future<Output = Response>>(
     app: &App,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let origin = request.headers().get(header::ORIGIN);
-    let Some(origin) = origin.filter(|origin| !is_admitted(app.http(), origin)).cloned() else {
-        return next(request).await;
-    };
+    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next(request).await };
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if is_admitted(app.http(), &origin) {
+        if is_preflight {
+            note_headers(app, &request);
+        }
+        return next(request).await;
+    }
     if is_preflight || is_of_another_origin(&request) {
         app.refused_origins().note(&origin, app.kernel().now());
     }
     if is_preflight { refusal(&origin) } else { unreadable(next(request).await) }
+}
+
+/// Logs the headers that a script may not send: the browser reads so in the answer, and does not send the request.
+fn note_headers(app: &App, preflight: &Request) {
+    let lists = preflight.headers().get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let names = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
+    for name in names.filter_map(|name| name.trim().parse::<HeaderName>().ok()) {
+        let mut configured = app.http().cors_headers.iter();
+        let is_admitted = HEADERS.into_iter().any(|known| known == name)
+            || configured.any(|known| known == "*" || name.as_str().eq_ignore_ascii_case(known));
+        if !is_admitted {
+            app.refused_origins().note_header(&name, app.kernel().now());
+        }
+    }
 }
 
 /// Whether the browser says that a script of another origin asks: pages send `Origin` to their own origin, too.

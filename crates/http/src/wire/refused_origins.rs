@@ -1,6 +1,6 @@
 //! Origins whose scripts were refused, named in the log: the browser tells the person at the screen only that something failed.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderName, HeaderValue};
 use tidegate_domain::Timestamp;
 
 use crate::wire::hourly::Hourly;
@@ -8,7 +8,7 @@ use crate::wire::hourly::Hourly;
 /// The longest that is named: a name of 253 characters, with scheme and port.
 const LONGEST: usize = 270;
 
-/// Names each origin once an hour.
+/// Names each origin once an hour, and each header.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedOrigins(Hourly);
 
@@ -18,6 +18,13 @@ impl RefusedOrigins {
         let Some(origin) = origin.to_str().ok().filter(|origin| is_origin(origin)) else { return };
         if self.0.is_first(origin, now) {
             tracing::info!("origin {origin} refused: add it to http.cors_origins");
+        }
+    }
+
+    /// The same of a header that scripts of an admitted origin ask to send.
+    pub(crate) fn note_header(&self, name: &HeaderName, now: Timestamp) {
+        if name.as_str().len() <= LONGEST && self.0.is_first(name.as_str(), now) {
+            tracing::info!("header {name} of a script refused: add it to http.cors_headers");
         }
     }
 }

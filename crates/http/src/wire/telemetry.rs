@@ -16,6 +16,9 @@ use crate::wire::unmatched;
 /// The header that tells the client what its request is called.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Where it is asked whether a token is active.
+const INTROSPECT: &str = "/oauth/introspect";
+
 /// A contract's error code, on its way to the log.
 #[derive(Clone)]
 pub(crate) struct ErrorCode(pub(crate) String);
@@ -92,6 +95,8 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();
     let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     let ignored = (!noted.ignored.is_empty()).then(|| noted.ignored.join(", "));
+    let refused = noted.refused.map(|fault| fault.to_string());
+    let is_untold = refused.is_some() && route == INTROSPECT;
     // What went well is counted by the metrics; a line for each would be most of a busy server's work.
     match status {
         // An application that is sent its error by way of a browser (RFC 6749 section 4.1.2.1).
@@ -103,29 +108,36 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
             tracing::info!(id, %method, route, %ip, status, ignored, micros, "answered");
         }
         400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
+        // That a token is not active is all that the asker is told (RFC 7662 section 2.2).
+        ..400 if is_untold && app.refusals().admits(ip, status, app.kernel().now()) => {
+            tracing::info!(id, %method, route, %ip, status, refused, micros, "answered");
+        }
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
         500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
         // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
-            let (limit, refused) = (noted.limit, noted.refused.map(|fault| fault.to_string()));
-            app.unread_forwarding().note_limited(silent, limit.as_deref(), app.http());
-            tracing::info!(id, %method, route, %ip, status, code, limit, refused, ignored, micros, "answered");
+            app.unread_forwarding().note_limited(silent, noted.limit.as_deref(), app.http());
+            tracing::info!(id, %method, route, %ip, status, code, limit = noted.limit, refused, ignored, micros, "answered");
         }
         // What is wrong with the credential, which the client is not told. The field is left out where nothing is.
         400.. => {
-            let refused = noted.refused.map(|fault| fault.to_string());
             tracing::info!(id, %method, route, path, %ip, status, code, refused, ignored, micros, "answered");
         }
         _ => tracing::debug!(id, %method, route, %ip, status, code, ignored, micros, "answered"),
     }
     app.request_metrics().count(route, method_label(&method), status, took);
+    mark(&mut response, id);
+    response
+}
+
+/// Adds the headers that every answer has.
+fn mark(response: &mut Response, id: String) {
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     // Some answers repeat what was sent; no browser may take them for a page or a script (OWASP ASVS 14.4.4).
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 /// Whether the log has yet to say in this hour that an endpoint ignores these fields.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 
-use crate::wire::client::{SINGLE_ADDRESS_HEADERS, is_trusted_proxy};
+use crate::wire::client::{SINGLE_ADDRESS_HEADERS, forwarded_hops, is_trusted_proxy};
 use crate::wire::state::{App, ForwardedHeader, HttpSettings};
 
 /// Proxies that are named while the process runs.
@@ -33,6 +33,8 @@ enum Unread {
     Other { sent: &'static str, read: &'static str },
     /// It is one that can be believed of no proxy, and the one that is configured is not sent.
     Single { sent: &'static str, read: &'static str },
+    /// It comes from a trusted proxy, which writes no address into it.
+    Nameless(&'static str),
 }
 
 impl UnreadForwarding {
@@ -44,8 +46,9 @@ impl UnreadForwarding {
         headers: &HeaderMap,
         app: &App,
     ) -> Option<IpAddr> {
-        let Some(unread) = unread(peer, headers, app.http()) else {
-            return silent_proxy(client, peer, headers, &app.kernel().settings().public_url);
+        let unread = unread(peer, headers, app.http());
+        let Some(unread) = unread.or_else(|| nameless(client, peer, headers, app.http())) else {
+            return silent_proxy(client, peer, headers, app.http(), &app.kernel().settings().public_url);
         };
         self.tell(peer, unread);
         None
@@ -68,6 +71,10 @@ impl UnreadForwarding {
                 "{peer} is in http.trusted_proxies and sends the header {sent}, which is never read, and not {read}: all its clients \
                  count as one; have the proxy send {read} (docs/guides/reverse-proxy.md)"
             ),
+            Unread::Nameless(read) => tracing::warn!(
+                "{peer} is in http.trusted_proxies, and what it writes into the header {read} is no address, but \"unknown\" or the like: \
+                 all its clients count as one; have it write the client's address (docs/guides/reverse-proxy.md)"
+            ),
         }
     }
 
@@ -76,9 +83,13 @@ impl UnreadForwarding {
     pub(crate) fn note_limited(&self, silent: Option<IpAddr>, limit: Option<&str>, settings: &HttpSettings) {
         let Some((proxy, limit)) = silent.zip(limit.filter(|limit| is_by_address(limit))) else { return };
         if self.silent.is_first(proxy) {
-            let trust = trust_too(proxy, settings);
+            let (why, trust) = if is_trusted_proxy(proxy, settings) {
+                ("it is in http.trusted_proxies", "")
+            } else {
+                ("public_url is https", " and set http.trusted_proxies")
+            };
             tracing::warn!(
-                "{limit} refuses requests of {proxy}, which come without X-Forwarded-For, while public_url is https: if this is a proxy, \
+                "{limit} refuses requests of {proxy}, which come without X-Forwarded-For, while {why}: if this is a proxy, \
                  have it send X-Forwarded-For{trust}, or all people count as one address"
             );
         }
@@ -92,10 +103,28 @@ impl Named {
     }
 }
 
-/// The peer, if it may be a proxy that takes TLS off for the clients of an installation and names none of them: as far as can be
-/// known, they are `client`, which is the peer.
-fn silent_proxy(client: IpAddr, peer: IpAddr, headers: &HeaderMap, public_url: &str) -> Option<IpAddr> {
-    if client != peer || !is_private(peer) || !public_url.starts_with("https:") {
+/// What a trusted proxy sends in the header that is read, if that names nobody: then `client` is the peer.
+fn nameless(client: IpAddr, peer: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Option<Unread> {
+    if client != peer || !is_trusted_proxy(peer, settings) {
+        return None;
+    }
+    // What stands before it may be the client's own.
+    let last = forwarded_hops(headers, settings.forwarded_header).pop()?;
+    last.is_none().then(|| Unread::Nameless(read_and_other(settings).0))
+}
+
+/// The peer, if it may be a proxy that takes TLS off for the clients of an installation, or is known to be one, and names none of them: as
+/// far as can be known, they are `client`, which is the peer.
+fn silent_proxy(
+    client: IpAddr,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    settings: &HttpSettings,
+    public_url: &str,
+) -> Option<IpAddr> {
+    let may_be_proxy =
+        is_trusted_proxy(peer, settings) || (is_private(peer) && public_url.starts_with("https:"));
+    if client != peer || !may_be_proxy {
         return None;
     }
     let mut naming = ["x-forwarded-for", "forwarded"].into_iter().chain(SINGLE_ADDRESS_HEADERS);
@@ -103,22 +132,22 @@ fn silent_proxy(client: IpAddr, peer: IpAddr, headers: &HeaderMap, public_url: &
     (!names_clients).then_some(peer)
 }
 
-/// What else is to be done before the word of a proxy is read: nothing where it is trusted.
-fn trust_too(proxy: IpAddr, settings: &HttpSettings) -> &'static str {
-    if is_trusted_proxy(proxy, settings) { "" } else { " and set http.trusted_proxies" }
-}
-
 /// Whether a limit of that configuration key counts by the client's address.
 fn is_by_address(key: &str) -> bool {
     ["by_ip", "by_network", "anonymous_requests"].iter().any(|end| key.ends_with(end))
 }
 
-/// Of peers that are not trusted, those alone that can be a proxy of the operator's: from the internet, anybody sends such headers.
-fn unread(peer: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Option<Unread> {
-    let (read, other) = match settings.forwarded_header {
+/// The header that is read, and the one that could be read instead.
+const fn read_and_other(settings: &HttpSettings) -> (&'static str, &'static str) {
+    match settings.forwarded_header {
         ForwardedHeader::XForwardedFor => ("x-forwarded-for", "forwarded"),
         ForwardedHeader::Forwarded => ("forwarded", "x-forwarded-for"),
-    };
+    }
+}
+
+/// Of peers that are not trusted, those alone that can be a proxy of the operator's: from the internet, anybody sends such headers.
+fn unread(peer: IpAddr, headers: &HeaderMap, settings: &HttpSettings) -> Option<Unread> {
+    let (read, other) = read_and_other(settings);
     let sends = |name: &&'static str| headers.contains_key(*name);
     let single = || SINGLE_ADDRESS_HEADERS.into_iter().find(sends);
     if is_trusted_proxy(peer, settings) {
@@ -197,8 +226,10 @@ mod tests {
             names.iter().map(|name| (name.parse().unwrap(), "198.51.100.1".parse().unwrap())).collect()
         };
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let trusted_proxies = vec!["172.16.0.0/12".parse().unwrap()];
+        let settings = HttpSettings { trusted_proxies, ..HttpSettings::default() };
         let silent = |client: &str, peer: &str, names: &[&'static str], url: &str| {
-            silent_proxy(ip(client), ip(peer), &headers(names), url)
+            silent_proxy(ip(client), ip(peer), &headers(names), &settings, url)
         };
         let (here, url) = ("127.0.0.1", "https://id.example.com");
         assert_eq!(silent(here, here, &["x-forwarded-proto", "via"], url), Some(ip(here)));
@@ -211,6 +242,8 @@ mod tests {
         assert_eq!(silent(here, here, &["x-real-ip"], url), None, "that is told at once");
         assert_eq!(silent("198.51.100.1", "198.51.100.1", &[], url), None, "a client");
         assert_eq!(silent(here, here, &[], "http://127.0.0.1:8080"), None);
+        let (trusted, plain) = ("172.17.0.1", "http://id.example.com");
+        assert_eq!(silent(trusted, trusted, &[], plain), Some(ip(trusted)), "it is known to be a proxy");
         for (key, by_address) in [
             ("rivergen.limits.sign_in_by_ip", true),
             ("phone.limits.by_ip", true),
@@ -224,11 +257,20 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_trusted_is_not_to_be_named_again() {
-        let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    fn a_trusted_proxy_that_writes_no_address_is_told() {
+        let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
         let settings = HttpSettings { trusted_proxies, ..HttpSettings::default() };
-        let told = |proxy: &str| trust_too(proxy.parse().unwrap(), &settings);
-        assert_eq!((told("127.0.0.1"), told("10.0.0.1")), ("", " and set http.trusted_proxies"));
+        let seen = |peer: &str, sent: &str| {
+            let headers: HeaderMap =
+                [("x-forwarded-for".parse().unwrap(), sent.parse().unwrap())].into_iter().collect();
+            let peer = peer.parse().unwrap();
+            nameless(peer, peer, &headers, &settings)
+        };
+        for sent in ["unknown", "", "198.51.100.1, unknown", "$remote_addr"] {
+            assert_eq!(seen("10.0.0.1", sent), Some(Unread::Nameless("x-forwarded-for")), "{sent}");
+            assert_eq!(seen("198.51.100.7", sent), None, "{sent}");
+        }
+        assert_eq!(seen("10.0.0.1", "unknown, 10.0.0.2"), None, "its client is another proxy");
     }
 
     #[test]

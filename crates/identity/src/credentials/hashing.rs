@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tidegate_crypto::{HashError, Requester, SchemeCount, StoredPassword, Verification};
 use tidegate_domain::Password;
 use tidegate_domain::account::{AccountKind, LoginName};
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Fault, Grant};
 
@@ -42,6 +43,9 @@ impl Identity {
         match self.passwords.verify(requester, password, stored).await {
             Err(HashError::Unreadable(error)) => {
                 tracing::error!(%error, "a stored password hash cannot be verified; its owner cannot sign in");
+                noted::refused(CredentialFault::StoredPassword(
+                    "its stored hash cannot be verified, whatever is typed: the log says why, as an error",
+                ));
                 Ok(Verification::Mismatch)
             }
             verdict => Ok(verdict?),

@@ -23,7 +23,7 @@ const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub struct PresentedClient {
     /// Its `client_id`.
     pub id: String,
-    /// Its secret; none for a public client, and for one that sends an assertion.
+    /// Its secret, which may be sent empty; none for a public client, and for one that sends an assertion.
     pub secret: Option<Secret>,
     /// A JWT that it signed (RFC 7523).
     pub assertion: Option<Secret>,
@@ -31,8 +31,13 @@ pub struct PresentedClient {
 
 impl PresentedClient {
     /// Whether something was sent that proves who it is.
-    pub const fn has_proof(&self) -> bool {
-        self.secret.is_some() || self.assertion.is_some()
+    pub fn has_proof(&self) -> bool {
+        self.assertion.is_some() || (self.secret.is_some() && !self.has_empty_secret())
+    }
+
+    /// Whether a secret was sent and is empty: it proves nothing, and nobody has it.
+    fn has_empty_secret(&self) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.expose().is_empty())
     }
 }
 
@@ -87,6 +92,10 @@ impl Oauth {
     ) -> Result<Result<(), CredentialFault>, Fault> {
         let method = application.authentication;
         let shown = match (&presented.secret, &presented.assertion) {
+            (Some(_), None) if method.sends_secret() && presented.has_empty_secret() => {
+                let empty = "empty; is the variable set that the application takes it from?";
+                return Ok(Err(CredentialFault::ClientSecret(empty)));
+            }
             (Some(secret), None) if method.sends_secret() => {
                 let hash = PlainToken::from_presented(secret.expose()).hash();
                 let is_right = application.secrets.accept(&hash, self.kernel.now());
@@ -98,6 +107,7 @@ impl Oauth {
                 return Ok(asserted.map_err(CredentialFault::Assertion));
             }
             (None, None) if method.is_public() => return Ok(Ok(())),
+            (Some(_), None) if method.is_public() && presented.has_empty_secret() => return Ok(Ok(())),
             (None, None) => "none",
             (Some(_), None) => "client_secret",
             (None, Some(_)) => "client_assertion",

@@ -6,6 +6,7 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{PartyName, Scopes};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::REFRESH_PREFIX;
+use tidegate_kernel::noted::{self, CredentialFault};
 use tidegate_kernel::{AuthError, KernelTables};
 
 use super::error::TokenError;
@@ -74,6 +75,11 @@ impl Oauth {
             let is_own = found.client_id.as_ref().is_some_and(|name| client.is_called(name));
             is_own || is_api || is_of_organization
         };
+        if found.as_ref().is_some_and(|found| !is_told(found)) {
+            noted::refused(CredentialFault::Introspection(
+                "the token is good, was issued to another application, is for no API of this one, and is not of its organization",
+            ));
+        }
         Ok(found.filter(is_told))
     }
 
@@ -90,6 +96,11 @@ impl Oauth {
             let is_live = !presented.session_revoked && presented.expires_at > self.kernel.now();
             found.application == Some(client.id) && is_live && presented.rotated_at.is_none()
         });
+        if found.is_none() {
+            noted::refused(CredentialFault::Refresh(
+                "unknown, of another application, expired, used before, or of a session that has ended",
+            ));
+        }
         Ok(found.map(|found| Introspection {
             scopes: found.scopes.intersection(&client.scopes),
             client_id: Some(client.party()),

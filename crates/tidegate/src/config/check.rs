@@ -9,16 +9,17 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderName, Uri};
 use tidegate_broker::AlpacaConfig;
 use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
+use tidegate_crypto::webauthn::RelyingPartyError;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::{ContractProfile, RegistrationMode, Scopes};
 use tidegate_federation::{Federation, SocialConfigError};
-use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::brand::languages;
+use super::log_filter::read_log_filter;
 use super::reading::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
 use crate::clock::SystemClock;
@@ -70,7 +71,7 @@ impl Loaded {
         check("http.cors_headers", each(&config.http.cors_headers, |name| header_name(name)));
         check("data", config.data.check());
         check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
-        check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
+        check("log.filter", each(&config.log.filter, |filter| read_log_filter(filter).map(drop)));
         check(
             "mail.smtp",
             each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),
@@ -145,11 +146,16 @@ impl Loaded {
         for (key, verdict) in [
             ("allowed_authenticators", passkeys.models().map(drop)),
             ("relying_party_name", each(&passkeys.relying_party_name, |name| line(name))),
-            ("origins", self.config.relying_party_as_configured()),
         ] {
             if let Err(what) = verdict {
                 mistakes.push(self.mistake(&format!("passkeys.{key}"), what));
             }
+        }
+        if let Err(error) = self.config.relying_party_as_configured() {
+            let is_of_id =
+                passkeys.relying_party_id.is_some() && matches!(error, RelyingPartyError::NotADomain(_));
+            let key = if is_of_id { "passkeys.relying_party_id" } else { "passkeys.origins" };
+            mistakes.push(self.mistake(key, error));
         }
     }
 
@@ -389,8 +395,4 @@ fn web_host(host: &str) -> Result<(), String> {
 
 pub(super) fn is_web(uri: &Uri) -> bool {
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-}
-
-fn log_filter(filter: &str) -> Result<(), String> {
-    EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
 }

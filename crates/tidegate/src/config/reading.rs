@@ -10,7 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::complaint::{Guide, without_places};
 use super::limits::lifted;
 use super::lines::Lines;
-use super::schema::Unknown;
+use super::schema::{Unknown, ValueKind};
 use super::suggest::{Suggestion, tables_with};
 use super::{Config, Contracts};
 
@@ -18,6 +18,9 @@ use super::{Config, Contracts};
 pub(super) const PREFIX: &str = "TIDEGATE_";
 /// Where values come from that nobody has set.
 pub(super) const DEFAULTS: &str = "the defaults";
+
+/// Most keys of a table that are told.
+const MOST_TOLD: usize = 4;
 
 /// Values of one origin.
 #[derive(Clone)]
@@ -131,15 +134,50 @@ impl<'r> Reading<'r> {
     }
 
     fn note(&mut self, error: &figment::Error) {
-        let mut key = error.path.join(".");
-        if let Kind::MissingField(name) = &error.kind {
+        let doubled = self.doubled(&error.path).map(|table| table.join("."));
+        let mut key = doubled.clone().unwrap_or_else(|| error.path.join("."));
+        if let (None, Kind::MissingField(name)) = (&doubled, &error.kind) {
             let dot = if key.is_empty() { "" } else { "." };
             let _ = write!(key, "{dot}{name}");
         }
         if !self.told.has(&key, &error.kind) {
-            let what = self.guide.value(&key, &error.kind);
+            let what = match (doubled, self.section(error)) {
+                (Some(table), _) => {
+                    format!(
+                        "is one table, and no list of them: write it in one pair of brackets, `[{table}]`"
+                    )
+                }
+                (None, Some(variables)) => {
+                    format!("is a table, whose keys have variables of their own: {variables}")
+                }
+                (None, None) => self.guide.value(&key, &error.kind),
+            };
             self.told.mistakes.push(Mistake::at(&key, &what, error.metadata.as_ref(), self.lines));
         }
+    }
+
+    /// The table on the way to a value that was written as a list, in two pairs of brackets.
+    fn doubled<'p>(&self, path: &'p [String]) -> Option<&'p [String]> {
+        let mut places = (1..=path.len()).filter_map(|length| path.get(..length));
+        places.find(|place| {
+            self.is_table(place) && self.layers.iter().any(|layer| is_list_at(&layer.values, place))
+        })
+    }
+
+    fn is_table(&self, path: &[String]) -> bool {
+        self.guide.schema.find(path).is_some_and(|key| matches!(key.kind, ValueKind::Table(_)))
+    }
+
+    /// The variables of the keys of a table that was given a value by a variable of its own.
+    fn section(&self, error: &figment::Error) -> Option<String> {
+        let variable = &error.metadata.as_ref()?.name;
+        let ValueKind::Table(keys) = &self.guide.schema.find(&error.path)?.kind else { return None };
+        if !variable.starts_with(PREFIX) || !matches!(error.kind, Kind::InvalidType(..)) {
+            return None;
+        }
+        let names =
+            keys.keys().take(MOST_TOLD).map(|key| format!("{variable}__{}", key.to_ascii_uppercase()));
+        Some(names.collect::<Vec<_>>().join(", "))
     }
 
     /// Removes a value from every layer; whether one had it.
@@ -212,6 +250,16 @@ fn remove_of_items(items: &mut [Value], path: &[String]) -> (bool, bool) {
         }
     }
     (is_found, is_empty)
+}
+
+/// Whether a list is at a path.
+fn is_list_at(values: &Dict, path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    match values.get(first) {
+        Some(Value::Dict(_, inner)) if !rest.is_empty() => is_list_at(inner, rest),
+        Some(Value::Array(..)) => rest.is_empty(),
+        _ => false,
+    }
 }
 
 /// Whether a key is another one, or stands in its table.

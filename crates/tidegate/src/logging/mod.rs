@@ -4,14 +4,14 @@ mod writer;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::{EnvFilter, Targets};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, fmt, registry};
 
 use self::writer::LogWriter;
 pub(crate) use self::writer::{flush, measure_dropped_lines, write_line};
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, read_log_filter};
 use crate::failure::Failure;
 
 /// What a server logs by default: without what PostgreSQL notices at each start (a table that is there already), and without what the
@@ -26,7 +26,7 @@ pub(crate) const OF_COMMANDS: &str =
 /// # Errors
 /// When the filter cannot be read.
 pub(crate) fn start(config: &Config, default_filter: &str) -> Result<(), Failure> {
-    let configured = config.log.filter.as_deref().map(EnvFilter::try_new).transpose();
+    let configured = config.log.filter.as_deref().map(read_log_filter).transpose();
     let configured = configured.map_err(|error| Failure::configuration(format!("log.filter: {error}")))?;
     let default = default_filter.parse::<Targets>();
     let default = default.map_err(|error| Failure::internal(format!("the log's own filter: {error}")))?;

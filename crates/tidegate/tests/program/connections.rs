@@ -127,3 +127,27 @@ fn a_body_that_does_not_come_is_waited_for_however_its_length_is_told() {
     }
     server.stop();
 }
+
+#[test]
+fn what_begins_with_no_request_and_what_is_too_long_is_told_in_the_log() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    for (bytes, told) in [
+        (
+            &b"PROXY TCP4 198.51.100.1 127.0.0.1 51000 80\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n"[..],
+            "speaks the PROXY protocol",
+        ),
+        (&b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03\r\n\r\n"[..], "begins with TLS"),
+    ] {
+        let mut stream = Socket::of(&server);
+        stream.write_all(bytes).unwrap();
+        assert!(head(&mut stream).starts_with("http/1.1 400"), "{told}");
+        server.logs(told);
+    }
+    let mut stream = Socket::of(&server);
+    let cookies = "a=1;".repeat(20_000);
+    // Before all of it is sent it may be answered.
+    drop(write!(stream, "GET /healthz HTTP/1.1\r\nhost: x\r\ncookie: {cookies}\r\n\r\n"));
+    server.logs("is answered with 431");
+    server.stop();
+}

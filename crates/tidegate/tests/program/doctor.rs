@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, on_both_engines, on_one_engine};
 
-use crate::support::{Installation, Said};
+use crate::support::{Installation, PASSWORD, Said};
 
 fn status<'r>(report: &'r Value, check: &str) -> &'r str {
     let checks = report["checks"].as_array().unwrap();
@@ -188,6 +188,86 @@ fn a_private_key_that_a_setting_names_is_kept_from_others_too() {
     assert!(!out.contains("cert.pem is accessible"), "{out}");
     // A group may be made for the server to read it.
     assert!(told(0o640).contains("✓ secret files"));
+}
+
+on_both_engines! {
+    async fn a_pepper_that_was_removed_is_told(here: Installation) {
+        let pepper = |id: &str| format!("[pepper]\nid = '{id}'\nkey = '0123456789012345678901234567890123456789'\n");
+        here.write("tidegate.toml", &pepper("first"));
+        here.serve(&[]).stop();
+        let create = ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin"];
+        let said = here.run_with_input(&create, PASSWORD);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(here.run(&["doctor"]).out.contains("✓ password hash"));
+        here.write("tidegate.toml", &pepper("second"));
+        let out = here.run(&["doctor"]).out;
+        let told = "! password hash      1 password(s) are hashed with the pepper \"first\", which is not configured";
+        assert!(out.contains(told) && out.contains("to previous_peppers"), "{out}");
+        let server = here.serve(&[]);
+        server.logs("1 password(s) are hashed with the pepper");
+        assert_eq!(server.sign_in("ada@example.com", PASSWORD).await.0, 401);
+        server.logs("password: its stored hash cannot be verified");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_told_by_the_doctor_and_at_the_start() {
+    let here = Installation::new();
+    here.write(
+        "ca.cnf",
+        "[ca]\ndefault_ca = one\n[one]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\ndefault_md = sha256\npolicy = any\n\
+         x509_extensions = extensions\n[any]\ncommonName = supplied\n[extensions]\nsubjectAltName = DNS:localhost\n",
+    );
+    here.write("index.txt", "");
+    let openssl = |arguments: &[&str]| {
+        let made = Said::of(here.command_of("openssl").args(arguments));
+        assert_eq!(made.code, 0, "{made:?}");
+    };
+    openssl(&[
+        "req",
+        "-new",
+        "-subj",
+        "/CN=localhost",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "request.pem",
+    ]);
+    openssl(&[
+        "ca",
+        "-batch",
+        "-selfsign",
+        "-config",
+        "ca.cnf",
+        "-keyfile",
+        "key.pem",
+        "-in",
+        "request.pem",
+        "-out",
+        "cert.pem",
+        "-notext",
+        "-startdate",
+        "20200101000000Z",
+        "-enddate",
+        "20200102000000Z",
+    ]);
+    here.write(
+        "tidegate.toml",
+        "[pgwire]\nlisten = '127.0.0.1:0'\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n",
+    );
+    let told = "pgwire.tls_cert: the certificate cert.pem expired on 2020-01-02T00:00:00Z";
+    let out = here.run(&["doctor"]).out;
+    assert!(out.contains(&format!("! pgwire             {told}")), "{out}");
+    assert!(out.contains("renew it, and start this server again"), "{out}");
+    let server = here.serve(&[]);
+    server.logs(told);
+    server.stop();
 }
 
 #[test]

@@ -390,6 +390,7 @@ fn a_listen_address_in_the_wrong_place_or_form_is_told_with_the_right_one() {
         ),
         ("[listen]\nsmtp = 1", &["must be text, not a table", "listen = \"127.0.0.1:8080\""]),
         ("[logging]\nlevel = 'debug'", &["did you mean `log.filter`?"]),
+        ("[log]\nfilter = 'warning'", &["log.filter: \"warning\" is no level: did you mean \"warn\"?"]),
         ("listen = '8080'", &["write 127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080"]),
         ("listen = ':8080'", &["write 127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080"]),
         ("listen = 'id.example.com:80'", &["names are not looked up"]),

@@ -4,6 +4,7 @@ use axum::http::Method;
 use tidegate_testkit::{Answer, Engine, TestApp};
 
 use crate::routes;
+use crate::watch::Log;
 
 const OURS: &str = "https://app.example.com";
 
@@ -38,6 +39,22 @@ async fn the_headers_of_the_usual_libraries_may_be_sent_and_others_are_configure
     assert!(names.contains(&"x-csrf-token".to_owned()) && names.contains(&"authorization".to_owned()));
     let any = app(&["*"]).await;
     assert_eq!(allowed(&preflight(&any, "/api/v2/auth/login", "x-anything").await), ["x-anything"]);
+}
+
+#[tokio::test]
+async fn a_header_that_scripts_may_not_send_is_named_in_the_log_once() {
+    let log = Log::listen();
+    let app = app(&["X-CSRF-Token"]).await;
+    for headers in ["content-type,x-csrf-token", "x-tenant, authorization", "X-Tenant", "not a header"] {
+        preflight(&app, "/api/v1/auth/login", headers).await.assert_status(200);
+    }
+    let told: Vec<String> =
+        log.lines().into_iter().filter(|line| line.contains("http.cors_headers")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("INFO ") && told[0].contains("header x-tenant of a script refused"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]

@@ -375,6 +375,19 @@ async fn a_proxy_that_names_nobody_is_told_once_where_all_its_clients_meet_a_lim
 }
 
 #[tokio::test]
+async fn a_trusted_proxy_that_writes_no_address_is_named_once() {
+    let log = Log::listen();
+    let app = on_sqlite(|http| http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;
+    for sent in ["203.0.113.5", "unknown", "203.0.113.5, unknown"] {
+        app.get("/healthz").ip("10.0.0.1").header("x-forwarded-for", sent).send().await.assert_status(200);
+    }
+    let told: Vec<String> = log.lines().into_iter().filter(|line| line.contains("is no address")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let line = "10.0.0.1 is in http.trusted_proxies, and what it writes into the header x-forwarded-for is no address";
+    assert!(told[0].starts_with("WARN ") && told[0].contains(line), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_that_names_its_clients_in_a_header_that_is_not_read_is_named_once() {
     let log = Log::listen();
     let app = on_sqlite(|http| http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()]).await;

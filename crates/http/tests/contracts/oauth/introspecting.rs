@@ -6,6 +6,7 @@ use tidegate_testkit::{Engine, TestApp, on_both_engines};
 use super::attacks::with_api;
 use super::signing::change;
 use super::wire::{ADA, App, described, described_with, form, register, sign_in, token_request};
+use crate::watch::Log;
 
 async fn is_told(app: &TestApp, client: &App, token: &str) -> bool {
     let fields = [
@@ -35,6 +36,26 @@ on_both_engines! {
         let token = sign_in(&app, &ada, &client).await.text_at("access_token");
         for (who, told) in [(&client, true), (&api, false), (&colleague, true)] {
             assert_eq!(is_told(&app, who, &token).await, told, "{who:?}");
+        }
+    }
+
+    async fn the_log_says_why_a_token_is_told_to_be_inactive(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let bob = app.sign_up_rivergen_verified("bob@example.com").await;
+        let client = register(&app, &ada, &described()).await;
+        let stranger = register(&app, &bob, &described_with(json!({ "name": "Stranger" }))).await;
+        let tokens = sign_in(&app, &ada, &client).await;
+        let (access, refresh) = (tokens.text_at("access_token"), tokens.text_at("refresh_token"));
+        let log = Log::listen();
+        for (who, token, why) in [
+            (&stranger, access.clone(), "introspection: the token is good, was issued to another application"),
+            (&stranger, refresh, "refresh token: unknown, of another application"),
+            (&client, format!("Bearer {access}"), "malformed: "),
+        ] {
+            assert!(!is_told(&app, who, &token).await, "{why}");
+            let line = log.last_answer();
+            assert!(line.contains(&format!(" status=200 refused=\"{why}")), "{why}: {line}");
+            assert!(!line.contains(&access), "{line}");
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::commands::serve::{base_url, below_a_path, is_secure, is_this_machine}
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::output::progress;
+use crate::peppers::ADD_IT;
 use crate::secrets::{LOST_SIGNING_KEYS, MayCreate, check_opens, key_id, open_vault};
 
 /// No machine that runs this has a right clock before 2026.
@@ -39,7 +40,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
     let (database, kept) = database::look(config, &bar).await;
-    let Kept { keys, has_accounts, public_url: last_url, files, unsent, copied, connections } = kept;
+    let Kept { keys, has_accounts, public_url: last_url, files, peppers, unsent, copied, connections } = kept;
     let mut findings = vec![
         sources(loaded),
         environment(loaded),
@@ -62,7 +63,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         lifetimes(config),
         public_url(config, last_url.as_deref()),
         passkeys(config),
-        password_hash(config),
+        password_hash(config, peppers),
         clock(SystemClock.now(), &keys),
     ];
     findings.extend(connections);
@@ -325,7 +326,11 @@ fn is_another_address(config: &Config, last: &str) -> bool {
     config.public_url.is_none() && config.listen.port() != 0 && base_url(config.listen) != last
 }
 
-fn password_hash(config: &Config) -> Finding {
+/// `missing` says which peppers are needed and not configured.
+fn password_hash(config: &Config, missing: Option<String>) -> Finding {
+    if let Some(missing) = missing {
+        return Finding::new("password hash", Warning, missing).advised(ADD_IT);
+    }
     let judged = config.password_hasher().and_then(|hasher| {
         let started = stopwatch();
         hasher

@@ -27,8 +27,8 @@ use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 pub(crate) use self::moved::is_this_machine;
 use self::moved::warn_of_new_url;
-pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};
+pub(crate) use self::postgres::{RENEW, check_tls, untimely_certificate};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
 use super::lost_files::missed_meanwhile;
@@ -36,6 +36,7 @@ use crate::cli::{GlobalFlags, Lifted};
 use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
 use crate::opening::{lock, lock_existing};
+use crate::peppers::warn_of_missing;
 use crate::spilling;
 use crate::wiring::{Opened, Purpose, open, refuse_unusable_directory, wrong_with_directory};
 
@@ -81,6 +82,7 @@ pub(super) async fn serve(
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
+    warn_of_missing(config, &opened.kernel.store).await;
     opened.look_at_database(config);
     ask_store(&opened);
     announce(loaded, address, global);

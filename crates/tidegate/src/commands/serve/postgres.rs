@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_domain::Clock;
 use tidegate_pgwire::{Metrics, TlsProblem, Wire};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::bind;
 use super::places::{Guest, Place, Places, SentAway, Share};
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::wiring::Opened;
@@ -20,6 +22,10 @@ use crate::wiring::Opened;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Connections, besides those that have a place, that are told that there is none.
 const TURNED_AWAY: usize = 32;
+
+/// What to do where a certificate is not valid now.
+pub(crate) const RENEW: &str = "clients that verify it do not connect: renew it, and start this server again; if it is valid, the \
+     clock of this machine is wrong";
 
 /// The listener, bound and not yet answering.
 pub(super) struct Bound {
@@ -64,6 +70,9 @@ impl Bound {
             share,
             stop: stop.subscribe(),
         };
+        if let Some(what) = untimely_certificate(config) {
+            tracing::warn!("pgwire.tls_cert: {what}; {RENEW}");
+        }
         tracing::info!(address = %self.address, tls = config.pgwire.tls_cert.is_some(), "PostgreSQL clients are served");
         Ok(Postgres { accepting: tokio::spawn(accepting.run(self.listener)), stop })
     }
@@ -75,6 +84,11 @@ impl Bound {
 /// Names the file, and what it lacks.
 pub(crate) fn check_tls(config: &Config) -> Result<(), Failure> {
     tidegate_pgwire::acceptor_of(&config.pgwire).map(drop).map_err(|problem| unusable(&problem))
+}
+
+/// What is wrong with the times of the certificate now, as far as it can be read.
+pub(crate) fn untimely_certificate(config: &Config) -> Option<String> {
+    tidegate_pgwire::untimely(&config.pgwire, SystemClock.now()).ok().flatten()
 }
 
 fn unusable(problem: &TlsProblem) -> Failure {

@@ -303,3 +303,39 @@ fn a_port_that_does_not_exist_is_told_with_those_that_do() {
         Desk::file("[pgwire]\nlisten = 'localhost:5432'\nallow_plain_on_loopback = true").load().config;
     assert_eq!(config.pgwire.listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:5432"));
 }
+
+#[test]
+fn a_table_in_two_pairs_of_brackets_is_told_to_need_one() {
+    for (text, table) in
+        [("[[http]]\ndeadline = 3", "http"), ("[[mail.smtp]]\nhost = 'a'\nfrom = 'a@b.cd'", "mail.smtp")]
+    {
+        let complaint = Desk::file(text).complaint();
+        let told = format!(
+            "{table}: is one table, and no list of them: write it in one pair of brackets, `[{table}]`"
+        );
+        assert!(complaint.starts_with(&told), "{complaint}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_domain_of_passkeys_is_said_of_its_own_key() {
+    let complaint = Desk::file("[passkeys]\nrelying_party_id = 'https://id.example.com'").complaint();
+    assert!(
+        complaint.starts_with("passkeys.relying_party_id: \"https://id.example.com\" is no domain name")
+            && complaint.ends_with("(in t.toml)"),
+        "{complaint}"
+    );
+    let complaint =
+        Desk::file("public_url = 'https://id.example.com'\n[passkeys]\norigins = ['https://a.example']");
+    assert!(complaint.complaint().starts_with("passkeys.origins: "), "{}", complaint.complaint());
+}
+
+#[test]
+fn a_variable_with_the_name_of_a_table_is_told_those_of_its_keys() {
+    let complaint = Desk::new().variable("TIDEGATE_LOG", "debug").complaint();
+    let told =
+        "log: is a table, whose keys have variables of their own: TIDEGATE_LOG__FILTER, TIDEGATE_LOG__FORMAT";
+    assert!(complaint.starts_with(told), "{complaint}");
+    let complaint = Desk::new().variable("TIDEGATE_MAIL__SMTP", "smtp.example.com").complaint();
+    assert!(complaint.contains("TIDEGATE_MAIL__SMTP__"), "{complaint}");
+}

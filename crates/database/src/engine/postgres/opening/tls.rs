@@ -1,77 +1,19 @@
 //! Why there is no TLS with the server, in words: what rustls says is its own, and names for some reasons nothing but itself.
 
+use tidegate_domain::certificate::CertificateOf;
+
 use super::{PgConnectOptions, Refusal, server, without_number};
 
 /// What a reason has in it, what is said of it, and what to do.
 type Reason = (&'static str, &'static str, &'static str);
 
-const NAME_THE_AUTHORITY: &str =
-    "give the certificate of the authority that signed the server's with sslrootcert";
-
-const NAME_THE_HOST: &str = "give the host in the address by a name that is in the certificate";
-
-/// How a server's own certificate is made.
-const MAKE_ONE: &str = "make one for the server with `openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout server.key -out server.crt -subj \
-     /CN=HOST -addext subjectAltName=DNS:HOST -addext basicConstraints=critical,CA:FALSE` (IP:ADDRESS in place of DNS:HOST where the \
-     address has no name), give it to PostgreSQL with ssl_cert_file and ssl_key_file, and name server.crt in sslrootcert";
-
-const SET_A_CLOCK: &str = "set the clock of this machine, or that of the machine that made it";
-
-const FOR_A_SERVER: &str =
-    "make one whose extended key usage has serverAuth, or none: `-addext extendedKeyUsage=serverAuth`";
-
-/// What is wrong with the server's certificate (rustls 0.23, `CertificateError`, and webpki's errors, which it passes on by name alone).
-const OF_THE_CERTIFICATE: &[Reason] = &[
-    ("CaUsedAsEndEntity", "is an authority's (CA:TRUE), which no server may have", MAKE_ONE),
-    (
-        "EndEntityUsedAsCa",
-        "was signed with a certificate that is none of an authority (CA:FALSE)",
-        "have an authority sign the server's certificate, and give the authority's with sslrootcert",
-    ),
-    ("UnknownIssuer", "was signed by an authority that is not known here", NAME_THE_AUTHORITY),
-    ("BadSignature", "was not signed by the authority whose name it has", NAME_THE_AUTHORITY),
-    (
-        "xpired",
-        "has expired",
-        "renew it; if it is valid, set the clock of this machine, and keep it with NTP (`timedatectl set-ntp true`)",
-    ),
-    ("not valid yet", "is not valid yet", SET_A_CLOCK),
-    ("NotValidYet", "is not valid yet", SET_A_CLOCK),
-    ("NotValidForName", "is for another host", NAME_THE_HOST),
-    ("extended key usage", "is for another use than a server's", FOR_A_SERVER),
-    ("InvalidPurpose", "is for another use than a server's", FOR_A_SERVER),
-    (
-        "UnsupportedSignatureAlgorithm",
-        "has a key or a signature of a kind that is not taken",
-        "make one with a key of RSA (2048 bits or more), P-256, P-384 or Ed25519, signed with SHA-256 or SHA-384",
-    ),
-    (
-        "UnsupportedCertVersion",
-        "is of an old version of X.509",
-        "make one of version 3, as -addext of openssl does",
-    ),
-    (
-        "CriticalExtension",
-        "has a critical extension that is not known here",
-        "make one without it: `openssl x509 -noout -text` shows them",
-    ),
-    (
-        "NameConstraintViolation",
-        "has a name that its authority may not sign",
-        "have another authority sign it, or give it another name",
-    ),
-    (
-        "PathLenConstraintViolated",
-        "comes with a chain of authorities that one of them forbids",
-        "have the last authority that may sign others' certificates sign it",
-    ),
-    (
-        "MaximumPathDepthExceeded",
-        "comes with a chain of authorities that is too long",
-        "have an authority nearer to the root sign it",
-    ),
-    ("BadEncoding", "or that of sslrootcert is none that can be read", MAKE_ONE),
-];
+/// The server, for which the files are named in `postgresql.conf`.
+const SERVER: CertificateOf = CertificateOf {
+    file: "server",
+    given: "give it to PostgreSQL with ssl_cert_file and ssl_key_file",
+    authority: "sslrootcert",
+    host: "the host in the address",
+};
 
 /// What else keeps both from TLS.
 const OF_BOTH: &[Reason] = &[
@@ -121,33 +63,16 @@ pub(super) fn refusal(connect: &PgConnectOptions, text: &str) -> Refusal {
     Refusal::new("database_tls", format!("the TLS connection to {server} fails: {why}"), advice)
 }
 
-fn in_words(text: &str) -> (String, &'static str) {
-    let Some(reason) = text.strip_prefix("invalid peer certificate: ") else {
-        return match find(OF_BOTH, text) {
-            Some((what, advice)) => (what.to_owned(), advice),
-            // It may be about what is read before anything is sent.
-            None => (
-                text.to_owned(),
-                "check the files of sslrootcert, sslcert and sslkey, and see the server's log",
-            ),
-        };
-    };
-    if reason.contains("not valid for any names") {
-        return ("the server's certificate is for no host: it has no subjectAltName".to_owned(), MAKE_ONE);
+fn in_words(text: &str) -> (String, String) {
+    if let Some(fault) = SERVER.fault(text) {
+        return (format!("the server's certificate {}", fault.what), fault.advice);
     }
-    if let Some((_, names)) = reason.split_once("; certificate is only valid for ") {
-        let names =
-            names.replace("DnsName(\"", "").replace("IpAddress(", "").replace("\")", "").replace(')', "");
-        return (
-            format!("the server's certificate is for another host: it is only valid for {names}"),
-            NAME_THE_HOST,
-        );
-    }
-    match find(OF_THE_CERTIFICATE, reason) {
-        Some((what, advice)) => (format!("the server's certificate {what}"), advice),
+    match find(OF_BOTH, text) {
+        Some((what, advice)) => (what.to_owned(), advice.to_owned()),
+        // It may be about what is read before anything is sent.
         None => (
-            format!("the server's certificate is refused ({})", innermost(reason)),
-            "`openssl verify -CAfile AUTHORITY CERTIFICATE` says more of it; if it finds nothing, make another one",
+            text.to_owned(),
+            "check the files of sslrootcert, sslcert and sslkey, and see the server's log".to_owned(),
         ),
     }
 }
@@ -156,11 +81,6 @@ fn in_words(text: &str) -> (String, &'static str) {
 fn find(reasons: &'static [Reason], text: &str) -> Option<(&'static str, &'static str)> {
     let &(_, what, advice) = reasons.iter().find(|reason| text.contains(reason.0))?;
     Some((what, advice))
-}
-
-/// The name in `Other(OtherError(Name))`.
-fn innermost(text: &str) -> &str {
-    text.rsplit('(').next().unwrap_or(text).trim_end_matches(')')
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::super::requests::{code, text, token};
 use super::super::webauthn::AssertedCredential;
 use super::error::unknown_method;
 use crate::wire::fields::{Check, Field, Violations};
-use crate::wire::typed::TypedDigits;
+use crate::wire::typed::{self, TypedDigits};
 use crate::wire::unknown::{Exact, Object};
 
 /// Longest name of a device, in characters.
@@ -80,7 +80,10 @@ fn presented(check: &mut Check, sent: Field<TypedDigits>, backup: Field<String>)
         (Field::Missing | Field::Null, Field::Missing | Field::Null) => {
             check.violated("code", "is required, unless a backup code is sent")
         }
-        (sent, Field::Missing | Field::Null) => code(check, "code", sent).map(Presented::Code),
+        (sent, Field::Missing | Field::Null) => {
+            let message = "must be six digits; a backup code is sent as backup_code";
+            typed::code(check, "code", sent, 6..=6, message).map(Presented::Code)
+        }
         (Field::Missing | Field::Null, backup) => {
             recovery_code(check, "backup_code", backup).map(Presented::Recovery)
         }

@@ -191,6 +191,9 @@ on_both_engines! {
         for claim in [both, neither, short, json!({ "code": "123456" }), json!({})] {
             assert_refused(&app, &verify(&app, &claim).await, 422, "VALIDATION_ERROR");
         }
+        let misplaced = verify(&app, &json!({ "temporary_token": "t", "code": "ABCD-2345" })).await;
+        assert_refused(&app, &misplaced, 422, "VALIDATION_ERROR");
+        assert!(misplaced.text.contains("a backup code is sent as backup_code"), "{}", misplaced.text);
     }
 
     async fn three_wrong_codes_lock_for_a_minute_whatever_the_token(app: TestApp) {

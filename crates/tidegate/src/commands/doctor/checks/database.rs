@@ -4,6 +4,7 @@ use std::fs;
 
 use indicatif::{HumanBytes, ProgressBar};
 use tidegate_database::{Refusal, Store};
+use tidegate_identity::IdentityTables;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::installation_facts::PUBLIC_URL;
 use tidegate_kernel::tables::keys::StoredKey;
@@ -20,6 +21,7 @@ use crate::failure::Failure;
 use crate::installation::{Traces, refuse_missing_file};
 use crate::opening::{MissingStore, few_connections, look_at_place, open_store, wanted_connections};
 use crate::output::tell;
+use crate::peppers::missing;
 use crate::schema::{refuse_lost_columns, refuse_lost_tables, tables};
 
 /// From this size on, reading a database takes so long that it is announced.
@@ -41,6 +43,8 @@ pub(super) struct Kept {
     pub(super) files: Vec<Expected>,
     /// Messages that were tried and not sent.
     pub(super) unsent: Option<Vec<(String, String, i64)>>,
+    /// Peppers that passwords need and the configuration has not.
+    pub(super) peppers: Option<String>,
     /// Why a start is refused: it was copied elsewhere.
     pub(super) copied: Option<Failure>,
     /// That there can be fewer connections than are configured.
@@ -152,6 +156,7 @@ async fn keep(config: &Config, store: &Store) -> Result<Kept, Failure> {
         has_accounts: unit.account_cards().any().await?,
         public_url: unit.installation_facts().find(PUBLIC_URL).await?,
         files: looked_for(&mut unit, config.storage.backend).await?,
+        peppers: missing(config, &unit.accounts().password_schemes().await?),
         unsent: Some(unit.outbox().unsent(outbox::ASKED_FOR).await?),
         copied: None,
         connections: None,

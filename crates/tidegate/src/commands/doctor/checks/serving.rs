@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::super::Finding;
 use super::super::Verdict::{Fine, Warning};
-use crate::commands::serve::{check_tls, listen_advice, unnamed_proxy};
+use crate::commands::serve::{RENEW, check_tls, listen_advice, unnamed_proxy, untimely_certificate};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::installation::{Served, served};
@@ -43,9 +43,12 @@ pub(super) fn proxy(config: &Config) -> Finding {
 pub(super) async fn pgwire(config: &Config) -> Finding {
     let name = "pgwire";
     let Some(address) = config.pgwire.listen else { return Finding::new(name, Fine, "off") };
-    match check_tls(config) {
-        Ok(()) => free(name, address).await,
-        Err(failure) => wrong(name, &failure),
+    if let Err(failure) = check_tls(config) {
+        return wrong(name, &failure);
+    }
+    match untimely_certificate(config) {
+        Some(what) => Finding::new(name, Warning, format!("pgwire.tls_cert: {what}")).advised(RENEW),
+        None => free(name, address).await,
     }
 }
 

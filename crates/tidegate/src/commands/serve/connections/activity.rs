@@ -8,6 +8,7 @@ use axum::response::Response;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::Answer;
+use super::beginning::Foreign;
 use crate::commands::serve::places::Idle;
 
 /// After its last answer an HTTP/2 connection is idle only when so much time has passed: the end of the answer may wait, out of sight, for the
@@ -32,6 +33,8 @@ struct State {
     last_write: Instant,
     is_http2: bool,
     is_closing: bool,
+    /// What it began with, where that was no HTTP.
+    foreign: Option<Foreign>,
 }
 
 /// One request, until its answer begins or nothing will come of it.
@@ -52,6 +55,7 @@ impl Activity {
             last_write: now,
             is_http2: false,
             is_closing: false,
+            foreign: None,
         }))
     }
 
@@ -65,6 +69,16 @@ impl Activity {
         state.under_way += 1;
         state.is_http2 = version > Version::HTTP_11;
         UnderWay(Arc::clone(self))
+    }
+
+    /// Notes the first bytes that were read.
+    pub(super) fn begins_with(&self, bytes: &[u8]) {
+        self.state().foreign = Foreign::of(bytes);
+    }
+
+    /// What the connection began with, where that was no HTTP.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        self.state().foreign
     }
 
     /// Notes that bytes wait for the client to take some.

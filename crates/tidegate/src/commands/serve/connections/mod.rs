@@ -5,8 +5,10 @@
 
 mod activity;
 mod answer;
+mod beginning;
 mod paced;
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,6 +34,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
 use self::activity::Activity;
+use self::beginning::Beginnings;
 use self::paced::PacedStream;
 use super::places::{Guest, Idle, Place, Places, Share};
 use crate::config::Http;
@@ -90,12 +93,18 @@ impl ConnectionLimits {
     }
 }
 
+/// HTTP, and what is said of those who begin otherwise.
+struct Protocol {
+    http: auto::Builder<TokioExecutor>,
+    beginnings: Beginnings,
+}
+
 /// Answers requests with the surface.
 pub(super) struct Connections {
     places: Arc<Places>,
     warned: AtomicBool,
     surface: Surface,
-    protocol: Arc<auto::Builder<TokioExecutor>>,
+    protocol: Arc<Protocol>,
     limits: ConnectionLimits,
     /// Each open connection holds a receiver.
     stop: watch::Sender<bool>,
@@ -120,7 +129,7 @@ impl Connections {
             places: Places::new(limits.most),
             warned: AtomicBool::new(false),
             surface,
-            protocol: Arc::new(protocol),
+            protocol: Arc::new(Protocol { http: protocol, beginnings: Beginnings::default() }),
             limits,
             stop: watch::Sender::new(false),
         }
@@ -246,7 +255,7 @@ async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
     surface: Surface,
-    protocol: Arc<auto::Builder<TokioExecutor>>,
+    protocol: Arc<Protocol>,
     limits: ConnectionLimits,
     seat: Seat,
     mut stop: watch::Receiver<bool>,
@@ -259,12 +268,12 @@ async fn converse(
         async move { answer.await.map(|answer| under_way.end(answer)) }
     });
     let stream = PacedStream::new(stream, limits.write_timeout, Arc::clone(&activity));
-    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(protocol.http.serve_connection(TokioIo::new(stream), service));
     let mut wanted = pin!(seat.wanted(&activity));
     tokio::select! {
         // In this order: a request that has come by now is begun before anybody asks whether the connection is idle.
         biased;
-        ended = connection.as_mut() => return log_end(ended, peer),
+        ended = connection.as_mut() => return log_end(ended, peer, &protocol, &activity),
         guest = wanted.as_mut() => {
             // Over HTTP/2 the client is told. Whether it has heard it is not waited for.
             connection.as_mut().graceful_shutdown();
@@ -281,7 +290,7 @@ async fn converse(
     // HTTP/2 client that takes no more of an answer, does not.
     tokio::select! {
         biased;
-        ended = connection.as_mut() => log_end(ended, peer),
+        ended = connection.as_mut() => log_end(ended, peer, &protocol, &activity),
         _guest = wanted.as_mut() => count_closed("crowded_out"),
         () = activity.finished_for(limits.write_timeout, Instant::now()) => count_closed("unfinished"),
     }
@@ -307,8 +316,14 @@ async fn until_over(activity: &Activity, limits: &ConnectionLimits, stop: &mut w
     }
 }
 
-fn log_end<E: std::fmt::Display + ?Sized>(ended: Result<(), Box<E>>, peer: SocketAddr) {
+fn log_end(
+    ended: Result<(), Box<dyn Error + Send + Sync>>,
+    peer: SocketAddr,
+    protocol: &Protocol,
+    activity: &Activity,
+) {
     if let Err(error) = ended {
+        protocol.beginnings.note(error.as_ref(), activity.foreign(), peer);
         tracing::debug!(%error, %peer, "a connection ended early");
     }
 }

@@ -20,12 +20,15 @@ pub(super) struct PacedStream {
     /// When the write that waits is given up.
     deadline: Pin<Box<Sleep>>,
     is_waiting: bool,
+    /// Whether anything was read.
+    has_begun: bool,
     activity: Arc<Activity>,
 }
 
 impl PacedStream {
     pub(super) fn new(stream: TcpStream, patience: Duration, activity: Arc<Activity>) -> Self {
-        Self { stream, patience, deadline: Box::pin(sleep(patience)), is_waiting: false, activity }
+        let deadline = Box::pin(sleep(patience));
+        Self { stream, patience, deadline, is_waiting: false, has_begun: false, activity }
     }
 
     fn paced(
@@ -57,7 +60,15 @@ impl AsyncRead for PacedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if !self.has_begun
+            && let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty())
+        {
+            self.has_begun = true;
+            self.activity.begins_with(bytes);
+        }
+        read
     }
 }
 
