@@ -7,7 +7,8 @@ use crate::Result;
 use crate::error::Refusal;
 
 /// But for those of SQLite's own tables.
-pub(super) const COLUMNS_ON_SQLITE: &str = "select m.name || '.' || c.name from sqlite_master m join pragma_table_info(m.name) c
+pub(super) const COLUMNS_ON_SQLITE: &str =
+    "select m.name || '.' || c.name from sqlite_master m join pragma_table_info(m.name) c
     where m.type = 'table' and m.name not like 'sqlite\\_%' escape '\\'";
 /// In the schema that statements find our tables in.
 const COLUMNS_ON_POSTGRES: &str = "select c.relname::text || '.' || a.attname::text
