@@ -58,10 +58,11 @@ type Answer = Result<axum::response::Response, Error>;
 
 /// Where each endpoint is, below the issuer: as discovery says.
 mod path {
+    pub(super) use crate::wire::telemetry::INTROSPECT;
+
     pub(super) const AUTHORIZE: &str = "/oauth/authorize";
     pub(super) const TOKEN: &str = "/oauth/token";
     pub(super) const REVOKE: &str = "/oauth/token/revoke";
-    pub(super) const INTROSPECT: &str = "/oauth/introspect";
     pub(super) const PAR: &str = "/oauth/par";
     pub(super) const REGISTER: &str = "/oauth/register";
     pub(super) const USERINFO: &str = "/oauth/userinfo";

@@ -21,6 +21,7 @@ const WINDOW: i64 = 60;
 pub(crate) struct RefusalLog {
     refused: Mutex<Window>,
     failed: Mutex<Window>,
+    inactive: Mutex<Window>,
 }
 
 #[derive(Debug, Default)]
@@ -38,10 +39,27 @@ impl RefusalLog {
         let window = if status >= 500 { &self.failed } else { &self.refused };
         window.lock().unwrap_or_else(PoisonError::into_inner).admits(ip, now)
     }
+
+    /// Whether a line is written about a token that an application at `ip` asks about and that is not active. Asking is ordinary traffic,
+    /// and most of these tokens have only expired: they have a share of their own, and what is left out counts as no loss.
+    pub(crate) fn admits_inactive(&self, ip: IpAddr, now: Timestamp) -> bool {
+        self.inactive.lock().unwrap_or_else(PoisonError::into_inner).takes(ip, now)
+    }
 }
 
 impl Window {
+    /// Takes a line, or counts that it is left out.
     fn admits(&mut self, ip: IpAddr, now: Timestamp) -> bool {
+        let fits = self.takes(ip, now);
+        if !fits {
+            self.left_out += 1;
+            metrics::counter!("tidegate_log_lines_dropped_total", "reason" => "limit").increment(1);
+        }
+        fits
+    }
+
+    /// Takes a line, if there is one.
+    fn takes(&mut self, ip: IpAddr, now: Timestamp) -> bool {
         let number = now.seconds().div_euclid(WINDOW);
         if number != self.number {
             if self.left_out > 0 {
@@ -54,9 +72,6 @@ impl Window {
         let fits = self.lines < ALL && self.by_network.take(ip, 1, share);
         if fits {
             self.lines += 1;
-        } else {
-            self.left_out += 1;
-            metrics::counter!("tidegate_log_lines_dropped_total", "reason" => "limit").increment(1);
         }
         fits
     }
@@ -79,6 +94,18 @@ mod tests {
         assert!(log.admits(quiet, 404, at(30)));
         assert!(log.admits(loud, 503, at(30)), "failed requests are counted apart");
         assert!(log.admits(loud, 404, at(61)));
+    }
+
+    #[test]
+    fn tokens_that_are_not_active_take_no_line_of_refused_requests() {
+        let log = RefusalLog::default();
+        let gateway = "192.0.2.1".parse().unwrap();
+        let written = (0..1_000).filter(|_| log.admits_inactive(gateway, at(30))).count();
+        assert_eq!(written, BY_NETWORK);
+        assert_eq!(log.inactive.lock().unwrap().left_out, 0, "it is no loss");
+        let refused = (0..1_000).filter(|_| log.admits(gateway, 401, at(30))).count();
+        assert_eq!(refused, BY_NETWORK);
+        assert!(log.admits_inactive(gateway, at(61)));
     }
 
     #[test]

@@ -10,20 +10,24 @@ const LONGEST: usize = 270;
 
 /// Names each origin once an hour, and each header.
 #[derive(Debug, Default)]
-pub(crate) struct RefusedOrigins(Hourly);
+pub(crate) struct RefusedOrigins {
+    origins: Hourly,
+    headers: Hourly,
+}
 
 impl RefusedOrigins {
     /// Writes a line about the first refusal of an origin.
     pub(crate) fn note(&self, origin: &HeaderValue, now: Timestamp) {
         let Some(origin) = origin.to_str().ok().filter(|origin| is_origin(origin)) else { return };
-        if self.0.is_first(origin, now) {
+        if self.origins.is_first(origin, now) {
             tracing::info!("origin {origin} refused: add it to http.cors_origins");
         }
     }
 
-    /// The same of a header that scripts of an admitted origin ask to send.
+    /// The same of a header that scripts of an admitted origin ask to send. Anybody can claim to be one, and invent headers: they take no line
+    /// from origins.
     pub(crate) fn note_header(&self, name: &HeaderName, now: Timestamp) {
-        if name.as_str().len() <= LONGEST && self.0.is_first(name.as_str(), now) {
+        if name.as_str().len() <= LONGEST && self.headers.is_first(name.as_str(), now) {
             tracing::info!("header {name} of a script refused: add it to http.cors_headers");
         }
     }

@@ -17,7 +17,7 @@ use crate::wire::unmatched;
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where it is asked whether a token is active.
-const INTROSPECT: &str = "/oauth/introspect";
+pub(crate) const INTROSPECT: &str = "/oauth/introspect";
 
 /// A contract's error code, on its way to the log.
 #[derive(Clone)]
@@ -103,15 +103,15 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         ..400 if !code.is_empty() && app.refusals().admits(ip, status, app.kernel().now()) => {
             tracing::info!(id, %method, route, %ip, status, code, micros, "answered");
         }
+        // That a token is not active is all that the asker is told (RFC 7662 section 2.2).
+        ..400 if is_untold && app.refusals().admits_inactive(ip, app.kernel().now()) => {
+            tracing::info!(id, %method, route, %ip, status, refused, ignored, micros, "answered");
+        }
         // What a client sends for nothing, and may believe to be in force: once an hour.
         ..400 if ignored.as_deref().is_some_and(|fields| is_new(app, &method, route, fields)) => {
             tracing::info!(id, %method, route, %ip, status, ignored, micros, "answered");
         }
         400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
-        // That a token is not active is all that the asker is told (RFC 7662 section 2.2).
-        ..400 if is_untold && app.refusals().admits(ip, status, app.kernel().now()) => {
-            tracing::info!(id, %method, route, %ip, status, refused, micros, "answered");
-        }
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
         500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),

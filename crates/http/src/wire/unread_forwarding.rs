@@ -83,14 +83,15 @@ impl UnreadForwarding {
     pub(crate) fn note_limited(&self, silent: Option<IpAddr>, limit: Option<&str>, settings: &HttpSettings) {
         let Some((proxy, limit)) = silent.zip(limit.filter(|limit| is_by_address(limit))) else { return };
         if self.silent.is_first(proxy) {
+            let (read, _) = read_and_other(settings);
             let (why, trust) = if is_trusted_proxy(proxy, settings) {
                 ("it is in http.trusted_proxies", "")
             } else {
                 ("public_url is https", " and set http.trusted_proxies")
             };
             tracing::warn!(
-                "{limit} refuses requests of {proxy}, which come without X-Forwarded-For, while {why}: if this is a proxy, \
-                 have it send X-Forwarded-For{trust}, or all people count as one address"
+                "{limit} refuses requests of {proxy}, which come without {read}, while {why}: if this is a proxy, \
+                 have it send {read}{trust}, or all people count as one address"
             );
         }
     }

@@ -58,6 +58,20 @@ async fn a_header_that_scripts_may_not_send_is_named_in_the_log_once() {
 }
 
 #[tokio::test]
+async fn headers_that_a_script_invents_hide_no_refused_origin() {
+    let log = Log::listen();
+    let app = app(&[]).await;
+    let invented: Vec<String> = (0..60).map(|number| format!("x-invented-{number}")).collect();
+    preflight(&app, "/api/v1/auth/login", &invented.join(",")).await.assert_status(200);
+    let request = app.client().options("/api/v1/auth/login").header("origin", "https://other.example.com");
+    request.header("access-control-request-method", "POST").send().await.assert_status(403);
+    let lines = log.lines();
+    let told = lines.iter().filter(|line| line.contains("header x-invented-")).count();
+    assert_eq!(told, 50, "so many an hour");
+    assert!(lines.iter().any(|line| line.contains("origin https://other.example.com refused")), "{lines:?}");
+}
+
+#[tokio::test]
 async fn answers_outside_of_every_contract_can_be_read_too() {
     let app = app(&[]).await;
     for (path, status) in [

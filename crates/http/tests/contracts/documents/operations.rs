@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
-use tidegate_http::{HttpSettings, contracts, describe_metrics};
+use tidegate_http::{ForwardedHeader, HttpSettings, contracts, describe_metrics};
 use tidegate_testkit::{Answer, Client, Engine, PASSWORD, TestApp, on_both_engines};
 
 use crate::routes;
@@ -370,8 +370,30 @@ async fn a_proxy_that_names_nobody_is_told_once_where_all_its_clients_meet_a_lim
         log.lines().into_iter().filter(|line| line.contains("refuses requests of")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     let line =
-        "rivergen.limits.sign_in_by_ip refuses requests of 127.0.0.1, which come without X-Forwarded-For";
+        "rivergen.limits.sign_in_by_ip refuses requests of 127.0.0.1, which come without x-forwarded-for";
     assert!(told[0].starts_with("WARN ") && told[0].contains(line), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_that_names_nobody_is_told_the_header_that_is_read() {
+    let log = Log::listen();
+    let app = on_sqlite(|http| {
+        http.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        http.forwarded_header = ForwardedHeader::Forwarded;
+    })
+    .await;
+    for number in 0..8 {
+        let body = json!({ "email": format!("nobody{number}@example.com"), "password": "Wrong1horse" });
+        app.post("/api/v1/auth/login").ip("10.0.0.1").json(&body).send().await;
+    }
+    let told: Vec<String> =
+        log.lines().into_iter().filter(|line| line.contains("refuses requests of 10.0.0.1,")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("which come without forwarded, while it is in http.trusted_proxies")
+            && told[0].contains("have it send forwarded, or"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Who is told of a token: RFC 7662 section 4.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tidegate_testkit::{Engine, TestApp, on_both_engines};
 
@@ -57,5 +59,25 @@ on_both_engines! {
             assert!(line.contains(&format!(" status=200 refused=\"{why}")), "{why}: {line}");
             assert!(!line.contains(&access), "{line}");
         }
+    }
+
+    // A gateway asks about each token that it is shown, and some of those have always expired.
+    async fn expired_tokens_hide_no_refused_request_from_the_log(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let token = sign_in(&app, &ada, &client).await.text_at("access_token");
+        app.advance(Duration::from_secs(24 * 3_600));
+        let log = Log::listen();
+        for _ in 0..70 {
+            assert!(!is_told(&app, &client, &token).await);
+        }
+        let lines = log.lines();
+        let told = lines.iter().filter(|line| line.contains(" status=200 refused=\"exp: expired ")).count();
+        assert_eq!(told, 60, "so many a minute");
+        let fields = [("token", token.as_str()), ("client_id", &client.client_id), ("client_secret", "wrong")];
+        app.post("/oauth/introspect").form(&form(&fields)).send().await.assert_status(401);
+        let line = log.last_answer();
+        assert!(line.contains(" status=401 ") && line.contains(" refused=\"client_secret: wrong"), "{line}");
     }
 }
