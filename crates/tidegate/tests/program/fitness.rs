@@ -87,6 +87,28 @@ async fn tables_that_the_search_path_hides_are_not_called_lost() {
 }
 
 #[tokio::test]
+async fn each_role_may_have_an_installation_in_its_own_schema() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let ((first, of_first), (second, of_second)) = (role(&here, "first").await, role(&here, "second").await);
+    for role in [&first, &second] {
+        here.database().sql(&format!("create schema {role} authorization {role}")).await;
+        here.database().sql(&format!("alter role {role} set search_path = {role}")).await;
+    }
+    here.output(&["migrate", "--new", "--database", &of_first]);
+    Installation::new().serve(&["--database", &of_second]).stop();
+    // Who may read the other one may have meant it.
+    here.database()
+        .sql(&format!(
+            "grant select on all tables in schema {first} to {second}; drop schema {second} cascade; create schema {second} authorization \
+             {second}"
+        ))
+        .await;
+    let said = Installation::new().run(&["user", "list", "--json", "--database", &of_second]);
+    let grant = format!("`grant usage, create on schema {first} to {second}`");
+    refused(&said, "database_hidden", &format!("which {second} may not use"), &grant);
+}
+
+#[tokio::test]
 async fn a_role_that_may_make_no_tables_is_told_before_the_first_start() {
     let here = Installation::with_database(Engine::Postgres).await;
     let (role, own) = role(&here, "poor").await;
