@@ -33,7 +33,7 @@ use crate::opening::{
     MissingStore, begin, few_connections, open_store, open_to_serve, refuse_outdated, wanted_connections,
 };
 use crate::output::tell_afterwards;
-use crate::program::shell_word;
+use crate::program::of_another_user;
 use crate::schema::refuse_lost_tables;
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
@@ -391,13 +391,7 @@ fn denied(directory: &Path, owner: u32, us: u32) -> (String, String) {
     if owner == us {
         return (what, denial.advice());
     }
-    let word = shell_word(&shown.to_string());
-    (
-        what,
-        format!(
-            "run this as the user that owns it, or, if the server is to run as this one, give it the files: `sudo chown -R {us} {word}`"
-        ),
-    )
+    (what, of_another_user(directory, us))
 }
 
 /// Where uploaded files are kept.
