@@ -51,6 +51,29 @@ async fn an_encoding_that_lacks_letters_is_refused_before_anything_is_in_it() {
 }
 
 #[tokio::test]
+async fn an_installation_whose_encoding_lacks_letters_goes_on() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    here.begin();
+    // As if it had been made in such a one: nothing in it has other letters.
+    let own = database_name(&here).await;
+    let change = "update pg_database set encoding = pg_char_to_encoding('LATIN1')";
+    here.database().sql(&format!("{change} where datname = '{own}'")).await;
+    let (what, advice) = ("is LATIN1", "createdb --encoding UTF8 --template template0");
+    let server = here.serve(&[]);
+    server.logs(what);
+    server.stop();
+    let said = here.run(&["doctor"]);
+    assert_eq!(said.code, 0, "{}", said.out);
+    for part in ["! database", "its schema is up to date", what, advice] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    for arguments in [SERVE, &["migrate"]] {
+        let said = here.run(&[arguments, &["--new", "--json"]].concat());
+        refused(&said, "database_encoding", what, advice);
+    }
+}
+
+#[tokio::test]
 async fn tables_that_the_search_path_hides_are_not_called_lost() {
     let here = Installation::with_database(Engine::Postgres).await;
     let (role, own) = role(&here, "path").await;

@@ -112,6 +112,13 @@ async fn look_into_database(
             }
         };
         let seen = why_not_written(&store, pending > 0).await?.map_or(seen, refused);
+        // It is served all the same.
+        let seen = match store.why_misencoded().await? {
+            Some(lacks) => {
+                seen.and(Finding::new("database", Warning, lacks.what).advised(lacks.advice))
+            }
+            None => seen,
+        };
         Ok((seen, Kept { copied, connections, ..kept }))
     }
     .await;
@@ -121,7 +128,11 @@ async fn look_into_database(
 
 /// What keeps the first start from making the tables.
 async fn why_not_begun(store: &Store) -> Result<Option<Refusal>, Failure> {
-    match why_unfit(store).await? {
+    let found = match store.why_misencoded().await? {
+        None => store.why_read_only().await?,
+        found => found,
+    };
+    match found {
         None => Ok(store.why_not_made().await?),
         found => Ok(found),
     }
@@ -130,20 +141,12 @@ async fn why_not_begun(store: &Store) -> Result<Option<Refusal>, Failure> {
 /// What keeps a server from writing to the tables, or a start that `migrates` from changing them.
 async fn why_not_written(store: &Store, migrates: bool) -> Result<Option<Refusal>, Failure> {
     let ours: Vec<&str> = tables().collect();
-    let found = match why_unfit(store).await? {
+    let found = match store.why_read_only().await? {
         None => store.why_denied(&ours, migrates).await?,
         found => found,
     };
     match found {
         None if migrates => Ok(store.why_not_made().await?),
-        found => Ok(found),
-    }
-}
-
-/// What is wrong with the whole of it.
-async fn why_unfit(store: &Store) -> Result<Option<Refusal>, Failure> {
-    match store.why_misencoded().await? {
-        None => Ok(store.why_read_only().await?),
         found => Ok(found),
     }
 }
