@@ -172,7 +172,7 @@ async fn unless_refused(store: Store, looked: Result<(), Failure>) -> Result<Sto
 
 /// All opening of the database goes through here.
 async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
-    refuse_replaced(config)?;
+    refuse_replaced(config).await?;
     match missing {
         MissingStore::Create if has_database_in_data_dir(config) => create_data_dir(&config.data_dir)?,
         MissingStore::Create => {}

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use tidegate_database::error::LOCK_HELD;
 use tidegate_database::{Denial, OpenDescriptor, Store, descriptors_of, identity};
+use tokio::time::sleep;
 
 use super::{absence, with_suffix};
 use crate::config::Config;
@@ -19,6 +20,8 @@ use crate::failure::{Failure, without_numbers};
 
 /// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// How long a process that stops may have a file open that it removed.
+const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 /// What stands at the end of the lock of a server that was started for development.
 const DEVELOPMENT: &str = " dev";
 
@@ -137,14 +140,15 @@ pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Fai
 ///
 /// # Errors
 /// Names the process, and where it has what is lost.
-pub(crate) fn refuse_replaced(config: &Config) -> Result<(), Failure> {
+pub(crate) async fn refuse_replaced(config: &Config) -> Result<(), Failure> {
     let Some(database) = config.database_file() else { return Ok(()) };
     let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
     let Some(pid) = pid_in(&noted) else { return Ok(()) };
-    if pid == process::id() || !is_alive(pid) {
+    if pid == process::id() {
         return Ok(());
     }
-    let Ok(Some(Missed { file, .. })) = missed_of(pid, &database) else { return Ok(()) };
+    let look = || if is_alive(pid) { missed_of(pid, &database).ok().flatten() } else { None };
+    let Some(Missed { file, .. }) = lasting(look).await else { return Ok(()) };
     let became = if file.exists() { "was replaced by another file" } else { "was removed or renamed" };
     Err(Failure::advised(
         "database_lost",
@@ -154,6 +158,13 @@ pub(crate) fn refuse_replaced(config: &Config) -> Result<(), Failure> {
             save_it_first(Some(pid), &database)
         ),
     ))
+}
+
+/// What is seen, if it is seen a moment later, too: as a process stops, SQLite removes the log and its index before it closes them.
+async fn lasting<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    look()?;
+    sleep(CLOSED_WITHIN).await;
+    look()
 }
 
 /// A failure for a lock that was not got, with the server that may have it.
@@ -353,6 +364,8 @@ fn real_path(database: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -382,6 +395,15 @@ mod tests {
             advice.starts_with("process 17 serves the database: ") && advice.ends_with(LOCK_HELD),
             "{advice}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_a_process_that_stops_removes_is_not_missed() {
+        for (seen, lasts) in [([None, Some(1)], None), ([Some(1), None], None), ([Some(1), Some(2)], Some(2))] {
+            let looks = Cell::new(0);
+            let look = || seen[looks.replace(looks.get() + 1)];
+            assert_eq!(lasting(look).await, lasts, "{seen:?}");
+        }
     }
 
     #[test]
