@@ -268,14 +268,19 @@ fn served_already(database: &Path, pid: Option<u32>) -> Failure {
     Failure::new("already_served", format!("the database {} is served already, by {by}", database.display()))
 }
 
-/// What to do before a process is stopped that has a database open whose file was removed.
+/// What to do before a process is stopped that has a database open of which a file was removed.
 pub(super) fn save_it_first(pid: Option<u32>, database: &Path) -> String {
-    let from = match pid.and_then(|pid| left_in(pid, database).ok()).unwrap_or_default().as_slice() {
-        [] => " from there".to_owned(),
-        left => format!(" from {}", left.join(" and ")),
+    let whole = "what was in the database";
+    let (lost, from) = match pid.and_then(|pid| missed_of(pid, database).ok().flatten()) {
+        Some(Missed { file, left }) => {
+            // Without its log the database has all but that.
+            let lost = if file == database { whole } else { "what was written last" };
+            (lost, left.join(" and "))
+        }
+        None => (whole, "there".to_owned()),
     };
     format!(
-        "what was in the database is only there. Copy it{from} first, as docs/operations.md, \"A removed database\", says"
+        "{lost} is only there. Copy it from {from} first, as docs/operations.md, \"A removed database\", says"
     )
 }
 
@@ -292,7 +297,8 @@ fn has_another(pid: u32, database: &Path) -> bool {
     left_in(pid, database).is_ok_and(|left| !left.is_empty())
 }
 
-/// Where a process has a database and its log open that was removed, replaced or renamed. Nothing where the file that it has is there.
+/// Where a process has a database and its log open of which one, or the index of the log, was removed, replaced or renamed. Nothing where all
+/// that it has open is there.
 ///
 /// # Errors
 /// This user may not look.
@@ -427,6 +433,8 @@ mod tests {
             let missed = missed_of(process::id(), &at("a.db")).unwrap().unwrap();
             assert_eq!(missed.file, real_path(&at("a.db-wal")));
             assert!(left().contains(" (a.db) ") && left().contains(" (a.db-wal)"), "{}", left());
+            let advice = save_it_first(Some(process::id()), &at("a.db"));
+            assert!(advice.starts_with("what was written last is only there. Copy it from /proc/"), "{advice}");
         }
         drop(opened);
         let _opened = open();
@@ -451,5 +459,7 @@ mod tests {
         let replaced = left();
         assert!(replaced.contains(" (a.db)") && replaced.contains(" (a.db-wal)"), "{replaced}");
         assert!(has_what_was_lost(Some(process::id()), &at("a.db")));
+        let advice = save_it_first(Some(process::id()), &at("a.db"));
+        assert!(advice.starts_with("what was in the database is only there. Copy it from "), "{advice}");
     }
 }
