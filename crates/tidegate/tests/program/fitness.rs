@@ -167,6 +167,25 @@ async fn a_role_that_may_only_read_the_tables_is_told_by_the_doctor() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_not_note_a_migration_is_told_by_the_doctor() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let (role, own) = role(&here, "noter").await;
+    here.database().sql(&format!("grant create on schema public to {role}")).await;
+    here.serve(&["--database", &own]).stop();
+    here.database().sql("alter table _sqlx_migrations owner to current_user").await;
+    here.database().sql(&format!("grant select on _sqlx_migrations to {role}")).await;
+    // Enough to serve with.
+    assert_eq!(here.run(&["doctor", "--database", &own]).code, 0);
+    here.database().sql("delete from _sqlx_migrations where version = 30").await;
+    let (list, denied) = ("tables of Tidegate (_sqlx_migrations) belong to ", format!("{role} may not write them"));
+    told_by_doctor(&here, &own, &[list, &denied]);
+    // And to migrate with: all other tables are its own.
+    here.database().sql(&format!("grant all on _sqlx_migrations to {role}")).await;
+    let said = here.run(&["doctor", "--database", &own]);
+    assert!(said.code == 0 && said.out.contains("1 migration(s)"), "{}", said.out);
+}
+
+#[tokio::test]
 async fn a_role_or_a_database_that_lets_nobody_in_is_told_with_what_opens_it() {
     let here = Installation::with_database(Engine::Postgres).await;
     let (role, own) = role(&here, "shut").await;

@@ -22,7 +22,7 @@ use crate::installation::{Traces, refuse_missing_file};
 use crate::opening::{MissingStore, few_connections, look_at_place, open_store, wanted_connections};
 use crate::output::tell;
 use crate::peppers::missing;
-use crate::schema::{refuse_lost_columns, refuse_lost_tables, tables};
+use crate::schema::{APPLIED, refuse_lost_columns, refuse_lost_tables, tables};
 
 /// From this size on, reading a database takes so long that it is announced.
 const LONG_READ: u64 = 1024 * 1024 * 1024;
@@ -140,7 +140,8 @@ async fn why_not_begun(store: &Store) -> Result<Option<Refusal>, Failure> {
 
 /// What keeps a server from writing to the tables, or a start that `migrates` from changing them.
 async fn why_not_written(store: &Store, migrates: bool) -> Result<Option<Refusal>, Failure> {
-    let ours: Vec<&str> = tables().collect();
+    // Only a migration writes to the list of them.
+    let ours: Vec<&str> = tables().chain(migrates.then_some(APPLIED)).collect();
     let found = match store.why_read_only().await? {
         None => store.why_denied(&ours, migrates).await?,
         found => found,
