@@ -405,7 +405,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_process_that_stops_removes_is_not_missed() {
-        for (seen, lasts) in [([None, Some(1)], None), ([Some(1), None], None), ([Some(1), Some(2)], Some(2))] {
+        for (seen, lasts) in [([None, Some(1)], None), ([Some(1), None], None), ([Some(1), Some(2)], Some(2))]
+        {
             let looks = Cell::new(0);
             let look = || seen[looks.replace(looks.get() + 1)];
             assert_eq!(lasting(look).await, lasts, "{seen:?}");
@@ -434,7 +435,10 @@ mod tests {
             assert_eq!(missed.file, real_path(&at("a.db-wal")));
             assert!(left().contains(" (a.db) ") && left().contains(" (a.db-wal)"), "{}", left());
             let advice = save_it_first(Some(process::id()), &at("a.db"));
-            assert!(advice.starts_with("what was written last is only there. Copy it from /proc/"), "{advice}");
+            assert!(
+                advice.starts_with("what was written last is only there. Copy it from /proc/"),
+                "{advice}"
+            );
         }
         drop(opened);
         let _opened = open();

@@ -258,9 +258,8 @@ fn a_certificate_that_has_expired_is_told_by_the_doctor_and_at_the_start() {
         "20200102000000Z",
     ]);
     let listening_at = |port: u16| {
-        let settings = format!(
-            "[pgwire]\nlisten = '127.0.0.1:{port}'\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n"
-        );
+        let settings =
+            format!("[pgwire]\nlisten = '127.0.0.1:{port}'\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n");
         here.write("tidegate.toml", &settings);
     };
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -177,7 +177,8 @@ async fn a_role_that_may_not_note_a_migration_is_told_by_the_doctor() {
     // Enough to serve with.
     assert_eq!(here.run(&["doctor", "--database", &own]).code, 0);
     here.database().sql("delete from _sqlx_migrations where version = 30").await;
-    let (list, denied) = ("tables of Tidegate (_sqlx_migrations) belong to ", format!("{role} may not write them"));
+    let (list, denied) =
+        ("tables of Tidegate (_sqlx_migrations) belong to ", format!("{role} may not write them"));
     told_by_doctor(&here, &own, &[list, &denied]);
     // And to migrate with: all other tables are its own.
     here.database().sql(&format!("grant all on _sqlx_migrations to {role}")).await;

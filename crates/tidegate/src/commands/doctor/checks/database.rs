@@ -114,9 +114,7 @@ async fn look_into_database(
         let seen = why_not_written(&store, pending > 0).await?.map_or(seen, refused);
         // It is served all the same.
         let seen = match store.why_misencoded().await? {
-            Some(lacks) => {
-                seen.and(Finding::new("database", Warning, lacks.what).advised(lacks.advice))
-            }
+            Some(lacks) => seen.and(Finding::new("database", Warning, lacks.what).advised(lacks.advice)),
             None => seen,
         };
         Ok((seen, Kept { copied, connections, ..kept }))

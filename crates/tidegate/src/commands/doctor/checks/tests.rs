@@ -131,11 +131,18 @@ fn a_missing_pepper_does_not_hide_how_passwords_are_hashed() {
     let finding = password_hash(&config, missing());
     assert_eq!((finding.verdict, finding.advice.as_deref()), (Warning, Some(ADD_IT)));
     let (first, rest) = finding.detail.split_once('\n').unwrap();
-    assert!(first.ends_with("the pepper \"first\"") && rest.contains(" ms per password: "), "{}", finding.detail);
+    assert!(
+        first.ends_with("the pepper \"first\"") && rest.contains(" ms per password: "),
+        "{}",
+        finding.detail
+    );
 
     config.pepper = serde_json::from_str(r#"{"id": "second", "key": "short"}"#).unwrap();
     let finding = password_hash(&config, missing());
     assert_eq!(finding.verdict, Wrong);
     let advice = finding.advice.unwrap();
-    assert!(advice.starts_with(ADD_IT) && advice.ends_with("correct password_hash, pepper and previous_peppers"), "{advice}");
+    assert!(
+        advice.starts_with(ADD_IT) && advice.ends_with("correct password_hash, pepper and previous_peppers"),
+        "{advice}"
+    );
 }
