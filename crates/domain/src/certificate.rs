@@ -104,8 +104,8 @@ impl CertificateOf {
         if reason.contains("not valid for any names") {
             return Some(self.mended("is for no host: it has no subjectAltName", Mend::Make));
         }
-        if let Some((_, names)) = reason.split_once("; certificate is only valid for ") {
-            return Some(self.of_another_host(names));
+        if let Some((asked, names)) = reason.split_once("; certificate is only valid for ") {
+            return Some(self.of_another_host(asked, names));
         }
         let Some((_, what, mend)) = REASONS.iter().find(|(part, ..)| reason.contains(part)) else {
             let what = format!("is refused ({})", innermost(reason));
@@ -120,10 +120,12 @@ impl CertificateOf {
         Some(self.mended(&what, *mend))
     }
 
-    /// What is wrong with one that has other names.
-    fn of_another_host(&self, names: &str) -> CertificateFault {
+    /// What is wrong with one that has other names than the one that was `asked` for.
+    fn of_another_host(&self, asked: &str, names: &str) -> CertificateFault {
+        let asked = asked.split('"').nth(1).and_then(|name| name.parse::<IpAddr>().ok());
         let mut hosts = names.split("DnsName(\"").skip(1).filter_map(|name| name.split('"').next());
-        if let Some(address) = hosts.find(|host| host.parse::<IpAddr>().is_ok()) {
+        let is_asked = |host: &str| asked.is_some() && host.parse::<IpAddr>().ok() == asked;
+        if let Some(address) = hosts.find(|host| is_asked(host)) {
             let what = format!("has the address {address} as the name of a host (DNS:{address})");
             return self.mended(&what, Mend::Make);
         }
@@ -210,6 +212,16 @@ mod tests {
             ),
             (
                 "certificate not valid for name \"192.0.2.1\"; certificate is only valid for DnsName(\"192.0.2.1\")",
+                "has the address 192.0.2.1 as the name of a host (DNS:192.0.2.1)",
+                "(IP:ADDRESS in place of DNS:HOST",
+            ),
+            (
+                "certificate not valid for name \"a.example\"; certificate is only valid for DnsName(\"b.example\") or DnsName(\"192.0.2.1\")",
+                "is for another host: it is only valid for b.example or 192.0.2.1",
+                "give mail.smtp.host by a name",
+            ),
+            (
+                "certificate not valid for name \"192.0.2.1\"; certificate is only valid for DnsName(\"b.example\") or DnsName(\"192.0.2.1\")",
                 "has the address 192.0.2.1 as the name of a host (DNS:192.0.2.1)",
                 "(IP:ADDRESS in place of DNS:HOST",
             ),

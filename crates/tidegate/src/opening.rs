@@ -94,8 +94,16 @@ pub(crate) enum MissingStore {
 /// When it cannot be reached, or is not there and must be.
 pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result<Store, Failure> {
     let store = open_waiting(config, missing, Duration::ZERO).await?;
-    let looked = refuse_unfinished_copy(config, &store).await;
+    let looked = look_before_use(config, &store, missing).await;
     unless_refused(store, looked).await
+}
+
+/// Commands go on with what is there already.
+async fn look_before_use(config: &Config, store: &Store, missing: MissingStore) -> Result<(), Failure> {
+    if missing == MissingStore::Create {
+        refuse_misencoded(store).await?;
+    }
+    refuse_unfinished_copy(config, store).await
 }
 
 /// The same of one that rows are copied into, also where an earlier copy was cut off.
@@ -103,14 +111,35 @@ pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result
 /// # Errors
 /// When it cannot be reached.
 pub(crate) async fn open_copy_target(config: &Config) -> Result<Store, Failure> {
-    open_waiting(config, MissingStore::Create, Duration::ZERO).await
+    let store = open_waiting(config, MissingStore::Create, Duration::ZERO).await?;
+    let looked = refuse_misencoded(&store).await;
+    unless_refused(store, looked).await
 }
 
 /// The same for a server. A new installation may also begin where a copy was cut off, and one that was copied elsewhere go on.
 pub(crate) async fn open_to_serve(config: &Config, lifted: Lifted) -> Result<Store, Failure> {
     let store = open_waiting(config, MissingStore::Create, PATIENCE).await?;
-    let looked = look_at_copies(config, &store, lifted).await;
+    let looked = look_before_serving(config, &store, lifted).await;
     unless_refused(store, looked).await
+}
+
+async fn look_before_serving(config: &Config, store: &Store, lifted: Lifted) -> Result<(), Failure> {
+    look_at_encoding(store, lifted.new).await?;
+    look_at_copies(config, store, lifted).await
+}
+
+/// Refuses to begin where not every name can be kept. An installation that is there goes on, and has to be moved.
+async fn look_at_encoding(store: &Store, new: bool) -> Result<(), Failure> {
+    let Some(found) = store.why_misencoded().await? else { return Ok(()) };
+    if new || !store.is_begun().await? {
+        return refuse(Some(found));
+    }
+    tracing::warn!("{found}");
+    Ok(())
+}
+
+async fn refuse_misencoded(store: &Store) -> Result<(), Failure> {
+    refuse(store.why_misencoded().await?)
 }
 
 async fn look_at_copies(config: &Config, store: &Store, lifted: Lifted) -> Result<(), Failure> {
@@ -143,7 +172,7 @@ async fn unless_refused(store: Store, looked: Result<(), Failure>) -> Result<Sto
 
 /// All opening of the database goes through here.
 async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
-    refuse_replaced(config)?;
+    refuse_replaced(config).await?;
     match missing {
         MissingStore::Create if has_database_in_data_dir(config) => create_data_dir(&config.data_dir)?,
         MissingStore::Create => {}
@@ -152,18 +181,8 @@ async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration
     let options = StoreOptions { patience, ..config.store_options() };
     let store =
         Store::open(&options, MIGRATIONS).await.map_err(|error| naming_the_server(config, error.into()))?;
-    let looked = look_at_kind(config, &store, missing).await;
+    let looked = refuse_foreign(config, &store).await;
     unless_refused(store, looked).await
-}
-
-/// Refuses what is another program's, and, where an installation is served or begins, what cannot keep every name. Commands go on with what is
-/// there already: it has to be moved.
-async fn look_at_kind(config: &Config, store: &Store, missing: MissingStore) -> Result<(), Failure> {
-    refuse_foreign(config, store).await?;
-    if missing == MissingStore::Create {
-        refuse(store.why_misencoded().await?)?;
-    }
-    Ok(())
 }
 
 /// Looks whether the database can be made where it is to be, and makes nothing.

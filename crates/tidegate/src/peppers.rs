@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_database::Store;
-use tidegate_identity::IdentityTables;
-
 use crate::config::Config;
-use crate::failure::Failure;
 
 /// What to do where one is missing.
 pub(crate) const ADD_IT: &str =
@@ -35,14 +31,8 @@ pub(crate) fn missing(config: &Config, schemes: &[(String, String, i64)]) -> Opt
 }
 
 /// Warns at a start of those that are missing.
-pub(crate) async fn warn_of_missing(config: &Config, store: &Store) {
-    // That the database does not answer is told of the database.
-    let Ok(schemes) = schemes(store).await else { return };
-    if let Some(missing) = missing(config, &schemes) {
+pub(crate) fn warn_of_missing(config: &Config, schemes: &[(String, String, i64)]) {
+    if let Some(missing) = missing(config, schemes) {
         tracing::warn!("{}; {ADD_IT}", missing.replace('\n', "; "));
     }
-}
-
-async fn schemes(store: &Store) -> Result<Vec<(String, String, i64)>, Failure> {
-    Ok(store.read().await?.accounts().password_schemes().await?)
 }

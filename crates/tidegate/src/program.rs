@@ -108,6 +108,14 @@ fn rewritten(text: &str, program: &str, flags: &[(&'static str, String)]) -> Str
     whole
 }
 
+/// What to do about files that another user owns, and this one (`us`) may not use. Who runs a command need not be who serves.
+pub(crate) fn of_another_user(place: &Path, us: u32) -> String {
+    let word = shell_word(&place.display().to_string());
+    format!(
+        "run this as the user that owns it, or, if the server is to run as this one, give it the files: `sudo chown -R {us} {word}`"
+    )
+}
+
 /// A word for a shell, quoted where it has to be (POSIX, section 2.2.2).
 pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 30, text: include_str!("schema.sql") };
 
 /// Where what was applied to a database is noted.
-const APPLIED: &str = "_sqlx_migrations";
+pub(crate) const APPLIED: &str = "_sqlx_migrations";
 
 /// The table by which an installation of any version is known: every one has it.
 pub(crate) const KNOWN_BY: &str = "signing_keys";

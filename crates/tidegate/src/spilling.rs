@@ -12,7 +12,7 @@ use tidegate_engine::spill_directory_in;
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::program::shell_word;
+use crate::program::of_another_user;
 
 const SET_ANOTHER: &str = "set data.queries.spill_directory, or data.queries.spill = 0";
 
@@ -113,10 +113,7 @@ fn unusable(directory: &Path, error: &io::Error, otherwise: &str) -> (String, St
     );
     let advice = match owner {
         // Nothing in it outlasts the server.
-        Ok(owner) if owner != us => {
-            let word = shell_word(&shown.to_string());
-            format!("give it to the user that serves, `sudo chown -R {us} {word}`")
-        }
+        Ok(owner) if owner != us => of_another_user(place, us),
         _ => denial.advice(),
     };
     (what, format!("{advice}; or {otherwise}"))

@@ -33,7 +33,8 @@ use crate::opening::{
     MissingStore, begin, few_connections, open_store, open_to_serve, refuse_outdated, wanted_connections,
 };
 use crate::output::tell_afterwards;
-use crate::program::shell_word;
+use crate::peppers::warn_of_missing;
+use crate::program::of_another_user;
 use crate::schema::refuse_lost_tables;
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
@@ -253,7 +254,7 @@ async fn start(config: &Config, purpose: &Purpose, closing: Closing) -> Result<O
     let identity = Identity::start(Arc::clone(&kernel), passwords, federation);
     if matches!(purpose, Purpose::Serve { .. }) {
         // Before the first sign-in: unknown names are to cost what known ones do.
-        identity.count_password_schemes().await.map_err(about)?;
+        warn_of_missing(config, &identity.count_password_schemes().await.map_err(about)?);
     }
     let (brokerage, oauth) =
         (Brokerage::start(Arc::clone(&kernel), broker), Oauth::start(Arc::clone(&kernel)));
@@ -391,13 +392,7 @@ fn denied(directory: &Path, owner: u32, us: u32) -> (String, String) {
     if owner == us {
         return (what, denial.advice());
     }
-    let word = shell_word(&shown.to_string());
-    (
-        what,
-        format!(
-            "run this as the user that owns it, or, if the server is to run as this one, give it the files: `sudo chown -R {us} {word}`"
-        ),
-    )
+    (what, of_another_user(directory, us))
 }
 
 /// Where uploaded files are kept.

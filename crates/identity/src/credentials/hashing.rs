@@ -84,21 +84,22 @@ impl Identity {
         Ok(self.passwords.hash(self.requester(call, None), password).await?)
     }
 
-    /// Has names without a password cost what the stored passwords cost, in their proportion.
+    /// Has names without a password cost what the stored passwords cost, in their proportion; answers how many those are by kind of account and
+    /// by how they are hashed.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn count_password_schemes(&self) -> Result<(), Fault> {
+    pub async fn count_password_schemes(&self) -> Result<Vec<(String, String, i64)>, Fault> {
         let counted = self.kernel.store.read().await?.accounts().password_schemes().await?;
         let stored: Vec<SchemeCount> = counted
-            .into_iter()
+            .iter()
             .filter_map(|(kind, scheme, passwords)| {
-                let (kind, passwords) = (AccountKind::from_name(&kind)?, u64::try_from(passwords).ok()?);
-                Some(SchemeCount { kind, scheme, passwords })
+                let (kind, passwords) = (AccountKind::from_name(kind)?, u64::try_from(*passwords).ok()?);
+                Some(SchemeCount { kind, scheme: scheme.clone(), passwords })
             })
             .collect();
         self.passwords.set_decoys(&stored);
-        Ok(())
+        Ok(counted)
     }
 
     /// Passwords verified since the start, by scheme and cost; unknown names count like known ones.

@@ -24,19 +24,27 @@ pub(crate) fn denied(place: &Path, below: &str) -> Option<String> {
         if !matches!(access(at.as_path(), wanted), Err(Errno::ACCESS)) {
             continue;
         }
-        let (owner, us, place) = (found.uid(), geteuid().as_raw(), place.display());
-        let command = if owner == us {
-            format!("chmod -R u+rwX {place}")
-        } else {
-            format!("sudo chown -R {us} {place}")
-        };
+        let (owner, us) = (found.uid(), geteuid().as_raw());
         return Some(format!(
-            "{} may not be used by this user ({us}): it belongs to user {owner}, with mode {:04o}; run `{command}`",
+            "{} may not be used by this user ({us}): it belongs to user {owner}, with mode {:04o}; {}",
             at.display(),
-            found.mode() & 0o7777
+            found.mode() & 0o7777,
+            advice(place, owner, us)
         ));
     }
     None
+}
+
+/// What to do about it. Who runs a command need not be who serves: given to the one, the files would be taken from the other.
+fn advice(place: &Path, owner: u32, us: u32) -> String {
+    let place = place.display();
+    if owner == us {
+        format!("run `chmod -R u+rwX {place}`")
+    } else {
+        format!(
+            "run this as the user that owns it, or, if the server is to run as this one, give it the files: `sudo chown -R {us} {place}`"
+        )
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +53,14 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn what_another_user_owns_is_only_given_to_the_one_that_serves() {
+        assert_eq!(advice(Path::new("/srv/files"), 7, 7), "run `chmod -R u+rwX /srv/files`");
+        let of_another = advice(Path::new("/srv/files"), 0, 7);
+        let expected = "if the server is to run as this one, give it the files: `sudo chown -R 7 /srv/files`";
+        assert!(of_another.ends_with(expected), "{of_another}");
+    }
 
     #[test]
     fn the_first_that_is_denied_is_named() {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use tidegate_database::error::LOCK_HELD;
 use tidegate_database::{Denial, OpenDescriptor, Store, descriptors_of, identity};
+use tokio::time::sleep;
 
 use super::{absence, with_suffix};
 use crate::config::Config;
@@ -19,6 +20,8 @@ use crate::failure::{Failure, without_numbers};
 
 /// How long a server that is looked for may take to accept a connection: one that is stopped or has no room does not.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+/// How long a process that stops may have a file open that it removed.
+const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 /// What stands at the end of the lock of a server that was started for development.
 const DEVELOPMENT: &str = " dev";
 
@@ -137,14 +140,15 @@ pub(crate) fn take_lock_left(database: &Path) -> Result<Option<ServingLock>, Fai
 ///
 /// # Errors
 /// Names the process, and where it has what is lost.
-pub(crate) fn refuse_replaced(config: &Config) -> Result<(), Failure> {
+pub(crate) async fn refuse_replaced(config: &Config) -> Result<(), Failure> {
     let Some(database) = config.database_file() else { return Ok(()) };
     let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
     let Some(pid) = pid_in(&noted) else { return Ok(()) };
-    if pid == process::id() || !is_alive(pid) {
+    if pid == process::id() {
         return Ok(());
     }
-    let Ok(Some(Missed { file, .. })) = missed_of(pid, &database) else { return Ok(()) };
+    let look = || if is_alive(pid) { missed_of(pid, &database).ok().flatten() } else { None };
+    let Some(Missed { file, .. }) = lasting(look).await else { return Ok(()) };
     let became = if file.exists() { "was replaced by another file" } else { "was removed or renamed" };
     Err(Failure::advised(
         "database_lost",
@@ -154,6 +158,13 @@ pub(crate) fn refuse_replaced(config: &Config) -> Result<(), Failure> {
             save_it_first(Some(pid), &database)
         ),
     ))
+}
+
+/// What is seen, if it is seen a moment later, too: as a process stops, SQLite removes the log and its index before it closes them.
+async fn lasting<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    look()?;
+    sleep(CLOSED_WITHIN).await;
+    look()
 }
 
 /// A failure for a lock that was not got, with the server that may have it.
@@ -257,14 +268,19 @@ fn served_already(database: &Path, pid: Option<u32>) -> Failure {
     Failure::new("already_served", format!("the database {} is served already, by {by}", database.display()))
 }
 
-/// What to do before a process is stopped that has a database open whose file was removed.
+/// What to do before a process is stopped that has a database open of which a file was removed.
 pub(super) fn save_it_first(pid: Option<u32>, database: &Path) -> String {
-    let from = match pid.and_then(|pid| left_in(pid, database).ok()).unwrap_or_default().as_slice() {
-        [] => " from there".to_owned(),
-        left => format!(" from {}", left.join(" and ")),
+    let whole = "what was in the database";
+    let (lost, from) = match pid.and_then(|pid| missed_of(pid, database).ok().flatten()) {
+        Some(Missed { file, left }) => {
+            // Without its log the database has all but that.
+            let lost = if file == database { whole } else { "what was written last" };
+            (lost, left.join(" and "))
+        }
+        None => (whole, "there".to_owned()),
     };
     format!(
-        "what was in the database is only there. Copy it{from} first, as docs/operations.md, \"A removed database\", says"
+        "{lost} is only there. Copy it from {from} first, as docs/operations.md, \"A removed database\", says"
     )
 }
 
@@ -281,7 +297,8 @@ fn has_another(pid: u32, database: &Path) -> bool {
     left_in(pid, database).is_ok_and(|left| !left.is_empty())
 }
 
-/// Where a process has a database and its log open that was removed, replaced or renamed. Nothing where the file that it has is there.
+/// Where a process has a database and its log open of which one, or the index of the log, was removed, replaced or renamed. Nothing where all
+/// that it has open is there.
 ///
 /// # Errors
 /// This user may not look.
@@ -353,6 +370,8 @@ fn real_path(database: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -384,6 +403,16 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn what_a_process_that_stops_removes_is_not_missed() {
+        for (seen, lasts) in [([None, Some(1)], None), ([Some(1), None], None), ([Some(1), Some(2)], Some(2))]
+        {
+            let looks = Cell::new(0);
+            let look = || seen[looks.replace(looks.get() + 1)];
+            assert_eq!(lasting(look).await, lasts, "{seen:?}");
+        }
+    }
+
     #[test]
     fn a_file_that_a_process_has_open_is_missed_where_another_or_none_is_in_its_place() {
         let directory = tempfile::tempdir().unwrap();
@@ -405,6 +434,11 @@ mod tests {
             let missed = missed_of(process::id(), &at("a.db")).unwrap().unwrap();
             assert_eq!(missed.file, real_path(&at("a.db-wal")));
             assert!(left().contains(" (a.db) ") && left().contains(" (a.db-wal)"), "{}", left());
+            let advice = save_it_first(Some(process::id()), &at("a.db"));
+            assert!(
+                advice.starts_with("what was written last is only there. Copy it from /proc/"),
+                "{advice}"
+            );
         }
         drop(opened);
         let _opened = open();
@@ -429,5 +463,7 @@ mod tests {
         let replaced = left();
         assert!(replaced.contains(" (a.db)") && replaced.contains(" (a.db-wal)"), "{replaced}");
         assert!(has_what_was_lost(Some(process::id()), &at("a.db")));
+        let advice = save_it_first(Some(process::id()), &at("a.db"));
+        assert!(advice.starts_with("what was in the database is only there. Copy it from "), "{advice}");
     }
 }

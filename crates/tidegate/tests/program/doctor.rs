@@ -257,14 +257,20 @@ fn a_certificate_that_has_expired_is_told_by_the_doctor_and_at_the_start() {
         "-enddate",
         "20200102000000Z",
     ]);
-    here.write(
-        "tidegate.toml",
-        "[pgwire]\nlisten = '127.0.0.1:0'\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n",
-    );
+    let listening_at = |port: u16| {
+        let settings =
+            format!("[pgwire]\nlisten = '127.0.0.1:{port}'\ntls_cert = 'cert.pem'\ntls_key = 'key.pem'\n");
+        here.write("tidegate.toml", &settings);
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    listening_at(port);
     let told = "pgwire.tls_cert: the certificate cert.pem expired on 2020-01-02T00:00:00Z";
     let out = here.run(&["doctor"]).out;
     assert!(out.contains(&format!("! pgwire             {told}")), "{out}");
     assert!(out.contains("renew it, and start this server again"), "{out}");
+    assert!(out.contains(&format!("127.0.0.1:{port} is in use")), "{out}");
+    listening_at(0);
     let server = here.serve(&[]);
     server.logs(told);
     server.stop();

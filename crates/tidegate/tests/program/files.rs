@@ -330,7 +330,7 @@ on_one_engine! { Engine::Sqlite;
         let directory = file.parent().unwrap();
         close_off(directory);
         let denied = format!("tidegate-data/files/{} may not be used by this user (", object.rsplit_once('/').unwrap().0);
-        let command = if rustix::process::geteuid().is_root() { "`sudo chown -R 0 " } else { "`chmod -R u+rwX " };
+        let command = if rustix::process::geteuid().is_root() { "if the server is to run as this one, give it the files: `sudo chown -R 0 " } else { "`chmod -R u+rwX " };
         for arguments in [&["doctor"][..], &["backup", "b2"]] {
             let said = Said::of(&mut as_anybody(&here, arguments));
             let told = format!("{}{}", said.out, said.err);

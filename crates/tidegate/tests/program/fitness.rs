@@ -51,6 +51,29 @@ async fn an_encoding_that_lacks_letters_is_refused_before_anything_is_in_it() {
 }
 
 #[tokio::test]
+async fn an_installation_whose_encoding_lacks_letters_goes_on() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    here.begin();
+    // As if it had been made in such a one: nothing in it has other letters.
+    let own = database_name(&here).await;
+    let change = "update pg_database set encoding = pg_char_to_encoding('LATIN1')";
+    here.database().sql(&format!("{change} where datname = '{own}'")).await;
+    let (what, advice) = ("is LATIN1", "createdb --encoding UTF8 --template template0");
+    let server = here.serve(&[]);
+    server.logs(what);
+    server.stop();
+    let said = here.run(&["doctor"]);
+    assert_eq!(said.code, 0, "{}", said.out);
+    for part in ["! database", "its schema is up to date", what, advice] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    for arguments in [SERVE, &["migrate"]] {
+        let said = here.run(&[arguments, &["--new", "--json"]].concat());
+        refused(&said, "database_encoding", what, advice);
+    }
+}
+
+#[tokio::test]
 async fn tables_that_the_search_path_hides_are_not_called_lost() {
     let here = Installation::with_database(Engine::Postgres).await;
     let (role, own) = role(&here, "path").await;
@@ -87,6 +110,28 @@ async fn tables_that_the_search_path_hides_are_not_called_lost() {
 }
 
 #[tokio::test]
+async fn each_role_may_have_an_installation_in_its_own_schema() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let ((first, of_first), (second, of_second)) = (role(&here, "first").await, role(&here, "second").await);
+    for role in [&first, &second] {
+        here.database().sql(&format!("create schema {role} authorization {role}")).await;
+        here.database().sql(&format!("alter role {role} set search_path = {role}")).await;
+    }
+    here.output(&["migrate", "--new", "--database", &of_first]);
+    Installation::new().serve(&["--database", &of_second]).stop();
+    // Who may read the other one may have meant it.
+    here.database()
+        .sql(&format!(
+            "grant select on all tables in schema {first} to {second}; drop schema {second} cascade; create schema {second} authorization \
+             {second}"
+        ))
+        .await;
+    let said = Installation::new().run(&["user", "list", "--json", "--database", &of_second]);
+    let grant = format!("`grant usage, create on schema {first} to {second}`");
+    refused(&said, "database_hidden", &format!("which {second} may not use"), &grant);
+}
+
+#[tokio::test]
 async fn a_role_that_may_make_no_tables_is_told_before_the_first_start() {
     let here = Installation::with_database(Engine::Postgres).await;
     let (role, own) = role(&here, "poor").await;
@@ -119,6 +164,26 @@ async fn a_role_that_may_only_read_the_tables_is_told_by_the_doctor() {
     // And not to migrate with.
     here.database().sql("delete from _sqlx_migrations where version = 30").await;
     told_by_doctor(&here, &own, &[&format!("{role} may not change them"), &advice]);
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_note_a_migration_is_told_by_the_doctor() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let (role, own) = role(&here, "noter").await;
+    here.database().sql(&format!("grant create on schema public to {role}")).await;
+    here.serve(&["--database", &own]).stop();
+    here.database().sql("alter table _sqlx_migrations owner to current_user").await;
+    here.database().sql(&format!("grant select on _sqlx_migrations to {role}")).await;
+    // Enough to serve with.
+    assert_eq!(here.run(&["doctor", "--database", &own]).code, 0);
+    here.database().sql("delete from _sqlx_migrations where version = 30").await;
+    let (list, denied) =
+        ("tables of Tidegate (_sqlx_migrations) belong to ", format!("{role} may not write them"));
+    told_by_doctor(&here, &own, &[list, &denied]);
+    // And to migrate with: all other tables are its own.
+    here.database().sql(&format!("grant all on _sqlx_migrations to {role}")).await;
+    let said = here.run(&["doctor", "--database", &own]);
+    assert!(said.code == 0 && said.out.contains("1 migration(s)"), "{}", said.out);
 }
 
 #[tokio::test]

@@ -326,7 +326,11 @@ fn a_directory_of_queries_of_another_user_is_told_by_its_own_name() {
     fs::create_dir(&directory).unwrap();
     close_off(&directory);
     let said = Said::of(&mut as_anybody(&here, &["doctor"]));
-    let command = if rustix::process::geteuid().is_root() { "`sudo chown -R 0 " } else { "`chmod u+rwx " };
+    let command = if rustix::process::geteuid().is_root() {
+        "if the server is to run as this one, give it the files: `sudo chown -R 0 "
+    } else {
+        "`chmod u+rwx "
+    };
     let denied = "tidegate-spill may not be read and written by this user (";
     for part in [denied, command, "data.queries.spill = 0"] {
         assert!(said.out.contains(part), "{part}: {}", said.out);

@@ -14,13 +14,14 @@ const MAKE_ONE: &str = "createdb --encoding UTF8 --template template0 --locale C
 
 const SEARCH_PATH: &str = "search_path";
 
-/// What is seen of the search path, and what is not.
+/// What is seen of the search path, and what is not. One that this role neither has nor may read is another role's, in a schema of its own.
 const HIDDEN: &str = "
     select quote_ident(n.nspname), has_schema_privilege(n.oid, 'usage'), current_setting('search_path'),
         (select source from pg_settings where name = 'search_path')::text, quote_ident(session_user), quote_ident(current_database())
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relname = '_sqlx_migrations' and to_regclass('_sqlx_migrations') is null
         and exists (select from pg_class o where o.relnamespace = n.oid and o.relname::text = $1)
+        and (pg_has_role(c.relowner, 'usage') or has_table_privilege(c.oid, 'select'))
     order by n.nspname limit 1";
 
 /// Where tables are made, and whether the user may.

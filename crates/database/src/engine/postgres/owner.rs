@@ -12,7 +12,7 @@ const DENIED: &str = "42501";
 /// Names as SQL writes them, and whether the owner is a superuser.
 type Owner = (String, String, bool);
 
-/// Of the tables `$1` those that the user may not write, or not change where `$2`.
+/// Of the tables `$1` those that the user may not write, or not change where `$2`. No migration changes the list of them.
 const DENIED_TABLES: &str = "
     select c.relname::text, quote_ident(n.nspname), quote_ident(r.rolname), quote_ident(current_user), r.rolsuper, may.write
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r on r.oid = c.relowner
@@ -20,7 +20,7 @@ const DENIED_TABLES: &str = "
             and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete') as write) may
     where c.relkind in ('r', 'p') and c.relname::text = any($1)
         and c.relnamespace = (select relnamespace from pg_class where oid = to_regclass('_sqlx_migrations'))
-        and not (may.write and (not $2 or pg_has_role(c.relowner, 'usage')))
+        and not (may.write and (not $2 or c.relname = '_sqlx_migrations' or pg_has_role(c.relowner, 'usage')))
     order by may.write, c.relname";
 
 /// A table, its schema, its owner, the user, whether the owner is a superuser, and whether the user may write it.

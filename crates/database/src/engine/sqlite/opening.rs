@@ -72,19 +72,41 @@ pub(crate) fn has_magic(path: &Path) -> bool {
 pub(crate) fn has_log_mode(path: &Path) -> bool {
     let mut head = [0; 20];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    read.is_ok() && head.starts_with(MAGIC) && head.ends_with(&[2, 2])
+    read.is_ok() && is_head_with_log_mode(&head)
+}
+
+fn is_head_with_log_mode(head: &[u8; 20]) -> bool {
+    head.starts_with(MAGIC) && head.ends_with(&[2, 2])
+}
+
+/// Whether a file has no log of its own, which is known of one that is not there, that is empty, or whose head says so.
+///
+/// # Errors
+/// Those of the system: the file cannot be looked at.
+fn has_no_log(path: &Path) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        opened => opened?,
+    };
+    let mut head = [0; 20];
+    match file.read_exact(&mut head) {
+        Ok(()) => Ok(!is_head_with_log_mode(&head)),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(is_empty(&file)),
+        Err(error) => Err(error),
+    }
 }
 
 /// Refuses a log that is not of the file beside it. SQLite would copy it into the file, or remove it beside an empty one.
 ///
 /// A file has the mode with a log on the disk before it has one, and loses the mode after it (`pragma journal_mode`). One without the mode,
-/// and one that is empty or not there, has no log of its own.
+/// and one that is empty or not there, has no log of its own. The log is looked at first: another process that makes a database writes the mode
+/// before it.
 ///
 /// # Errors
-/// [`StoreError::Refused`] with what to do.
+/// [`StoreError::Refused`] with what to do, also where the file cannot be read.
 pub(super) fn refuse_log_of_another(path: &Path) -> Result<()> {
     let (log, index) = (beside(path, "-wal"), beside(path, "-shm"));
-    if has_log_mode(path) || !has_frames(&log) {
+    if !has_frames(&log) || !has_no_log(path).map_err(|error| unusable(path, &error, "the database"))? {
         return Ok(());
     }
     let shown = path.display();
@@ -189,6 +211,8 @@ fn refused(code: &'static str, what: impl Into<String>, advice: impl Into<String
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
     use sqlx::{Connection as _, SqliteConnection};
 
@@ -263,8 +287,46 @@ mod tests {
         }
         fs::remove_file(at("b.db")).unwrap();
         assert!(refuse_log_of_another(&at("b.db")).is_err());
+        // What cannot be read, and what was cut off, is not taken for a file without a log.
+        fs::create_dir(at("b.db")).unwrap();
+        let refusal = refuse_log_of_another(&at("b.db")).unwrap_err().to_string();
+        assert!(refusal.contains("b.db, cannot be used: "), "{refusal}");
+        fs::remove_dir(at("b.db")).unwrap();
+        fs::write(at("b.db"), [MAGIC, &[16]].concat()).unwrap();
+        refuse_log_of_another(&at("b.db")).unwrap();
+        fs::remove_file(at("b.db")).unwrap();
         fs::write(at("b.db-wal"), "").unwrap();
         refuse_log_of_another(&at("b.db")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_another_process_makes_meanwhile_has_its_own_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let options = SqliteConnectOptions::new().filename(at("a.db")).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query("create table notes (text text)").execute(&mut connection).await.unwrap();
+        let (made, log) = (fs::read(at("a.db")).unwrap(), fs::read(at("a.db-wal")).unwrap());
+        fs::write(at("b.db"), "").unwrap();
+        // Whoever opens it waits for the other end, and for each byte.
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("b.db-wal"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let (file, pipe) = (at("b.db"), at("b.db-wal"));
+        let other = std::thread::spawn(move || {
+            let mut pipe = OpenOptions::new().write(true).open(pipe).unwrap();
+            fs::write(file, made).unwrap();
+            pipe.write_all(&log)
+        });
+        refuse_log_of_another(&at("b.db")).unwrap();
+        // It may have had more than is looked at.
+        drop(other.join().unwrap());
     }
 
     #[test]

@@ -328,9 +328,6 @@ fn is_another_address(config: &Config, last: &str) -> bool {
 
 /// `missing` says which peppers are needed and not configured.
 fn password_hash(config: &Config, missing: Option<String>) -> Finding {
-    if let Some(missing) = missing {
-        return Finding::new("password hash", Warning, missing).advised(ADD_IT);
-    }
     let judged = config.password_hasher().and_then(|hasher| {
         let started = stopwatch();
         hasher
@@ -348,7 +345,11 @@ fn password_hash(config: &Config, missing: Option<String>) -> Finding {
             ),
         ))
     });
-    judge("password hash", judged, "correct password_hash, pepper and previous_peppers")
+    let found = judge("password hash", judged, "correct password_hash, pepper and previous_peppers");
+    match missing {
+        Some(missing) => Finding::new("password hash", Warning, missing).advised(ADD_IT).and(found),
+        None => found,
+    }
 }
 
 /// A wrong clock refuses valid tokens or accepts expired ones.

@@ -11,7 +11,7 @@ use crate::output::Answer;
 use crate::program::as_called;
 
 /// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Fine,
     /// Worth a look; serving works.
@@ -43,6 +43,17 @@ impl Finding {
     /// The same, with what to do about it.
     fn advised(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(without_numbers(&advice.into())), ..self }
+    }
+
+    /// What two of one check say, with the worse of their verdicts.
+    fn and(self, other: Self) -> Self {
+        let advice: Vec<String> = [self.advice, other.advice].into_iter().flatten().collect();
+        Self {
+            name: self.name,
+            verdict: self.verdict.max(other.verdict),
+            detail: format!("{}\n{}", self.detail, other.detail),
+            advice: (!advice.is_empty()).then(|| advice.join("\n")),
+        }
     }
 }
 

@@ -36,7 +36,6 @@ use crate::cli::{GlobalFlags, Lifted};
 use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
 use crate::opening::{lock, lock_existing};
-use crate::peppers::warn_of_missing;
 use crate::spilling;
 use crate::wiring::{Opened, Purpose, open, refuse_unusable_directory, wrong_with_directory};
 
@@ -82,7 +81,6 @@ pub(super) async fn serve(
     let limits = ConnectionLimits::from(&config.http).within(raise_descriptor_limit());
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     warn_of_new_url(config, &opened).await;
-    warn_of_missing(config, &opened.kernel.store).await;
     opened.look_at_database(config);
     ask_store(&opened);
     announce(loaded, address, global);

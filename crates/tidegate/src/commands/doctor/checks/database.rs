@@ -22,7 +22,7 @@ use crate::installation::{Traces, refuse_missing_file};
 use crate::opening::{MissingStore, few_connections, look_at_place, open_store, wanted_connections};
 use crate::output::tell;
 use crate::peppers::missing;
-use crate::schema::{refuse_lost_columns, refuse_lost_tables, tables};
+use crate::schema::{APPLIED, refuse_lost_columns, refuse_lost_tables, tables};
 
 /// From this size on, reading a database takes so long that it is announced.
 const LONG_READ: u64 = 1024 * 1024 * 1024;
@@ -112,6 +112,11 @@ async fn look_into_database(
             }
         };
         let seen = why_not_written(&store, pending > 0).await?.map_or(seen, refused);
+        // It is served all the same.
+        let seen = match store.why_misencoded().await? {
+            Some(lacks) => seen.and(Finding::new("database", Warning, lacks.what).advised(lacks.advice)),
+            None => seen,
+        };
         Ok((seen, Kept { copied, connections, ..kept }))
     }
     .await;
@@ -121,7 +126,11 @@ async fn look_into_database(
 
 /// What keeps the first start from making the tables.
 async fn why_not_begun(store: &Store) -> Result<Option<Refusal>, Failure> {
-    match why_unfit(store).await? {
+    let found = match store.why_misencoded().await? {
+        None => store.why_read_only().await?,
+        found => found,
+    };
+    match found {
         None => Ok(store.why_not_made().await?),
         found => Ok(found),
     }
@@ -129,21 +138,14 @@ async fn why_not_begun(store: &Store) -> Result<Option<Refusal>, Failure> {
 
 /// What keeps a server from writing to the tables, or a start that `migrates` from changing them.
 async fn why_not_written(store: &Store, migrates: bool) -> Result<Option<Refusal>, Failure> {
-    let ours: Vec<&str> = tables().collect();
-    let found = match why_unfit(store).await? {
+    // Only a migration writes to the list of them.
+    let ours: Vec<&str> = tables().chain(migrates.then_some(APPLIED)).collect();
+    let found = match store.why_read_only().await? {
         None => store.why_denied(&ours, migrates).await?,
         found => found,
     };
     match found {
         None if migrates => Ok(store.why_not_made().await?),
-        found => Ok(found),
-    }
-}
-
-/// What is wrong with the whole of it.
-async fn why_unfit(store: &Store) -> Result<Option<Refusal>, Failure> {
-    match store.why_misencoded().await? {
-        None => Ok(store.why_read_only().await?),
         found => Ok(found),
     }
 }

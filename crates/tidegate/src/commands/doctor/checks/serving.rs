@@ -46,9 +46,12 @@ pub(super) async fn pgwire(config: &Config) -> Finding {
     if let Err(failure) = check_tls(config) {
         return wrong(name, &failure);
     }
+    let found = free(name, address).await;
     match untimely_certificate(config) {
-        Some(what) => Finding::new(name, Warning, format!("pgwire.tls_cert: {what}")).advised(RENEW),
-        None => free(name, address).await,
+        Some(what) => {
+            Finding::new(name, Warning, format!("pgwire.tls_cert: {what}")).advised(RENEW).and(found)
+        }
+        None => found,
     }
 }
 

@@ -122,3 +122,27 @@ fn credentials_that_there_are_none_of_are_not_said_to_be_accepted() {
     let with = judged(r#", "username": "ada", "password": "hunter2""#);
     assert_eq!(with, "the mail server accepts the credentials");
 }
+
+#[test]
+fn a_missing_pepper_does_not_hide_how_passwords_are_hashed() {
+    let missing = || Some("1 password(s) are hashed with the pepper \"first\"".to_owned());
+    let mut config = Config::default();
+    config.password_hash.cost = Some(4);
+    let finding = password_hash(&config, missing());
+    assert_eq!((finding.verdict, finding.advice.as_deref()), (Warning, Some(ADD_IT)));
+    let (first, rest) = finding.detail.split_once('\n').unwrap();
+    assert!(
+        first.ends_with("the pepper \"first\"") && rest.contains(" ms per password: "),
+        "{}",
+        finding.detail
+    );
+
+    config.pepper = serde_json::from_str(r#"{"id": "second", "key": "short"}"#).unwrap();
+    let finding = password_hash(&config, missing());
+    assert_eq!(finding.verdict, Wrong);
+    let advice = finding.advice.unwrap();
+    assert!(
+        advice.starts_with(ADD_IT) && advice.ends_with("correct password_hash, pepper and previous_peppers"),
+        "{advice}"
+    );
+}
