@@ -1,5 +1,6 @@
 //! What is logged and measured of every request.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -68,6 +69,10 @@ pub fn describe_metrics() {
     );
 }
 
+/// Errors that are steps of a protocol, and no refusals: a device waits for a person (RFC 8628 section 3.5), and a proof is asked for
+/// with a nonce (RFC 9449 section 8). A few waiting devices would take all lines of their network.
+const STEPS: [&str; 3] = ["authorization_pending", "slow_down", "use_dpop_nonce"];
+
 /// Gives every request an id, a log line and its metrics.
 #[expect(clippy::disallowed_methods, reason = "latency is measured, not decided upon")]
 pub(crate) async fn observe<F: Future<Output = Response>>(
@@ -111,9 +116,9 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
         ..400 if ignored.as_deref().is_some_and(|fields| is_new(app, &method, route, fields)) => {
             tracing::info!(id, %method, route, %ip, status, ignored, micros, "answered");
         }
-        400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
         // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
         500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),
+        400.. if !is_told(app, ip, status, &code) => {}
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
         // Which limit an operator has to raise, or a developer. Both fields are left out where there is nothing to say.
         429 => {
@@ -138,6 +143,11 @@ fn mark(response: &mut Response, id: String) {
     }
     // Some answers repeat what was sent; no browser may take them for a page or a script (OWASP ASVS 14.4.4).
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// Whether the log says that something was refused.
+fn is_told(app: &App, ip: IpAddr, status: u16, code: &str) -> bool {
+    !STEPS.contains(&code) && app.refusals().admits(ip, status, app.kernel().now())
 }
 
 /// Whether the log has yet to say in this hour that an endpoint ignores these fields.

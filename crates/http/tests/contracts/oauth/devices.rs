@@ -13,6 +13,7 @@ use super::wire::{
 };
 use crate::pages::heading;
 use crate::pages::sign_in::window::Window;
+use crate::watch::Log;
 
 pub(super) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const MANY: usize = 50;
@@ -71,6 +72,20 @@ pub(super) async fn allow(window: &Window, asked: &Answer) {
 }
 
 on_both_engines! {
+    async fn a_device_that_waits_takes_no_lines_of_the_log(app: TestApp) {
+        let log = Log::listen();
+        let client = shop_with_television(&app).await;
+        let asked = ask(&app, &client, &[("scope", "openid")]).await;
+        assert_flat(&poll(&app, &client, &asked).await, 400, "authorization_pending");
+        assert_flat(&poll(&app, &client, &asked).await, 400, "slow_down");
+        let mut wrong = asked;
+        wrong.body["device_code"] = json!("wrong");
+        assert_flat(&poll(&app, &client, &wrong).await, 400, "invalid_grant");
+        let told = |code: &str| log.lines().iter().any(|line| line.contains("answered") && line.contains(code));
+        assert!(told("invalid_grant"));
+        assert!(!told("authorization_pending") && !told("slow_down"), "{:?}", log.lines());
+    }
+
     async fn a_person_types_the_code_of_a_device_and_it_gets_its_tokens(app: TestApp) {
         let client = shop_with_television(&app).await;
         let asked = ask(&app, &client, &[("scope", "openid email read")]).await;
