@@ -114,11 +114,6 @@ async fn issued(app: &TestApp, token: &str, route: &Route) -> String {
     reworded(app, token, |claims| claims.contract = route.contract).await
 }
 
-/// Whether a route ends sessions: that may be so whatever it answers.
-fn ends_sessions(route: &Route) -> bool {
-    ["/logout", "/sessions/"].iter().any(|part| route.path.contains(part))
-}
-
 async fn table(app: &TestApp) -> String {
     let mut table = String::new();
     for (name, _) in BEARERS {
@@ -132,9 +127,7 @@ async fn table(app: &TestApp) -> String {
             write!(table, "{status:>10}").unwrap();
         }
         writeln!(table, "  {}", route.name()).unwrap();
-        // Other writes that are refused write nothing (`routes::assert_refused_everywhere`), nor do safe methods (`clients::safe_methods`).
-        let may_act = ends_sessions(route) || row.iter().any(|status| *status < 400);
-        if !route.method.is_safe() && may_act {
+        if route.may_have_acted(&row) {
             organization = Organization::new(app, number + 1).await;
         }
     }

@@ -305,6 +305,13 @@ impl Route {
         instead.contains(&field)
     }
 
+    /// Whether accounts that were answered so may be other ones since. Other writes that are refused write nothing
+    /// ([`assert_refused_everywhere`]), nor do safe methods (`clients::safe_methods`).
+    pub(crate) fn may_have_acted(&self, statuses: &[u16]) -> bool {
+        let ends_sessions = ["/logout", "/sessions/"].iter().any(|part| self.path.contains(part));
+        !self.method.is_safe() && (ends_sessions || statuses.iter().any(|status| *status < 400))
+    }
+
     /// A request of the right shape.
     pub(crate) fn request(&self, client: &Client) -> Request {
         let request = client.request(self.method.clone(), &self.sample_path());

@@ -33,12 +33,19 @@ async fn table(app: &TestApp) -> String {
         write!(table, "{:>16}", issuer.as_str()).unwrap();
     }
     table.push('\n');
+    let mut tokens = Vec::new();
+    for issuer in issuers() {
+        tokens.push(token_of(app, &format!("first-{}", issuer.as_str()), issuer).await);
+    }
     for (number, route) in routes::with_bearer().iter().enumerate() {
-        for issuer in issuers() {
-            let token = token_of(app, &format!("row{number}-{}", issuer.as_str()), issuer).await;
-            let answer = route.request(&app.client()).bearer(&token).send().await;
+        for (issuer, token) in issuers().zip(&mut tokens) {
+            let answer = route.request(&app.client()).bearer(token).send().await;
             route.assert_listed(&answer, issuer.as_str());
             write!(table, "{:>16}", answer.status).unwrap();
+            // What one route changed is not to be missed by the next.
+            if route.may_have_acted(&[answer.status]) {
+                *token = token_of(app, &format!("row{number}-{}", issuer.as_str()), issuer).await;
+            }
         }
         writeln!(table, "  {}", route.name()).unwrap();
     }
