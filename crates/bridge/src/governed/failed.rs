@@ -90,9 +90,10 @@ fn told(slug: &str, managed: Option<i64>, error: &SourceError) -> String {
         (ErrorCode::Query, Some(Refused::Statement)) => {
             format!("The data source {slug} refused the query.")
         }
-        (ErrorCode::Query, None) => format!(
+        (ErrorCode::Query, Some(Refused::Type)) => format!(
             "What the data source {slug} answers cannot be read. If the type of a column was changed there, ask again."
         ),
+        (ErrorCode::Query, None) => format!("What the data source {slug} answers cannot be read."),
         (code, _) => {
             let told = not_open(slug, code);
             match managed {
@@ -277,10 +278,12 @@ mod tests {
             (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query.", ""),
             (
                 ErrorCode::Query,
-                None,
+                Some(Refused::Type),
                 "What the data source shop answers cannot be read. If the type",
                 "was changed there, ask again.",
             ),
+            // A row that is too large is so the next time, too.
+            (ErrorCode::Query, None, "What the data source shop answers", " cannot be read."),
             (ErrorCode::Connection, None, answers, test),
             // What a status means may be learned only from what is said with it.
             (ErrorCode::Authentication, Some(Refused::Statement), lets_in, test),
