@@ -172,8 +172,8 @@ impl PersonRelations {
     }
 
     /// An unknown relation may be one that was not discovered yet, or that was made or granted later: whoever may discover is told since when
-    /// tables are known, and the next discovery on this node asks for them. Nobody asks for a query without a purpose, whose text is not a
-    /// person's. The same is said and done whatever was asked for. An uploaded file has the tables that it had.
+    /// tables are known, and the next discovery on this node asks for them where that was not a moment ago. Nobody asks for a query without a
+    /// purpose, whose text is not a person's. The same is said and done whatever was asked for. An uploaded file has the tables that it had.
     pub(crate) fn with_discoveries(&self, failed: QueryFailure, purpose: Option<&Purpose>) -> QueryFailure {
         if failed.code != QueryCode::UnknownRelation {
             return failed;
@@ -182,7 +182,7 @@ impl PersonRelations {
         for (slug, source) in &self.sources {
             let (number, is_file) = (source.number, source.connection.file_path.is_some());
             if let (Some(since), Some(_), false) = (source.schema_discovered_at, purpose, is_file) {
-                self.catalog.note_outdated(number);
+                self.catalog.note_unknown(number, since);
                 known.push((slug.as_str(), number, since));
             }
         }
