@@ -189,7 +189,7 @@ impl GovernedQueries {
         let decisions = purpose.and_then(|purpose| self.decisions(&relations, purpose));
         let told = match (purpose, decisions.clone()) {
             (Some(Purpose::Operator(remarks)), Some(keeper)) => {
-                Some(Arc::new(Told::new(keeper, remarks.clone())))
+                Some(Arc::new(Told::new(keeper, remarks.clone(), self.kernel.now())))
             }
             _ => None,
         };

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
 use tidegate_engine::{Decision, Decisions, Pushed, RelationName};
 use tidegate_kernel::{Fault, Member};
 use tidegate_policies::Policies;
 use tidegate_policies::evaluations::record::{Evaluated, Records};
+use tidegate_policies::governed::governance::detail_of;
 use tidegate_policies::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use tidegate_policy::{Decision as Access, Reason};
 use tidegate_prompts::ports::{self, QueryFailure, Remarks};
@@ -236,12 +238,13 @@ pub(crate) struct Told {
     keeper: Arc<dyn Decisions>,
     denials: Mutex<Vec<String>>,
     remarks: Remarks,
+    began: Timestamp,
 }
 
 impl Told {
-    /// Remarks on what was read are left in `remarks`.
-    pub(crate) fn new(keeper: Arc<dyn Decisions>, remarks: Remarks) -> Self {
-        Self { keeper, denials: Mutex::default(), remarks }
+    /// Of a query that begins now. Remarks on what was read are left in `remarks`.
+    pub(crate) fn new(keeper: Arc<dyn Decisions>, remarks: Remarks, began: Timestamp) -> Self {
+        Self { keeper, denials: Mutex::default(), remarks, began }
     }
 
     /// A failure of the query, with what was denied so far.
@@ -255,7 +258,7 @@ impl Told {
 impl Decisions for Told {
     fn keep(&self, decisions: Vec<Decision>) {
         let mut denials = self.denials.lock().unwrap_or_else(PoisonError::into_inner);
-        denials.extend(decisions.iter().filter_map(denial));
+        denials.extend(decisions.iter().filter_map(|decision| denial(decision, self.began)));
         drop(denials);
         self.remarks.add(decisions.iter().flat_map(remarks::of));
         self.keeper.keep(decisions);
@@ -263,11 +266,11 @@ impl Decisions for Told {
 }
 
 /// Which policy denies a relation, and why: in the words of the records.
-fn denial(decision: &Decision) -> Option<String> {
+fn denial(decision: &Decision, began: Timestamp) -> Option<String> {
     let Access::Denied(denial) = &decision.resolved.decision else { return None };
     let by = denial.policy.map(|policy| format!("policy {} denies", policy.id));
     let by = by.unwrap_or_else(|| "no policy allows".to_owned());
-    let about = denial.reason.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let about = detail_of(&denial.reason, began).map(|detail| format!(" ({detail})")).unwrap_or_default();
     let told = format!("For this member {by} {}: {}{about}.", decision.relation, denial.reason.as_str());
     Some(match &denial.reason {
         Reason::MissingAttribute(_) => format!("{told} {WHERE_ATTRIBUTES_COME_FROM}"),

@@ -30,7 +30,7 @@ pub struct Catalog {
     pub(crate) discovery_turns: Slots,
     /// Discoveries under way.
     pub(crate) running: Running,
-    /// Data sources whose tables have changed since they were discovered.
+    /// Data sources whose tables have changed since they were discovered, or may have.
     pub(crate) outdated: Outdated,
     /// What queries read lately.
     pub(crate) recent: Recent,

@@ -45,15 +45,17 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// Why a server refused what was asked for rows.
+/// Why what was asked for rows has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
     /// The user of the data source may not read it.
     Permission,
     /// A table or column is not there any more, or has changed.
     Changed,
-    /// Another reason.
+    /// The server refuses it for another reason.
     Statement,
+    /// A value is none of the type that its column had: who asks again has what it has by then.
+    Type,
 }
 
 /// Names that are told at most where one is not there.
@@ -72,7 +74,7 @@ pub struct SourceError {
     pub detail: String,
     /// What there is, where what the settings name is not there: the nearest first, few of many.
     pub names: Vec<String>,
-    /// Why a server refused the query, where it did.
+    /// Why the query has no rows, where that is one of these reasons.
     pub refused: Option<Refused>,
 }
 
@@ -135,6 +137,17 @@ impl SourceError {
     /// The server refused the query, for a reason of its own.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self { refused: Some(Refused::Statement), ..Self::query(message) }
+    }
+
+    /// A value is none of the type that its column had.
+    pub(crate) fn mistyped(message: impl Into<String>) -> Self {
+        Self { refused: Some(Refused::Type), ..Self::query(message) }
+    }
+
+    /// The same of what a server sent.
+    pub(crate) fn sent_mistyped(column: &str) -> Self {
+        let column = quoted(column);
+        Self::mistyped(format!("The server sent a value of the column {column} that is none of its type."))
     }
 
     pub(crate) fn query(message: impl Into<String>) -> Self {

@@ -183,7 +183,7 @@ impl Batch {
             return Ok(());
         }
         let name = self.schema.fields().get(index).map(|field| field.name().as_str()).unwrap_or_default();
-        Err(SourceError::query(format!("A value of the column {} does not fit its type.", quoted(name))))
+        Err(SourceError::mistyped(format!("A value of the column {} does not fit its type.", quoted(name))))
     }
 
     /// Ends the row; true when the batch should be taken.

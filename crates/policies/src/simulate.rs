@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tidegate_domain::audit::Action;
-use tidegate_domain::{Permission, Role};
+use tidegate_domain::{Permission, Role, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 use tidegate_policy::{Attribute, Attributes, Relation, Resolved, Subject};
@@ -73,6 +73,8 @@ pub enum Simulated {
         relation: Relation,
         /// What is left of it.
         resolved: Box<Resolved>,
+        /// When.
+        at: Timestamp,
     },
     /// Of a query: its first rows.
     Query(SimulatedResult),
@@ -132,8 +134,9 @@ impl Policies {
         };
         match (table, simulation.what) {
             (Some((relation, workspace)), _) => {
-                let resolved = Box::new(governance.resolve(&relation, Some(workspace), self.kernel.now()));
-                Ok(Simulated::Table { relation, resolved })
+                let at = self.kernel.now();
+                let resolved = Box::new(governance.resolve(&relation, Some(workspace), at));
+                Ok(Simulated::Table { relation, resolved, at })
             }
             (None, What::Query { sql, data_sources }) => {
                 self.simulated_query(actor, governance, sql, data_sources).await

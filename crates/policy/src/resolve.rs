@@ -8,7 +8,7 @@ use crate::relation::Names;
 use crate::rule::{AccessRule, FilterRule, LimitRule, MaskRule, Rule, RuleKind};
 use crate::{
     Applied, Attribute, Attributes, Decision, Denial, Effect, Expr, Limited, Limits, MaskedBy, Policy,
-    PolicyRef, Reason, Relation, Resolved, Subject, Value,
+    PolicyRef, Reason, Relation, Resolved, Subject, TimeWindow, Value,
 };
 
 /// What is asked.
@@ -110,12 +110,12 @@ struct Answer<'r> {
     limits: Limits,
     applied: Vec<Applied>,
     attributes: BTreeMap<String, Attribute>,
-    allows: Allows,
+    allows: Allows<'r>,
 }
 
 /// What rules allow, if any does.
 #[derive(Default)]
-struct Allows {
+struct Allows<'r> {
     /// The first rule that allows something of the relation, in force or not.
     first: Option<(PolicyRef, i64)>,
     /// Whether one in force allows all columns.
@@ -125,10 +125,10 @@ struct Allows {
     /// Whether any rule is in force.
     any: bool,
     /// When rules are in force that are not: some of many.
-    closed: Vec<String>,
+    closed: Vec<&'r TimeWindow>,
 }
 
-impl Allows {
+impl Allows<'_> {
     /// Times of rules that are told at most.
     const MOST_CLOSED: usize = 3;
 }
@@ -154,7 +154,7 @@ impl<'r> Answer<'r> {
         self.request.relation
     }
 
-    fn take(&mut self, at: At, kind: &RuleKind) {
+    fn take(&mut self, at: At, kind: &'r RuleKind) {
         match kind {
             RuleKind::Filter(rule) => self.filter(at, rule),
             RuleKind::Mask(rule) => self.mask(at, rule),
@@ -233,7 +233,7 @@ impl<'r> Answer<'r> {
         self.applied(at, Effect::Limited);
     }
 
-    fn allow(&mut self, at: At, rule: &AccessRule) {
+    fn allow(&mut self, at: At, rule: &'r AccessRule) {
         if !rule.concerns_reading {
             return;
         }
@@ -244,7 +244,7 @@ impl<'r> Answer<'r> {
             if let Some(window) = window
                 && self.allows.closed.len() < Allows::MOST_CLOSED
             {
-                self.allows.closed.push(window.told(now));
+                self.allows.closed.push(window);
             }
             return;
         }
@@ -277,11 +277,11 @@ impl<'r> Answer<'r> {
         }
     }
 
-    /// When rules allow the relation, none of which does now.
-    fn when_allowed(&self) -> String {
+    /// Why none of the rules that allow something of the relation does now.
+    fn not_allowed(&self) -> Reason {
         match self.allows.closed.as_slice() {
-            [] => format!("allow_access writes {} in other letters", self.relation().table),
-            closed => format!("allowed {}", closed.join(", or ")),
+            [] => Reason::OtherLetters(self.relation().table.clone()),
+            closed => Reason::NotAllowedNow(closed.iter().copied().cloned().collect()),
         }
     }
 
@@ -295,7 +295,7 @@ impl<'r> Answer<'r> {
         };
         if !self.allows.any {
             if self.denial.is_none() {
-                let reason = Reason::NotAllowedNow(self.when_allowed());
+                let reason = self.not_allowed();
                 self.denial = Some(Denial { policy: Some(policy), rule: Some(rule), reason });
                 self.applied.push(Applied { policy, rule, effect: Effect::Denied });
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Attribute, ColumnType, Expr, Limits, Mask};
+use crate::{Attribute, ColumnType, Expr, Limits, Mask, TimeWindow};
 
 /// A policy as it was when it was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,8 +93,10 @@ pub struct Denial {
 pub enum Reason {
     /// A rule denies it.
     DenyRule,
-    /// Rules allow it, and none of them now, or none this: when they do.
-    NotAllowedNow(String),
+    /// Rules allow it, and none of them now: when they do.
+    NotAllowedNow(Vec<TimeWindow>),
+    /// Rules allow a table that is written in other letters than this one.
+    OtherLetters(String),
     /// Nobody may read unless a policy allows it, and none does.
     NoPolicyAllows,
     /// The person does not have this attribute.
@@ -110,7 +112,7 @@ impl Reason {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::DenyRule => "deny_rule",
-            Self::NotAllowedNow(_) => "not_allowed_now",
+            Self::NotAllowedNow(_) | Self::OtherLetters(_) => "not_allowed_now",
             Self::NoPolicyAllows => "no_policy_allows",
             Self::MissingAttribute(_) => "missing_attribute",
             Self::UnfitAttribute(..) => "unfit_attribute",
@@ -118,14 +120,19 @@ impl Reason {
         }
     }
 
-    /// What it is about: an attribute, what is wrong with a condition, or when it is allowed. For administrators.
-    pub fn detail(&self) -> Option<&str> {
+    /// What it is about: an attribute, what is wrong with a condition, or when it is allowed, with what the clocks show at a point in time,
+    /// in milliseconds since 1970-01-01. For administrators.
+    pub fn detail(&self, now_millis: i64) -> Option<String> {
         match self {
             Self::DenyRule | Self::NoPolicyAllows => None,
-            Self::NotAllowedNow(about)
-            | Self::MissingAttribute(about)
-            | Self::UnfitAttribute(about, _)
-            | Self::Condition(about) => Some(about),
+            Self::NotAllowedNow(windows) => {
+                let told: Vec<String> = windows.iter().map(|window| window.told(now_millis)).collect();
+                Some(format!("allowed {}", told.join(", or ")))
+            }
+            Self::OtherLetters(table) => Some(format!("allow_access writes {table} in other letters")),
+            Self::MissingAttribute(about) | Self::UnfitAttribute(about, _) | Self::Condition(about) => {
+                Some(about.clone())
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::RuleError;
 use crate::condition::clock;
 
 /// From `start` until before `end`, each day or on some. An end before the start is on the next day.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeWindow {
     start: Time,
     end: Time,

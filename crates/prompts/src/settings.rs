@@ -195,6 +195,9 @@ impl PromptSettings {
         if model.base_url.is_empty() || model.model.is_empty() {
             return Err("base_url and model are required".to_owned());
         }
+        if model.base_url.contains(['?', '#']) {
+            return Err(format!("base_url has no query and no fragment: /{COMPLETIONS} is added behind it"));
+        }
         if model.base_url.trim_end_matches('/').ends_with(&format!("/{COMPLETIONS}")) {
             return Err(format!("base_url ends before /{COMPLETIONS}, which is added"));
         }
@@ -314,6 +317,15 @@ mod tests {
             "https://models.example.com/v1/chat/completions/".to_owned();
         let told = wrong.check().unwrap_err();
         assert_eq!(told, "models.a: base_url ends before /chat/completions, which is added");
+        for end in ["?api-version=1", "#v1", "/chat/completions?api-version=1"] {
+            let mut wrong = settings();
+            wrong.models.get_mut("a").unwrap().base_url.push_str(end);
+            let told = wrong.check().unwrap_err();
+            assert_eq!(
+                told,
+                "models.a: base_url has no query and no fragment: /chat/completions is added behind it"
+            );
+        }
         let wrong = PromptSettings { at_once: 0, ..settings() };
         assert!(wrong.check().unwrap_err().contains("at_once"));
         let mut wrong = settings();

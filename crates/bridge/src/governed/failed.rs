@@ -90,9 +90,10 @@ fn told(slug: &str, managed: Option<i64>, error: &SourceError) -> String {
         (ErrorCode::Query, Some(Refused::Statement)) => {
             format!("The data source {slug} refused the query.")
         }
-        (ErrorCode::Query, None) => format!(
+        (ErrorCode::Query, Some(Refused::Type)) => format!(
             "What the data source {slug} answers cannot be read. If the type of a column was changed there, ask again."
         ),
+        (ErrorCode::Query, None) => format!("What the data source {slug} answers cannot be read."),
         (code, _) => {
             let told = not_open(slug, code);
             match managed {
@@ -171,8 +172,8 @@ impl PersonRelations {
     }
 
     /// An unknown relation may be one that was not discovered yet, or that was made or granted later: whoever may discover is told since when
-    /// tables are known, and the next discovery on this node asks for them. Nobody asks for a query without a purpose, whose text is not a
-    /// person's. The same is said and done whatever was asked for. An uploaded file has the tables that it had.
+    /// tables are known, and the next discovery on this node asks for them where that was not a moment ago. Nobody asks for a query without a
+    /// purpose, whose text is not a person's. The same is said and done whatever was asked for. An uploaded file has the tables that it had.
     pub(crate) fn with_discoveries(&self, failed: QueryFailure, purpose: Option<&Purpose>) -> QueryFailure {
         if failed.code != QueryCode::UnknownRelation {
             return failed;
@@ -181,7 +182,7 @@ impl PersonRelations {
         for (slug, source) in &self.sources {
             let (number, is_file) = (source.number, source.connection.file_path.is_some());
             if let (Some(since), Some(_), false) = (source.schema_discovered_at, purpose, is_file) {
-                self.catalog.note_outdated(number);
+                self.catalog.note_unknown(number, since);
                 known.push((slug.as_str(), number, since));
             }
         }
@@ -277,10 +278,12 @@ mod tests {
             (ErrorCode::Query, Some(Refused::Statement), "The data source shop refused the query.", ""),
             (
                 ErrorCode::Query,
-                None,
+                Some(Refused::Type),
                 "What the data source shop answers cannot be read. If the type",
                 "was changed there, ask again.",
             ),
+            // A row that is too large is so the next time, too.
+            (ErrorCode::Query, None, "What the data source shop answers", " cannot be read."),
             (ErrorCode::Connection, None, answers, test),
             // What a status means may be learned only from what is said with it.
             (ErrorCode::Authentication, Some(Refused::Statement), lets_in, test),

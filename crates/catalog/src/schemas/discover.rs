@@ -11,7 +11,7 @@ use tidegate_connect::{ErrorCode, SourceError};
 use tidegate_database::Unit;
 use tidegate_domain::id::DataSourceId;
 use tidegate_domain::{Permission, Timestamp};
-use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 use tidegate_kernel::{Actor, Grant};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -118,8 +118,9 @@ async fn known(
 
 impl Catalog {
     /// Discovers the tables of a data source of the caller's organization; of one schema, if it is named. Without `refresh`, what is
-    /// known already is answered, unless a query on this node has shown that it may not be so any more. Counts are of what the caller may know
-    /// of, as in the list of tables.
+    /// known already is answered, unless a query on this node has shown that it is not so any more. One that named a relation that is not known
+    /// may have been a slip: where the source cannot be asked then, what is known is answered. Counts are of what the caller may know of, as
+    /// in the list of tables.
     ///
     /// Source: RiverGen "data-sources/{data_source_id}/discover-schema".
     ///
@@ -134,19 +135,43 @@ impl Catalog {
     ) -> Outcome<Discovery, SourceRefusal> {
         let (mut unit, grant) = self.read_as(actor, Permission::ManageDataSources).await?;
         let source = seen(&mut unit, grant, number).await?;
-        let asks = refresh || self.outdated.has(number);
+        let asks = refresh || self.outdated.has_changed(number);
         let known = if asks { None } else { known(&mut unit, &source, schema.as_deref()).await? };
         drop(unit);
         let wanted = schema.as_deref();
-        if let Some(known) = known {
-            let seen = self.as_seen(known, grant, &source, (wanted, false)).await?;
-            // Since when a schema is known of which the caller sees nothing would tell them that there is one.
-            if schema.is_none() || !seen.schemas.is_empty() {
-                return Ok(seen);
-            }
+        let doubted = match known {
+            Some(known) if self.outdated.is_doubted(number, known.discovered_at) => Some(known),
+            Some(known) => match self.known_seen(known, grant, &source, wanted).await? {
+                Some(seen) => return Ok(seen),
+                None => None,
+            },
+            None => None,
+        };
+        let found = self.discovered(source.clone(), schema.clone(), Some(self.settings.longest_wait)).await;
+        let refusal = match found {
+            Ok(found) => return Ok(self.as_seen(found, grant, &source, (wanted, true)).await?),
+            Err(Refused::Rule(refusal)) if refusal != SourceRefusal::NotFound => refusal,
+            Err(refused) => return Err(refused),
+        };
+        if let Some(known) = doubted
+            && let Some(seen) = self.known_seen(known, grant, &source, wanted).await?
+        {
+            return Ok(seen);
         }
-        let found = self.discovered(source.clone(), schema.clone(), Some(self.settings.longest_wait)).await?;
-        Ok(self.as_seen(found, grant, &source, (wanted, true)).await?)
+        refuse(refusal)
+    }
+
+    /// What is known of a source, or of one schema, as the caller may know of it. None of a schema of which they see nothing: since when it
+    /// is known would tell them that there is one.
+    async fn known_seen(
+        self: &Arc<Self>,
+        known: Discovery,
+        grant: &Grant,
+        source: &DataSource,
+        schema: Option<&str>,
+    ) -> Result<Option<Discovery>, Fault> {
+        let seen = self.as_seen(known, grant, source, (schema, false)).await?;
+        Ok(Some(seen).filter(|seen| schema.is_none() || !seen.schemas.is_empty()))
     }
 
     /// A discovery as the caller may know of it: a schema of which they know no table is none. That there is nothing at all, and what is gone, is
@@ -185,7 +210,7 @@ impl Catalog {
         wait: Option<Duration>,
     ) -> Outcome<Discovery, SourceRefusal> {
         let breaker = Breaker::of(&source, &self.settings, self.kernel.now());
-        breaker.admit(&source).map_err(tidegate_kernel::Refused::Rule)?;
+        breaker.admit(&source).map_err(Refused::Rule)?;
         let begun = Instant::now();
         let Some(found) = self.join(source, schema).await else {
             return refuse(SourceRefusal::Busy { retry_after: BUSY_FOR });
@@ -252,6 +277,7 @@ impl Catalog {
         slot: Slot,
         keeper: &mut Keeper<'_>,
     ) -> Found {
+        self.outdated.forget_doubt(source.number);
         let started = Instant::now();
         let asked = self.asked(source, schema, slot, keeper).await;
         if let Some(failure) = keeper.failure() {
@@ -271,7 +297,7 @@ impl Catalog {
         let found = Discovery { number, schemas, discovered_at, duration_ms, warnings, gone };
         self.replace(source, generation, &found, schema).await?;
         if schema.is_none() {
-            self.outdated.forget(number);
+            self.outdated.forget_changed(number);
         }
         Ok(Arc::new(found))
     }

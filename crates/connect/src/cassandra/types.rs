@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 
-use crate::error::{SourceError, quoted};
+use crate::error::SourceError;
 use crate::filter::Literal;
 use crate::rows::{Cell, Unfit};
 use crate::wire::json::uuid_text;
@@ -252,10 +252,7 @@ pub(super) fn cell<R>(
     };
     match cell {
         Some(cell) => then(cell),
-        None => Err(SourceError::query(format!(
-            "The server sent a value of the column {} that is none of its type.",
-            quoted(name)
-        ))),
+        None => Err(SourceError::sent_mistyped(name)),
     }
 }
 

@@ -131,15 +131,28 @@ impl Connector {
         self.attempt(&addresses, port, other).await.map_err(|error| self.not_signed_in(&error))
     }
 
-    /// Why signing in failed. What is no packet then was sent by another kind of server: nothing large is expected yet.
+    /// Why signing in failed. What is no packet then was sent by another kind of server: nothing large is expected yet. A database that is
+    /// refused then is that of the settings; a query may name another one.
     fn not_signed_in(&self, error: &Error) -> SourceError {
         let known = self.error(error);
-        match error {
+        let database = quoted(&self.database);
+        let told = match error {
             Error::Io(IoError::Io(cause)) if NO_PACKETS.iter().any(|said| cause.to_string() == *said) => {
-                SourceError::foreign("MySQL").with_detail(known.detail)
+                SourceError::foreign("MySQL")
             }
-            _ => known,
-        }
+            // MariaDB says so of a database that is not there, too.
+            Error::Server(server) if server.code == 1044 => SourceError::new(
+                ErrorCode::Authentication,
+                format!(
+                    "There is no database {database}, or the user may not use it (error 1044): correct its name, or grant select on its tables to that user."
+                ),
+            ),
+            Error::Server(server) if server.code == 1049 => {
+                SourceError::connection(format!("The database {database} does not exist."))
+            }
+            _ => return known,
+        };
+        told.with_detail(known.detail)
     }
 
     async fn attempt(&self, addresses: &[IpAddr], port: u16, tls: Option<SslOpts>) -> Result<Conn, Error> {
@@ -203,30 +216,18 @@ impl Connector {
                     ErrorCode::Authentication,
                     "The server refused the user name or the password.",
                 ),
-                1044 => {
-                    let database = quoted(&self.database);
-                    SourceError::new(
-                        ErrorCode::Authentication,
-                        format!(
-                            "The user may not use the database {database} (error 1044): grant select on it to that user."
-                        ),
-                    )
-                }
-                1142 | 1143 | 1227 => {
+                1044 | 1142 | 1143 | 1227 => {
                     SourceError::forbidden(format!("The user may not read this (error {}).", server.code))
                 }
-                1054 | 1146 => {
-                    SourceError::changed(format!("A table or column does not exist (error {}).", server.code))
-                }
-                1049 => {
-                    let database = quoted(&self.database);
-                    SourceError::connection(format!("The database {database} does not exist."))
-                }
+                1049 | 1054 | 1146 => SourceError::changed(format!(
+                    "A database, table or column does not exist (error {}).",
+                    server.code
+                )),
                 1040 | 1203 | 1226 => SourceError::connection("The server has no free connection."),
                 1317 | 1969 | 3024 => {
                     SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
                 }
-                1792 => SourceError::query("The query writes; only reads are allowed (error 1792)."),
+                1792 => SourceError::refused("The query writes; only reads are allowed (error 1792)."),
                 code => SourceError::refused(format!("The server refused the query (error {code}).")),
             },
             Error::Io(IoError::Tls(_)) => SourceError::connection(Refusal::Other.message()),
@@ -285,10 +286,31 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
 
 #[cfg(test)]
 mod tests {
+    use mysql_async::ServerError;
     use serde_json::json;
 
     use super::*;
     use crate::registry::SourceType;
+
+    #[tokio::test]
+    async fn a_database_that_is_refused_is_the_settings_own_at_sign_in_alone() {
+        let mut settings = Settings::new(SourceType::Mysql);
+        settings.host = Some("db.example.com".to_owned());
+        settings.database_name = Some("shop".to_owned());
+        let connector = Connector::new(&settings, &NetworkPolicy::default()).await.unwrap();
+        for (code, expected) in [(1044, ErrorCode::Authentication), (1049, ErrorCode::Connection)] {
+            let said = ServerError { code, message: "about shop".to_owned(), state: "42000".to_owned() };
+            let error = Error::Server(said);
+            let told = connector.not_signed_in(&error);
+            assert_eq!(told.code, expected, "{told}");
+            assert!(told.message.contains("database \"shop\""), "{told}");
+            assert!(told.detail.contains("about shop"), "{}", told.detail);
+            // A query may name another one: a member's own says nothing of the source.
+            let told = connector.error(&error);
+            assert_eq!(told.code, ErrorCode::Query, "{told}");
+            assert!(!told.message.contains("shop"), "{told}");
+        }
+    }
 
     #[tokio::test]
     async fn a_server_without_tls_is_told_apart_from_one_whose_certificate_is_refused() {

@@ -9,7 +9,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
 use super::connect::Connector;
-use crate::error::{SourceError, quoted};
+use crate::error::SourceError;
 use crate::filter::{Filter, Literal, decimal_text, to_sql};
 use crate::rows::{Cell, Unfit};
 use crate::source::{Order, Relation};
@@ -351,12 +351,7 @@ impl PlannedColumn {
             },
             _ => None,
         };
-        cell.ok_or_else(|| {
-            SourceError::query(format!(
-                "The server sent a value of the column {} that is none of its type.",
-                quoted(name)
-            ))
-        })
+        cell.ok_or_else(|| SourceError::sent_mistyped(name))
     }
 }
 

@@ -171,7 +171,9 @@ impl Connector {
             ("42703" | "42804" | "42846" | "42883", _) => {
                 SourceError::changed(format!("A column has changed (SQLSTATE {state})."))
             }
-            ("25006", _) => SourceError::query("The query writes; only reads are allowed (SQLSTATE 25006)."),
+            ("25006", _) => {
+                SourceError::refused("The query writes; only reads are allowed (SQLSTATE 25006).")
+            }
             (_, "08" | "57" | "53") => {
                 SourceError::connection(format!("The server cannot serve (SQLSTATE {state})."))
             }

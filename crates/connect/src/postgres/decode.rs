@@ -5,7 +5,7 @@ use std::error::Error;
 use arrow_buffer::i256;
 use tokio_postgres::types::{FromSql, Type};
 
-use crate::error::{SourceError, quoted};
+use crate::error::SourceError;
 use crate::rows::{Cell, Unfit};
 
 /// Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
@@ -92,12 +92,12 @@ impl Decode {
         match read {
             Some(Cell::Time(86_400_000_000)) => unfit.cell(column, "the time 24:00"),
             Some(cell) => Ok(cell),
-            None => Err(garbled(column)),
+            None => Err(SourceError::sent_mistyped(column)),
         }
     }
 
     fn numeric(self, column: &str, bytes: &[u8], unfit: Unfit) -> Result<Cell<'static>, SourceError> {
-        let number = Numeric::read(bytes).ok_or_else(|| garbled(column))?;
+        let number = Numeric::read(bytes).ok_or_else(|| SourceError::sent_mistyped(column))?;
         if number.special {
             return unfit.cell(column, "NaN or infinity");
         }
@@ -111,13 +111,6 @@ impl Decode {
             None => unfit.cell(column, "a number with more digits"),
         }
     }
-}
-
-fn garbled(column: &str) -> SourceError {
-    SourceError::query(format!(
-        "The server sent a value of the column {} that is none of its type.",
-        quoted(column)
-    ))
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {

@@ -124,7 +124,7 @@ impl<F: Fetcher + 'static> Snapshots<F> {
         if let Some(table) = format.tables().first() {
             let changed = |name: &&String| kind(&before, name) != kind(&table.schema, name);
             if let Some(name) = scan.projection.iter().flatten().find(changed) {
-                return Err(SourceError::query(format!(
+                return Err(SourceError::mistyped(format!(
                     "The column {} has another type than it had; the next query reads it so.",
                     quoted(name)
                 )));

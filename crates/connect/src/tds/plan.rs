@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::token::Raw;
-use crate::error::{SourceError, quoted};
+use crate::error::SourceError;
 use crate::filter::{Filter, Literal, decimal_text, to_sql};
 use crate::rows::{Cell, Unfit};
 use crate::wire::Bytes;
@@ -318,10 +318,7 @@ pub(super) fn cell<R>(
     };
     match cell {
         Some(cell) => then(cell),
-        None => Err(SourceError::query(format!(
-            "The server sent a value of the column {} that is none of its type.",
-            quoted(name)
-        ))),
+        None => Err(SourceError::sent_mistyped(name)),
     }
 }
 

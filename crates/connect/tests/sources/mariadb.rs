@@ -7,7 +7,8 @@ use futures_util::StreamExt;
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 use tidegate_connect::{
-    ConnectionString, Credentials, ErrorCode, Filter, Literal, Operator, Relation, Scan, TableKind, open,
+    ConnectionString, Credentials, ErrorCode, Filter, Literal, Operator, Refused, Relation, Scan, TableKind,
+    open,
 };
 
 use crate::cells::{first_two, read, row, rows, select};
@@ -45,6 +46,7 @@ async fn mariadb_is_tested_discovered_and_read() {
     first_rows(&server, &mut admin).await;
     discovery(&server, &mut admin).await;
     reads_only(&server, &mut admin).await;
+    changed_type(&server, &mut admin).await;
     cancelling(&server, &mut admin).await;
     errors(&server).await;
     tls(&server, &certificates.pem("ca.pem")).await;
@@ -276,12 +278,29 @@ async fn reads_only(server: &Mariadb, admin: &mut mysql_async::Conn) {
         "SELECT LOAD_FILE('/etc/passwd')",
         "SELECT /*! 1 */",
         "SELECT 1 INTO OUTFILE '/tmp/x'",
+        // Errors 1044 and 1049 say nothing of the source here.
+        "SHOW EVENTS FROM other",
+        "SHOW TABLES FROM absent",
     ] {
         let refused = source.test(Some(query), limit).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::Query, "{query}: {refused} {}", refused.detail);
     }
     let count: Option<i64> = admin.query_first("SELECT COUNT(*) FROM shop.t").await.unwrap();
     assert_eq!(count, Some(0), "a test query wrote");
+}
+
+/// A column has another type than it had when the relation was read first.
+async fn changed_type(server: &Mariadb, admin: &mut mysql_async::Conn) {
+    let source = open(server.settings("shop"), &here()).await.unwrap();
+    let relation = || Relation::new("shop", "retyped");
+    for statement in ["CREATE TABLE shop.retyped (a int)", "INSERT INTO shop.retyped VALUES (1)"] {
+        admin.query_drop(statement).await.unwrap();
+    }
+    assert_eq!(read(source.as_ref(), relation()).await.unwrap(), [row(["1"])]);
+    admin.query_drop("ALTER TABLE shop.retyped MODIFY a varchar(9)").await.unwrap();
+    let refused = read(source.as_ref(), relation()).await.unwrap_err();
+    assert_eq!(refused.refused, Some(Refused::Type), "{refused}");
+    assert_eq!(read(source.as_ref(), relation()).await.unwrap(), [row(["1"])]);
 }
 
 async fn cancelling(server: &Mariadb, admin: &mut mysql_async::Conn) {
@@ -324,7 +343,14 @@ async fn errors(server: &Mariadb) {
         assert!(!format!("{error:?}").contains("hunter2"));
     };
     check(&|settings| settings.credentials.password = secret("hunter2"), ErrorCode::Authentication).await;
-    check(&|settings| settings.database_name = Some("other".into()), ErrorCode::Authentication).await;
+    for name in ["other", "absent"] {
+        let source = open(server.settings(name), &here()).await.unwrap();
+        let refused = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+        let told = format!(
+            "There is no database \"{name}\", or the user may not use it (error 1044): correct its name, or grant select on its tables to that user."
+        );
+        assert_eq!((refused.code, refused.message), (ErrorCode::Authentication, told), "{}", refused.detail);
+    }
     check(&|settings| settings.port = Some(crate::servers::free_port()), ErrorCode::Connection).await;
     let inside = open(server.settings("shop"), &Default::default()).await.unwrap();
     assert_eq!(inside.test(None, Duration::from_secs(3)).await.unwrap_err().code, ErrorCode::Connection);

@@ -94,6 +94,9 @@ const OF_OPERATORS: &[&str] = &[
     "Cannot infer common string type for string concat operation ",
 ];
 
+/// The same of a range.
+const OF_RANGES: &str = "Failed to coerce types ";
+
 /// How the engine says that the values of a call are too many, too few or of no use, where it does not write the call.
 const OF_CALLS: &[(&str, &str)] = &[
     ("arrays_zip expects array arguments", "arrays_zip"),
@@ -128,6 +131,8 @@ pub(crate) fn explained(error: &DataFusionError, asked: &Asked<'_>) -> QueryErro
 fn words(error: &DataFusionError) -> Option<&str> {
     match error {
         DataFusionError::Plan(text) => Some(text),
+        // Of a range the engine says in an internal error what it says of a pattern in one of the plan.
+        DataFusionError::Internal(text) if text.contains(OF_RANGES) => Some(text),
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => words(inner),
         DataFusionError::Shared(inner) => words(inner),
         DataFusionError::Collection(all) => all.first().and_then(words),
@@ -253,7 +258,7 @@ fn operated(text: &str) -> Option<(Code, String)> {
 
 /// The same of a pattern or a range, of which the engine says it in other words.
 fn matched(text: &str) -> Option<(Code, String)> {
-    let begins = ["There isn't a common type to coerce ", "Failed to coerce types "];
+    let begins = ["There isn't a common type to coerce ", OF_RANGES];
     let rest = begins.iter().find_map(|begin| text.split_once(begin).map(|(_, rest)| rest))?;
     let operator = ["LIKE", "ILIKE", "SIMILAR TO", "BETWEEN"]
         .into_iter()

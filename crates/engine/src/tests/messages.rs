@@ -76,6 +76,11 @@ async fn mistakes_are_named_with_their_place_or_cause() {
             "SIMILAR TO does not fit between a whole number and text.",
         ),
         (
+            "select id from emp where id between 1 and s",
+            Code::TypeMismatch,
+            "BETWEEN does not fit between a whole number and a structure.",
+        ),
+        (
             "select count(*) from emp group by 2",
             Code::Syntax,
             "The SELECT has no column 2: numbers in GROUP BY and ORDER BY count its columns from 1.",

@@ -77,7 +77,7 @@ impl Oauth {
         };
         if found.as_ref().is_some_and(|found| !is_told(found)) {
             noted::refused(CredentialFault::Introspection(
-                "the token is good, was issued to another application, is for no API of this one, and is not of its organization",
+                "the token is good, was issued to another application, is for no API of this one, and is not of its organization, or this one registered itself",
             ));
         }
         Ok(found.filter(is_told))

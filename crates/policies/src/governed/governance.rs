@@ -7,7 +7,7 @@ use tidegate_crypto::digest::ContentDigest;
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::Fault;
-use tidegate_policy::{Attribute, Relation, Request, Resolved, Subject, resolve};
+use tidegate_policy::{Attribute, Reason, Relation, Request, Resolved, Subject, resolve};
 
 use super::load::Active;
 use super::person::Person;
@@ -75,6 +75,15 @@ impl Policies {
     }
 }
 
+const fn millis(now: Timestamp) -> i64 {
+    now.micros().div_euclid(1_000)
+}
+
+/// What a reason is about, with what the clocks of its windows show. For administrators.
+pub fn detail_of(reason: &Reason, now: Timestamp) -> Option<String> {
+    reason.detail(millis(now))
+}
+
 /// A person in a workspace.
 fn subject_of(person: &Person, workspace: Option<i64>) -> Subject {
     let mut attributes = person.attributes.clone();
@@ -97,7 +106,7 @@ impl Governance {
         let request = Request {
             subject: &subject,
             relation,
-            now_millis: now.micros().div_euclid(1_000),
+            now_millis: millis(now),
             deny_by_default: self.deny_by_default,
         };
         resolve(&request, &self.active.policies)

@@ -1,5 +1,7 @@
 //! What each kind of rule means, and what is refused.
 
+use std::slice;
+
 use serde_json::{Value as Json, json};
 use tidegate_policy::*;
 
@@ -130,11 +132,17 @@ fn allow_rules_limit_to_what_they_allow_while_they_do() {
     let resolved = answer(&json!({}), &[open.clone(), shut.clone()]);
     assert_eq!(resolved.decision, Decision::Allowed);
     assert!(!resolved.hidden.contains_key("id") && resolved.hidden["ssn"].is_none());
-    let denied = answer(&json!({}), &[shut]);
-    let when = Reason::NotAllowedNow("allowed 13:00-17:00 UTC; it is mon 12:00".to_owned());
-    assert_eq!((reason(&denied), &denied.policies[0].effect), (&when, &Effect::Denied));
+    let denied = answer(&json!({}), slice::from_ref(&shut));
+    let when = reason(&denied).detail(NOON).unwrap();
+    assert_eq!(when, "allowed 13:00-17:00 UTC; it is mon 12:00");
+    assert_eq!((reason(&denied).as_str(), &denied.policies[0].effect), ("not_allowed_now", &Effect::Denied));
     let (subject, relation) = (subject(&json!({})), relation());
     let request = Request { subject: &subject, relation: &relation, now_millis: NOON, deny_by_default: true };
+    // A minute later the decision is the same, and the clock is not.
+    let later = NOON + 60_000;
+    let again = resolve(&Request { now_millis: later, ..request }, &[shut]);
+    assert_eq!(again.decision, denied.decision);
+    assert!(reason(&again).detail(later).unwrap().ends_with("; it is mon 12:01"));
     assert_eq!(reason(&resolve(&request, &[filter(5, "true")])), &Reason::NoPolicyAllows);
     assert_eq!(resolve(&request, &[open]).decision, Decision::Allowed);
     // An allow rule names what it allows: another capital is another table.
@@ -152,8 +160,10 @@ fn an_allow_rule_with_other_capitals_does_not_leave_its_table_open() {
         let written = rule(1, "allow_access", &config);
         assert!(written.kind.check(&relation()).is_err(), "{config}");
         let resolved = answer(&json!({}), &[policy(1, 0, vec![written])]);
-        let elsewhere = Reason::NotAllowedNow("allow_access writes emp in other letters".to_owned());
-        assert_eq!(reason(&resolved), &elsewhere, "{config}");
+        let reason = reason(&resolved);
+        assert_eq!(reason, &Reason::OtherLetters("emp".to_owned()), "{config}");
+        assert_eq!(reason.as_str(), "not_allowed_now");
+        assert_eq!(reason.detail(NOON).unwrap(), "allow_access writes emp in other letters");
     }
     let columns = rule(1, "allow_access", &json!({ "table": "emp", "columns": ["ID"] }));
     assert_eq!(columns.kind.check(&relation()).unwrap_err().message, "ID must be written as id is");

@@ -135,8 +135,7 @@ impl Model {
             }
             status => {
                 // Its text may repeat the question, which is nobody's business here.
-                let base_url = self.settings.base_url.split('?').next().unwrap_or_default();
-                let advice = advice(status);
+                let (base_url, advice) = (self.settings.base_url.as_str(), advice(status));
                 tracing::error!(model = name, status, base_url, advice, "a model refuses the request");
                 Once::Never(Tokens::default())
             }

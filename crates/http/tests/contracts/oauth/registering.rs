@@ -15,6 +15,7 @@ use super::wire::{
 };
 use crate::pages::heading;
 use crate::pages::sign_in::window::Window;
+use crate::watch::Log;
 
 const REGISTER: &str = "/oauth/register";
 
@@ -103,8 +104,11 @@ on_both_engines! {
         let trusted = register(&app, &ada, &described()).await;
         let tokens = sign_in(&app, &ada, &trusted).await;
         let token = tokens.text_at("access_token");
+        let log = Log::listen();
         let told = token_request_to(&app, "/oauth/introspect", &itself, &[("token", &token)]).await;
         assert_eq!(told.assert_status(200).body, json!({ "active": false }));
+        let line = log.last_answer();
+        assert!(line.contains("is not of its organization, or this one registered itself"), "{line}");
         // The page names where its people are sent, and no organization.
         let window = Window::new(&app);
         window.sign_in(ADA).await;

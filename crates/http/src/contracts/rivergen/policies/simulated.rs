@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tidegate_domain::Timestamp;
+use tidegate_policies::governed::governance::detail_of;
 use tidegate_policies::hooks::SimulatedResult;
 use tidegate_policies::simulate::Simulated;
 use tidegate_policy::{Decision, Effect, Limits, Relation, Resolved};
@@ -67,13 +69,13 @@ pub(super) struct SimulatedData {
 impl From<Simulated> for SimulatedData {
     fn from(simulated: Simulated) -> Self {
         match simulated {
-            Simulated::Table { relation, resolved } => of_table(&relation, &resolved),
+            Simulated::Table { relation, resolved, at } => of_table(&relation, &resolved, at),
             Simulated::Query(result) => of_query(result),
         }
     }
 }
 
-fn of_table(relation: &Relation, resolved: &Resolved) -> SimulatedData {
+fn of_table(relation: &Relation, resolved: &Resolved, at: Timestamp) -> SimulatedData {
     let denial = match &resolved.decision {
         Decision::Allowed => None,
         Decision::Denied(denial) => Some(denial),
@@ -95,7 +97,7 @@ fn of_table(relation: &Relation, resolved: &Resolved) -> SimulatedData {
     SimulatedData {
         decision: Some(if denial.is_some() { "denied" } else { "allowed" }),
         reason: denial.map(|denial| denial.reason.as_str()),
-        reason_detail: denial.and_then(|denial| denial.reason.detail().map(str::to_owned)),
+        reason_detail: denial.and_then(|denial| detail_of(&denial.reason, at)),
         row_filter: resolved.filter.as_ref().map(ToString::to_string),
         columns: visible.map(column).collect(),
         hidden_columns: resolved.hidden.keys().cloned().collect(),

@@ -94,6 +94,25 @@ on_both_engines! {
         assert_eq!(tested.field("data.warnings"), &json!([told]));
     }
 
+    async fn a_file_is_not_asked_again_for_a_table_that_it_has_not(engine: Engine) {
+        let (app, _files, _database) = with_file(engine).await;
+        let ada = owner(&app, ADA).await;
+        let number = created(&app, &ada, &body()).await;
+        run_jobs(&app).await;
+        let discovered_at = async || {
+            let found = post(&app, &ada, &format!("/{number}/discover-schema")).await;
+            found.assert_status(200).text_at("data.discovered_at")
+        };
+        let before = discovered_at().await;
+        app.advance(Duration::from_secs(61));
+        let asked = json!({ "sql": "select id from late", "selected_data_source_ids": [number] });
+        let request = app.post("/api/v1/queries/execute").bearer(&ada.access_token);
+        let unknown = request.json(&asked).send().await;
+        assert_eq!(unknown.assert_status(200).text_at("data.error_code"), "unknown_relation");
+        assert!(!unknown.text_at("data.error_message").contains("known of"), "{}", unknown.text);
+        assert_eq!(discovered_at().await, before);
+    }
+
     async fn a_file_of_another_tenant_and_one_that_is_not_there_are_the_same(engine: Engine) {
         let (app, _files, _database) = with_file(engine).await;
         let (ada, eve) = (owner(&app, ADA).await, owner(&app, "eve@example.com").await);
