@@ -267,6 +267,65 @@ async fn a_directory_of_files_without_its_mark_is_told_as_that() {
     assert!(objects.find(&of("organizations/1/files/2/a.csv")).await.unwrap().is_some());
 }
 
+// The directory that is open stays the same one wherever it is moved to: an upload was acknowledged, and not in the one that is served next.
+#[tokio::test]
+async fn a_directory_that_is_put_in_the_place_of_another_is_used_at_once() {
+    let store = Store::local();
+    let (one, two) = ("organizations/1/files/2/a.csv", "organizations/1/files/2/b.csv");
+    store.put(one, b"one").await.unwrap();
+    let (files, away) = (store.here.path().join("files"), store.here.path().join("away"));
+    let copy = store.here.path().join("copy");
+    store.objects.copy_to(&copy).unwrap();
+    std::fs::rename(&files, &away).unwrap();
+    let told = format!("storage.directory {} was removed, moved away or replaced", files.display());
+    let assert_gone = async || {
+        let put = store.put(two, b"two").await.unwrap_err();
+        assert!(matches!(&put, ObjectsError::Unusable(said) if said.starts_with(&told)), "{put}");
+        // Nothing is taken for lost.
+        for error in
+            [store.objects.find(&of(one)).await.unwrap_err(), store.objects.check().await.unwrap_err()]
+        {
+            assert!(error.to_string().starts_with(&told), "{error}");
+        }
+    };
+    assert_gone().await;
+    assert!(!files.exists(), "nothing is made where another one may be put");
+    // Where a disk was mounted.
+    std::fs::create_dir(&files).unwrap();
+    assert_gone().await;
+    std::fs::remove_dir(&files).unwrap();
+    std::fs::rename(&copy, &files).unwrap();
+    assert_eq!(store.get(one, None).await.unwrap(), b"one");
+    store.put(two, b"two").await.unwrap();
+    assert_eq!(std::fs::read(files.join(two)).unwrap(), b"two");
+    assert!(!away.join(two).exists());
+    // The first one comes back.
+    std::fs::rename(&files, store.here.path().join("copy")).unwrap();
+    std::fs::rename(&away, &files).unwrap();
+    assert!(store.objects.find(&of(two)).await.unwrap().is_none());
+    store.put(two, b"again").await.unwrap();
+    assert_eq!(std::fs::read(files.join(two)).unwrap(), b"again");
+}
+
+#[tokio::test]
+async fn an_upload_under_way_ends_where_the_directory_is_replaced_by_a_copy_with_a_part_of_it() {
+    let store = Store::local();
+    let (files, away) = (store.here.path().join("files"), store.here.path().join("away"));
+    let copy = store.here.path().join("copy");
+    store.put("organizations/1/files/2/a.csv", b"one").await.unwrap();
+    let mut staged = store.objects.stage("under-way".to_owned()).await.unwrap();
+    staged.write(b"all of it").await.unwrap();
+    store.objects.copy_to(&copy).unwrap();
+    std::fs::create_dir(copy.join(".incoming")).unwrap();
+    std::fs::write(copy.join(".incoming/under-way"), "all").unwrap();
+    std::fs::rename(&files, &away).unwrap();
+    std::fs::rename(&copy, &files).unwrap();
+    let key = of("organizations/1/files/2/b.csv");
+    let refused = store.objects.publish(staged, &key).await.unwrap_err();
+    assert!(refused.to_string().contains("while that file was uploaded; upload it again"), "{refused}");
+    assert!(store.objects.find(&key).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_directory_is_looked_at_before_it_is_made() {
     let here = tempfile::tempdir().unwrap();

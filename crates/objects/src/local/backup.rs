@@ -94,7 +94,7 @@ impl LocalObjects {
         let mut staged = self.tree.create_staged(&name)?;
         let bytes = io::copy(&mut File::open(source)?, &mut staged)?;
         staged.sync_all()?;
-        let linked = self.tree.link(&name, key);
+        let linked = self.tree.link(&name, &staged, key);
         self.tree.unlink_staged(&name)?;
         match linked {
             Ok(()) => Ok(Some(bytes)),

@@ -61,8 +61,7 @@ impl LocalObjects {
         let e_tag = Some(quoted(&staged.digest().await?));
         let (tree, key) = (Arc::clone(&self.tree), key.clone());
         tokio::task::spawn_blocking(move || {
-            staged.sync()?;
-            tree.link(staged.name(), &key)?;
+            tree.link(staged.name(), staged.sync()?, &key)?;
             // Its staged name goes with it.
             drop(staged);
             Ok(PutResult { e_tag, version: None })

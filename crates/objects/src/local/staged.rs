@@ -148,10 +148,11 @@ impl Staged {
         &self.name
     }
 
-    /// Makes its content durable, all of which was written.
-    pub(super) fn sync(&self) -> Result<(), ObjectsError> {
+    /// Makes its content durable, all of which was written; answers the file.
+    pub(super) fn sync(&self) -> Result<&File, ObjectsError> {
         let content = self.content.as_ref().ok_or_else(lost)?;
-        Ok(content.file.sync_all()?)
+        content.file.sync_all()?;
+        Ok(&content.file)
     }
 }
 

@@ -8,10 +8,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    Access, AtFlags, Dir, FileType, Mode, OFlags, access, fstat, fsync, linkat, mkdirat, openat, unlinkat,
+    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, access, fstat, fsync, linkat, mkdirat, openat, stat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -35,8 +37,14 @@ const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// The directory.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// Only to say where something is.
     place: PathBuf,
+    /// What was at that place when it was looked at last.
+    opened: Mutex<Arc<Opened>>,
+}
+
+/// A directory that is open: it stays the same one wherever it is moved to.
+#[derive(Debug)]
+struct Opened {
     root: OwnedFd,
     incoming: OwnedFd,
 }
@@ -44,7 +52,8 @@ pub(super) struct Tree {
 impl Tree {
     /// Opens it, and makes it where there is none.
     pub(super) fn open(place: &Path) -> Result<Self, ObjectsError> {
-        Self::prepare(place).map_err(|error| unusable(place, &error))
+        let opened = Opened::prepare(place).map_err(|error| unusable(place, &error))?;
+        Ok(Self { place: place.to_owned(), opened: Mutex::new(Arc::new(opened)) })
     }
 
     /// Looks whether it can be opened, or made where there is none: what is made to see that is removed again. False where there is none
@@ -60,6 +69,156 @@ impl Tree {
         }
     }
 
+    /// The directory that is at its place now. Where another one of files was put there, that is opened: what was written to the one that
+    /// was moved away, whoever serves the other one would not find.
+    fn opened(&self) -> Result<Arc<Opened>, ObjectsError> {
+        let opened = Arc::clone(&self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = fstat(&opened.root)?;
+        let is_another = match stat(&self.place) {
+            Ok(found) => !is_same(&found, &held),
+            // What cannot be seen just now may be the same.
+            Err(error) => matches!(error, Errno::NOENT | Errno::NOTDIR),
+        };
+        if is_another { self.open_again() } else { Ok(opened) }
+    }
+
+    /// Opens what was put in its place. Nothing is made there: it may be a disk that is not mounted any more, or still be copied.
+    fn open_again(&self) -> Result<Arc<Opened>, ObjectsError> {
+        let shown = self.place.display();
+        let has_no_mark = fs::symlink_metadata(self.place.join(MARKER)).is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        });
+        if has_no_mark && !has_uploads(&self.place) {
+            return Err(ObjectsError::Unusable(format!(
+                "storage.directory {shown} was removed, moved away or replaced while it was served; put it back, or mount its disk: it is \
+                 used again at once. Where its files are lost, restart the server"
+            )));
+        }
+        // One with uploads and without the mark is refused here.
+        let opened = Opened::prepare(&self.place).map_err(|error| unusable(&self.place, &error))?;
+        tracing::warn!(
+            "storage.directory {shown} is another directory than before, which is used from now on"
+        );
+        let opened = Arc::new(opened);
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&opened);
+        Ok(opened)
+    }
+
+    /// An error with where it was met. That something is not there, or there already, says enough.
+    fn about(&self, below: &str, error: ObjectsError) -> ObjectsError {
+        match error {
+            ObjectsError::Unavailable(said) => {
+                let shown = || format!("{}: {said}", self.place.join(below).display());
+                ObjectsError::Unavailable(denied(&self.place, below).unwrap_or_else(shown))
+            }
+            other => other,
+        }
+    }
+
+    /// The file under a key.
+    pub(super) fn file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
+        self.open_file(key).map_err(|error| self.about(key.as_str(), error))
+    }
+
+    fn open_file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
+        let (directory, name) = self.opened()?.parent(key, false)?;
+        let file = openat(&directory, name, FILE, Mode::empty())?;
+        let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
+        if kind == FileType::RegularFile { Ok(file.into()) } else { Err(ObjectsError::NotFound) }
+    }
+
+    /// A new file that has no key yet.
+    pub(super) fn create_staged(&self, name: &str) -> Result<File, ObjectsError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let created = openat(&self.opened()?.incoming, name, flags, OWN_FILE);
+        created.map(File::from).map_err(|error| self.about(INCOMING, error.into()))
+    }
+
+    /// Gives a staged file, which is open, a key as well, durably.
+    pub(super) fn link(&self, staged: &str, file: &File, key: &ObjectKey) -> Result<(), ObjectsError> {
+        self.link_to(staged, file, key).map_err(|error| self.about(key.as_str(), error))
+    }
+
+    fn link_to(&self, staged: &str, file: &File, key: &ObjectKey) -> Result<(), ObjectsError> {
+        let opened = self.opened()?;
+        let begun = fstat(file)?;
+        // A copy of the directory that was put in its place may have a part of the file.
+        let found = statat(&opened.incoming, staged, AtFlags::SYMLINK_NOFOLLOW);
+        if !found.is_ok_and(|found| is_same(&found, &begun)) {
+            return Err(ObjectsError::Unusable(format!(
+                "storage.directory {} was replaced, or a file removed from it, while that file was uploaded; upload it again",
+                self.place.display()
+            )));
+        }
+        let (directory, name) = opened.parent(key, true)?;
+        linkat(&opened.incoming, staged, &directory, name, AtFlags::empty())?;
+        Ok(fsync(&directory)?)
+    }
+
+    pub(super) fn unlink_staged(&self, name: &str) -> Result<(), ObjectsError> {
+        Ok(unlinkat(&self.opened()?.incoming, name, AtFlags::empty())?)
+    }
+
+    /// Removes the file under a key, durably.
+    pub(super) fn unlink(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
+        self.unlink_from(key).map_err(|error| self.about(key.as_str(), error))
+    }
+
+    fn unlink_from(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
+        let (directory, name) = self.opened()?.parent(key, false)?;
+        unlinkat(&directory, name, AtFlags::empty())?;
+        Ok(fsync(&directory)?)
+    }
+
+    /// Removes staged files that nobody wrote to since then; answers how many.
+    pub(super) fn remove_staged_before(&self, before: SystemTime) -> Result<u64, ObjectsError> {
+        let before = before.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let opened = self.opened()?;
+        let mut removed = 0;
+        for name in names(opened.incoming.as_fd())? {
+            let Ok(found) = statat(&opened.incoming, &name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            if u64::try_from(found.st_mtime).is_ok_and(|modified| modified < before) {
+                unlinkat(&opened.incoming, &name, AtFlags::empty())?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// What is in a directory of the tree, given by its parts: names, and whether each is a directory. Nothing for a directory that
+    /// is not there.
+    pub(super) fn entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
+        self.read_entries(parts).map_err(|error| self.about(&parts.join("/"), error))
+    }
+
+    fn read_entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
+        let mut directory = self.opened()?.root.try_clone()?;
+        for part in parts {
+            directory = match openat(&directory, part.as_str(), DIRECTORY, Mode::empty()) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Vec::new()),
+                other => other?,
+            };
+        }
+        let mut found = Vec::new();
+        for name in names(directory.as_fd())? {
+            let Ok(entry) = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            match FileType::from_raw_mode(entry.st_mode) {
+                FileType::Directory => found.push((name, true)),
+                FileType::RegularFile => found.push((name, false)),
+                _ => {}
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+impl Opened {
+    /// Opens it, and makes it where there is none.
     fn prepare(place: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(place)?;
         // The directory itself may be a link: its operator made it.
@@ -82,7 +241,7 @@ impl Tree {
             File::open(parent)?.sync_all()?;
         }
         let incoming = openat(&root, INCOMING, DIRECTORY, Mode::empty())?;
-        Ok(Self { place: place.to_owned(), root, incoming })
+        Ok(Self { root, incoming })
     }
 
     /// The directory of a key and its name in there.
@@ -99,107 +258,6 @@ impl Tree {
             };
         }
         Err(ObjectsError::NotFound)
-    }
-
-    /// An error with where it was met. That something is not there, or there already, says enough.
-    fn about(&self, below: &str, error: ObjectsError) -> ObjectsError {
-        match error {
-            ObjectsError::Unavailable(said) => {
-                let shown = || format!("{}: {said}", self.place.join(below).display());
-                ObjectsError::Unavailable(denied(&self.place, below).unwrap_or_else(shown))
-            }
-            other => other,
-        }
-    }
-
-    /// The file under a key.
-    pub(super) fn file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
-        self.open_file(key).map_err(|error| self.about(key.as_str(), error))
-    }
-
-    fn open_file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
-        let (directory, name) = self.parent(key, false)?;
-        let file = openat(&directory, name, FILE, Mode::empty())?;
-        let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
-        if kind == FileType::RegularFile { Ok(file.into()) } else { Err(ObjectsError::NotFound) }
-    }
-
-    /// A new file that has no key yet.
-    pub(super) fn create_staged(&self, name: &str) -> Result<File, ObjectsError> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let created = openat(&self.incoming, name, flags, OWN_FILE);
-        created.map(File::from).map_err(|error| self.about(INCOMING, error.into()))
-    }
-
-    /// Gives a staged file a key as well, durably.
-    pub(super) fn link(&self, staged: &str, key: &ObjectKey) -> Result<(), ObjectsError> {
-        self.link_to(staged, key).map_err(|error| self.about(key.as_str(), error))
-    }
-
-    fn link_to(&self, staged: &str, key: &ObjectKey) -> Result<(), ObjectsError> {
-        let (directory, name) = self.parent(key, true)?;
-        linkat(&self.incoming, staged, &directory, name, AtFlags::empty())?;
-        Ok(fsync(&directory)?)
-    }
-
-    pub(super) fn unlink_staged(&self, name: &str) -> Result<(), ObjectsError> {
-        Ok(unlinkat(&self.incoming, name, AtFlags::empty())?)
-    }
-
-    /// Removes the file under a key, durably.
-    pub(super) fn unlink(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
-        self.unlink_from(key).map_err(|error| self.about(key.as_str(), error))
-    }
-
-    fn unlink_from(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
-        let (directory, name) = self.parent(key, false)?;
-        unlinkat(&directory, name, AtFlags::empty())?;
-        Ok(fsync(&directory)?)
-    }
-
-    /// Removes staged files that nobody wrote to since then; answers how many.
-    pub(super) fn remove_staged_before(&self, before: SystemTime) -> Result<u64, ObjectsError> {
-        let before = before.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut removed = 0;
-        for name in names(self.incoming.as_fd())? {
-            let Ok(found) = rustix::fs::statat(&self.incoming, &name, AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
-            };
-            if u64::try_from(found.st_mtime).is_ok_and(|modified| modified < before) {
-                self.unlink_staged(&name)?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    }
-
-    /// What is in a directory of the tree, given by its parts: names, and whether each is a directory. Nothing for a directory that
-    /// is not there.
-    pub(super) fn entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
-        self.read_entries(parts).map_err(|error| self.about(&parts.join("/"), error))
-    }
-
-    fn read_entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
-        let mut directory = self.root.try_clone()?;
-        for part in parts {
-            directory = match openat(&directory, part.as_str(), DIRECTORY, Mode::empty()) {
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Vec::new()),
-                other => other?,
-            };
-        }
-        let mut found = Vec::new();
-        for name in names(directory.as_fd())? {
-            let Ok(entry) = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
-            };
-            match FileType::from_raw_mode(entry.st_mode) {
-                FileType::Directory => found.push((name, true)),
-                FileType::RegularFile => found.push((name, false)),
-                _ => {}
-            }
-        }
-        found.sort();
-        Ok(found)
     }
 }
 
@@ -272,6 +330,11 @@ fn try_to_make(place: &Path) -> Result<(), ObjectsError> {
             format!("storage.directory {} cannot be made in {}: {error}", place.display(), above.display());
         ObjectsError::Unusable(what)
     })
+}
+
+/// Whether both are of one file or directory.
+fn is_same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 /// Makes a directory in another one, durably, and opens it.

@@ -11,6 +11,8 @@ use crate::config::Config;
 use crate::wiring::{objects, wrong_with_directory};
 
 const NAME: &str = "files";
+/// When a directory is made. A server makes none in the place of one that it had open: see `open_again` in `tidegate_objects`.
+const MADE_LATER: &str = "made by the first upload; if it was removed while a server had it open, by the first one after a restart";
 /// Who looks for those that are not among the oldest and the newest.
 const ALL_ARE_LOOKED_FOR: &str = "the job \"storage orphans\" of a server looks for all files every day";
 
@@ -34,7 +36,7 @@ pub(super) async fn store(config: &Config, looked_for: &[Expected]) -> Finding {
 /// Nothing stays made or written there: the disk has a check of its own.
 fn directory(config: &Config, objects: &Objects, is_made: bool, looked_for: &[Expected]) -> Finding {
     let place = objects.directory().display();
-    let mut detail = if is_made { place.to_string() } else { format!("{place}, made by the first upload") };
+    let mut detail = if is_made { place.to_string() } else { format!("{place}, {MADE_LATER}") };
     let unread = config.storage.in_vain();
     if !unread.is_empty() {
         detail += &format!("\n{}: without effect: storage.backend is \"local\"", unread.join(", "));
@@ -143,7 +145,7 @@ mod tests {
         let finding = store(&at("files"), &[]).await;
         assert_eq!(finding.verdict, Warning);
         assert!(
-            finding.detail.contains("made by the first upload\nstorage.endpoint: without effect"),
+            finding.detail.contains("by the first one after a restart\nstorage.endpoint: without effect"),
             "{finding:?}"
         );
         assert!(!here.path().join("files").exists());
