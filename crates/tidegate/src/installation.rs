@@ -9,7 +9,8 @@ use std::{fs, io};
 use tidegate_database::{DatabaseUrl, Store};
 
 pub(crate) use self::serving_lock::{
-    Served, ServingLock, is_served_in_development, naming_the_server, refuse_replaced, served, take_lock_left,
+    Served, ServingLock, is_served_in_development, is_served_with_raised_limits, naming_the_server,
+    refuse_replaced, served, take_lock_left,
 };
 use self::serving_lock::{has_what_was_lost, save_it_first};
 use crate::config::Config;

@@ -6,6 +6,7 @@ use tidegate_identity::operator::accounts::AccountDetails;
 use tidegate_kernel::kept_out::{KeptOut, KeptOutBy};
 
 use crate::config::Config;
+use crate::installation::is_served_with_raised_limits;
 
 /// A line for each limit that keeps it out just now, and what ends it.
 pub(super) fn kept_out_text(found: &AccountDetails, now: Timestamp, config: &Config) -> String {
@@ -20,7 +21,8 @@ pub(super) fn kept_out_text(found: &AccountDetails, now: Timestamp, config: &Con
     };
     let lines: String = found.kept_out.iter().map(line).collect();
     // A server without a configuration is likely one of development, whose limits this command cannot know.
-    let may_differ = !lines.is_empty() && !config.dev && config.public_url.is_none();
+    let is_known = config.dev || is_served_with_raised_limits(config);
+    let may_differ = !lines.is_empty() && !is_known && config.public_url.is_none();
     let note = "\n  (by the limits that hold without --dev: a server started with --dev has a hundred times as much)";
     if may_differ { lines + note } else { lines }
 }

@@ -31,7 +31,7 @@ use crate::cli::{Cli, Command, Operate};
 use crate::config::{Config, Flags, Loaded, load};
 use crate::data_dir::refuse_other_than_directory;
 use crate::failure::Failure;
-use crate::installation::naming_the_server;
+use crate::installation::{is_served_with_raised_limits, naming_the_server};
 use crate::logging;
 use crate::output::Answer;
 
@@ -53,7 +53,8 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             // Before the configuration is read: what follows may take less time, and has to wait for it.
             let metrics = serve::PreparedMetrics::begin();
             let lifted = flags.lifted;
-            let flags = Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits };
+            let flags =
+                Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits, ..Flags::default() };
             let loaded = prepare(&flags, logging::OF_SERVERS)?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
@@ -65,7 +66,10 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             Ok(None)
         }
         Command::Operate(command) => {
-            let loaded = quiet()?;
+            let mut loaded = quiet()?;
+            if is_served_with_raised_limits(&loaded.config) {
+                loaded = load(&global, &Flags { raised: true, ..Flags::default() })?;
+            }
             operate(&loaded.config, command, global.json).map_err(|failure| hinted(failure, &loaded))
         }
         Command::Doctor(command) => block_on(doctor::run(quiet(), &command)),

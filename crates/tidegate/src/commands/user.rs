@@ -58,11 +58,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
             let outcome = opened.identity.enable_account(&operator, &named.account).await;
             done(outcome, "The account is enabled and can sign in again.")
         }
-        User::Unlock(named) => {
-            let outcome = opened.identity.unlock_account(&operator, &named.account).await;
-            let text = "Wrong passwords and codes counted so far keep the account out no longer.";
-            done(outcome, text)
-        }
+        User::Unlock(named) => unlock(config, &opened, &operator, &named.account).await,
         User::UnblockProvider(UnblockProvider { named, provider, subject }) => {
             let identity = &opened.identity;
             let outcome = identity.unblock_provider(&operator, &named.account, &provider, &subject).await;
@@ -81,6 +77,24 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
     };
     opened.close().await;
     answer
+}
+
+/// Lifts what an operator can lift for one account, and says what still keeps it out.
+async fn unlock(
+    config: &Config,
+    opened: &Opened,
+    operator: &Operator,
+    name: &AccountName,
+) -> Result<Answer, Failure> {
+    opened.identity.unlock_account(operator, name).await.map_err(refusal)?;
+    let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
+    let mut text = "Wrong passwords and codes counted so far keep the account out no longer.".to_owned();
+    if !found.kept_out.is_empty() {
+        text += " What a client network used up for all accounts still does:";
+        text += &kept_out_text(&found, opened.kernel.now(), config);
+    }
+    let kept_out: Vec<Value> = found.kept_out.iter().map(kept_out_json).collect();
+    Ok(Answer::new(text, json!({ "kept_out": kept_out })))
 }
 
 async fn reset_mfa(opened: &Opened, command: &ResetMfa) -> Result<Answer, Failure> {

@@ -58,6 +58,8 @@ pub(crate) struct Flags {
     pub(crate) dev: bool,
     /// `--limits`
     pub(crate) limits: bool,
+    /// A server for development runs beside the command: limits are a hundred times higher, as there. Nothing else is as with `--dev`.
+    pub(crate) raised: bool,
 }
 
 /// Names and values.
@@ -98,8 +100,7 @@ pub(super) fn load_from(
     let Some((mut config, mut figment)) = reading.config(&defaults) else {
         return Err(Failure::mistakes(reading.told.with(Vec::new())));
     };
-    if config.dev
-        && !config.dev_limits
+    if (flags.raised || (config.dev && !config.dev_limits))
         && let Some(read) = reading.config(&raised(&schema, &defaults))
     {
         (config, figment) = read;

@@ -24,6 +24,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 const CLOSED_WITHIN: Duration = Duration::from_millis(100);
 /// What stands at the end of the lock of a server that was started for development.
 const DEVELOPMENT: &str = " dev";
+/// The same of one whose limits are as ever.
+const DEVELOPMENT_WITH_LIMITS: &str = " dev limits";
 
 /// What to do about a server beside which another one cannot be.
 const STOP_THE_OTHER: &str = "stop that process first; a second installation needs another --data-dir, and several nodes of one need \
@@ -106,9 +108,13 @@ impl ServingLock {
         Ok(Self { file })
     }
 
-    /// Notes for commands beside it where its process listens, and whether it is for development.
-    pub(crate) fn note_address(&mut self, address: SocketAddr, is_development: bool) {
-        let mode = if is_development { DEVELOPMENT } else { "" };
+    /// Notes for commands beside it where its process listens, whether it is for development, and with which limits.
+    pub(crate) fn note_address(&mut self, address: SocketAddr, config: &Config) {
+        let mode = match (config.dev, config.dev_limits) {
+            (true, false) => DEVELOPMENT,
+            (true, true) => DEVELOPMENT_WITH_LIMITS,
+            (false, _) => "",
+        };
         // Only says so.
         let _ = write!(self.file, " {address}{mode}").and_then(|()| self.file.flush());
     }
@@ -236,9 +242,18 @@ pub(crate) fn served(config: &Config) -> Served {
 
 /// Whether the configured database is served for development just now, as far as that can be seen without asking the server.
 pub(crate) fn is_served_in_development(config: &Config) -> bool {
+    is_served_as(config, &[DEVELOPMENT, DEVELOPMENT_WITH_LIMITS])
+}
+
+/// Whether that is so with limits that are a hundred times higher.
+pub(crate) fn is_served_with_raised_limits(config: &Config) -> bool {
+    is_served_as(config, &[DEVELOPMENT])
+}
+
+fn is_served_as(config: &Config, modes: &[&str]) -> bool {
     let Some(database) = config.database_file() else { return false };
     let noted = fs::read_to_string(lock_file(&database)).unwrap_or_default();
-    noted.ends_with(DEVELOPMENT) && pid_in(&noted).is_some_and(is_alive)
+    modes.iter().any(|mode| noted.ends_with(mode)) && pid_in(&noted).is_some_and(is_alive)
 }
 
 /// Whether there is a process of that number.

@@ -1,7 +1,7 @@
 //! `tidegate user`, `tidegate org list` and `tidegate org show`
 
 use serde_json::{Value, json};
-use tidegate_testkit::{eventually, on_both_engines};
+use tidegate_testkit::{Engine, eventually, on_both_engines, on_one_engine};
 
 use crate::support::{Installation, PASSWORD, Said, Server};
 
@@ -13,6 +13,11 @@ fn create(here: &Installation, email: &str) -> Value {
     let said = here.run_with_input(&arguments, PASSWORD);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
     said.json()
+}
+
+/// Signs Ada in at RiverGen, whose limits count all sign-ins of a client and of an address.
+async fn log_in(server: &Server, password: &str) -> u16 {
+    server.post("/api/v1/auth/login", json!({"email": ADA, "password": password})).await.0
 }
 
 async fn status_of(server: &Server, session: &Value) -> u16 {
@@ -267,6 +272,28 @@ on_both_engines! {
         server.stop();
     }
 
+    /// A limit of the network, for all accounts: the next sign-in was refused again, and nothing had said so.
+    async fn unlocking_an_account_says_what_its_network_used_up(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        for _ in 0..5 {
+            assert_eq!(log_in(&server, "Wrong1horse!").await, 401);
+        }
+        let said = here.output(&["user", "unlock", ADA]);
+        for part in [
+            "keep the account out no longer. What a client network used up for all accounts still does:",
+            "\nKept out: too many sign-ins, to any account, from 127.0.0.1, until ",
+            "(it ends by itself; see rivergen.limits.sign_in_by_ip in the configuration)",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("`tidegate user unlock"), "what it lifts, it has lifted: {said}");
+        assert_eq!(log_in(&server, PASSWORD).await, 429);
+        let json = here.json(&["user", "unlock", ADA]);
+        assert_eq!(json["kept_out"][0]["reason"], json!("sign_ins_of_network"), "{json}");
+        server.stop();
+    }
+
     async fn an_account_that_wrong_passwords_keep_out_is_let_in_again(here: Installation) {
         let server = here.serve_with(&[], |command| {
             command.env("TIDEGATE_FAILED_PASSWORDS_BY_ACCOUNT__ATTEMPTS", "3");
@@ -354,4 +381,22 @@ fn an_account_that_is_not_there_is_said_with_what_to_do() {
 
 fn create_installation(here: &Installation) {
     here.begin();
+}
+
+on_one_engine! { Engine::Sqlite;
+    /// Commands counted without the hundredfold of `--dev`: who signed in all the time was said to be kept out.
+    async fn commands_beside_a_server_for_development_count_with_its_limits(here: Installation) {
+        let server = here.serve(&["--dev"]);
+        create(&here, ADA);
+        for _ in 0..6 {
+            assert_eq!(log_in(&server, "Wrong1horse!").await, 401);
+        }
+        assert_eq!(here.json(&["user", "show", ADA])["kept_out"], json!([]));
+        assert!(!here.output(&["user", "show", ADA]).contains("Kept out"));
+        server.stop();
+        let server = here.serve(&["--dev", "--limits"]);
+        assert_eq!(log_in(&server, PASSWORD).await, 429);
+        assert!(here.output(&["user", "show", ADA]).contains("\nKept out: too many sign-ins to this account, until "));
+        server.stop();
+    }
 }

@@ -71,7 +71,7 @@ pub(super) async fn serve(
         None => lock(config)?,
     };
     if let Some(serving) = &mut serving {
-        serving.note_address(address, config.dev);
+        serving.note_address(address, config);
     }
     let opened = open(config, &Purpose::Serve { url: base_url(address), lifted }).await?;
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };

@@ -184,6 +184,11 @@ fn development_raises_every_limit_a_hundredfold_but_those_that_are_kept() {
         desk.flags = Flags { dev, limits, ..Flags::default() };
         desk.load().config
     };
+    // Of a command beside such a server, which is in all else as ever.
+    let mut desk = Desk::new();
+    desk.flags = Flags { raised: true, ..Flags::default() };
+    let beside = desk.load().config;
+    assert!(attempts(&beside) == attempts(&with(true, false)) && !beside.dev);
     let plain = attempts(&with(false, false));
     assert!(plain == attempts(&with(true, true)), "with --limits they are as ever");
     assert!(plain.len() > 40, "{}", plain.len());
