@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde_json::json;
-use tidegate_database::{DatabaseUrl, Store, StoreError};
+use tidegate_database::{DatabaseUrl, Denial, Store, StoreError};
 use tidegate_kernel::KernelTables;
 use tidegate_objects::{Copied, Objects};
 
@@ -33,7 +35,7 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     }
     let (key_file, files) = (key_file_of(file), files_of(file));
     refuse_present(file, &[key_file.as_path(), files.as_path()])?;
-    refuse_missing_directory(file)?;
+    refuse_unfit_directory(file)?;
     // First: where there is no database, no key is missing either.
     refuse_missing_file(config)?;
     let key = if command.without_key { None } else { key_of_data_dir(config)? };
@@ -152,6 +154,12 @@ pub(super) fn files_of(file: &Path) -> PathBuf {
 /// Refuses to write over what is there.
 fn refuse_present(file: &Path, beside: &[&Path]) -> Result<(), Failure> {
     let shown = file.display();
+    if file.is_dir() {
+        let what = format!("{shown} is a directory");
+        return Err(
+            failure(what).advise(format!("name a file in it: {}", file.join("tidegate.backup").display()))
+        );
+    }
     if file.exists() {
         return Err(failure(format!("{shown} exists already: choose another name")));
     }
@@ -203,15 +211,35 @@ async fn write(store: &Store, file: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// SQLite would say of its database that it cannot be opened.
-fn refuse_missing_directory(file: &Path) -> Result<(), Failure> {
-    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
-    match directory {
-        Some(directory) if !directory.is_dir() => {
-            let what = format!("the directory {} of the backup does not exist", directory.display());
-            Err(failure(what).advise("create it, or choose another"))
+fn refuse_unfit_directory(file: &Path) -> Result<(), Failure> {
+    let directory = directory_of(file);
+    let shown = directory.display();
+    // What is in a directory that may not be entered is not seen.
+    let is_denied = match fs::metadata(directory) {
+        Ok(found) if found.is_dir() => {
+            access(directory, Access::WRITE_OK | Access::EXEC_OK) == Err(Errno::ACCESS)
         }
-        _ => Ok(()),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        Ok(_) => false,
+    };
+    if is_denied {
+        let reason = Denial::of(directory).reason();
+        let what =
+            format!("the directory {shown} of the backup may not be entered or written by this user{reason}");
+        return Err(failure(what)
+            .advise("name a file in another directory, or have its owner let this user write there"));
     }
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let what = format!("the directory {shown} of the backup does not exist");
+    Err(failure(what).advise("create it, or choose another"))
+}
+
+/// The directory that a file is in, or is to be in.
+fn directory_of(file: &Path) -> &Path {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
 }
 
 /// What the database says may be about the file that it writes.
@@ -219,8 +247,7 @@ fn not_written(file: &Path, error: StoreError) -> Failure {
     let shown = file.display();
     match error {
         StoreError::Unavailable(said) => {
-            let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
-            let directory = directory.unwrap_or(Path::new(".")).display();
+            let directory = directory_of(file).display();
             failure(format!("the backup {shown} was not written: {said}")).advise(format!(
                 "see whether {directory} can be written by this user and has space (`df -h {directory}`): the backup needs as much \
                  as the database"

@@ -339,6 +339,22 @@ fn a_directory_of_queries_of_another_user_is_told_by_its_own_name() {
 }
 
 #[test]
+fn a_backup_into_a_directory_of_another_user_is_refused_before_anything_is_written() {
+    let here = Installation::new();
+    here.begin();
+    let directory = here.path().join("theirs");
+    fs::create_dir_all(directory.join("below")).unwrap();
+    close_off(&directory);
+    for file in ["theirs/x.db", "theirs/below/x.db"] {
+        let said = Said::of(&mut as_anybody(&here, &["backup", file]));
+        let denied = "of the backup may not be entered or written by this user (";
+        assert!(said.code == 1 && said.err.contains(denied), "{file}: {said:?}");
+        assert!(said.err.contains("name a file in another directory"), "{file}: {said:?}");
+    }
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
 fn a_key_or_configuration_that_may_not_be_read_is_not_told_as_missing() {
     let here = Installation::new();
     here.begin();

@@ -573,6 +573,7 @@ fn files_and_directories_that_are_not_there_are_told_with_what_to_do() {
         (&["user", "list", "--config", "latin1.toml"], &["save it as UTF-8"]),
         (&["backup", "nowhere/x.db"], &["the directory nowhere of the backup does not exist; create it"]),
         (&["backup", "/dev/full"], &["/dev/full exists already"]),
+        (&["backup", "/dev"], &["/dev is a directory; name a file in it: /dev/tidegate.backup"]),
     ] {
         let Said { code, out, err } = here.run(arguments);
         for part in parts {
