@@ -44,7 +44,7 @@ const NO_TLS: &str = "corrupt message";
 const CERTIFICATE: CertificateOf = CertificateOf {
     file: "mail",
     given: "give it to the mail server",
-    authority: "mail.smtp.ca_file",
+    authority: "mail.smtp.ca_file (read at the start alone: restart the server after it changed)",
     host: "mail.smtp.host",
 };
 /// What the SMTP library says of a connection that was closed in an answer, or before one.

@@ -32,7 +32,7 @@ const NAME: &str = "the SMS gateway";
 const CERTIFICATE: CertificateOf = CertificateOf {
     file: "gateway",
     given: "give it to the gateway",
-    authority: "sms.webhook.ca_file",
+    authority: "sms.webhook.ca_file (read at the start alone: restart the server after it changed)",
     host: "the host in sms.webhook.url",
 };
 

@@ -112,7 +112,12 @@ async fn a_certificate_that_is_refused_is_told_with_what_to_do() {
     let of_authority = authority.serve();
     for (port, host, ca_file, parts) in [
         (of_authority, "localhost", Some(&authority), ["is an authority's (CA:TRUE)", "-out gateway.crt"]),
-        (server.serve(), "localhost", None, ["an authority that is not known", "sms.webhook.ca_file"]),
+        (
+            server.serve(),
+            "localhost",
+            None,
+            ["an authority that is not known", "sms.webhook.ca_file (read at the start alone"],
+        ),
         (
             server.serve(),
             "127.0.0.1",
