@@ -136,6 +136,11 @@ pub enum ScopeError {
     /// Longer than any that there is.
     #[error("unknown scope; no scope has so many characters")]
     TooLong,
+    /// Several with something else between them than they have there.
+    #[error(
+        "several scopes in one name: a text has one space between them and nothing else, a list has each by itself"
+    )]
+    Joined,
     /// One of OpenID Connect, where those mean nothing.
     #[error("a scope of OpenID Connect is no scope of a token")]
     OfOpenId,
@@ -195,6 +200,7 @@ impl Scope {
         let known = VOCABULARY.iter().find(|(known, _)| *known == name);
         match known {
             Some((known, _)) => Ok(Self(Cow::Borrowed(known))),
+            None if is_joined(name) => Err(ScopeError::Joined),
             None if !is_scope_token(name) => Err(ScopeError::Malformed),
             // Comparing costs more the longer it is, and no scope is so long.
             None if name.len() > LONGEST => Err(ScopeError::TooLong),
@@ -212,6 +218,12 @@ impl Scope {
             None => Some(Self(Cow::Owned(name.to_owned()))),
         }
     }
+}
+
+/// Whether a name is a list with a separator that scopes do not have: one of its parts is a scope.
+fn is_joined(name: &str) -> bool {
+    let parts = || name.trim().split([' ', ',', ';', '|', '+']);
+    parts().any(|part| VOCABULARY.iter().any(|(known, _)| *known == part)) && parts().nth(1).is_some()
 }
 
 /// Finds the scope that a misspelled name was meant to be.
@@ -523,6 +535,23 @@ mod tests {
             let told = Scopes::requested(["read", typed]).unwrap_err().to_string();
             assert_eq!(told, format!("unknown scope {typed}; the nearest one is {meant}"));
         }
+    }
+
+    #[test]
+    fn scopes_with_something_else_between_them_are_told_from_one_that_is_unknown() {
+        for joined in
+            ["openid,email", "openid, email", "read;fly", "read|write", "admin,security:read,accounts:read"]
+        {
+            assert_eq!(Scopes::parse(joined), Err(ScopeError::Joined), "{joined}");
+        }
+        for name in ["openid email", "openid,email", "read+write"] {
+            assert_eq!(Scopes::requested([name]), Err(ScopeError::Joined), "{name}");
+            assert_eq!(Scopes::requested_for_token([name]), Err(ScopeError::Joined), "{name}");
+        }
+        for unknown in ["fly,swim", ",", "read-write"] {
+            assert!(matches!(Scopes::parse(unknown), Err(ScopeError::Unknown { .. })), "{unknown}");
+        }
+        assert_eq!(Scopes::requested(["read "]), Err(ScopeError::Malformed));
     }
 
     #[test]

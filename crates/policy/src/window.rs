@@ -95,7 +95,10 @@ fn short(time: Time) -> String {
 
 fn days(config: Option<&Json>) -> Result<Vec<Weekday>, RuleError> {
     let wrong = || {
-        RuleError::new("rule_config.time_window.days", "must be a list of mon, tue, wed, thu, fri, sat, sun")
+        RuleError::new(
+            "rule_config.time_window.days",
+            r#"must be a list of mon, tue, wed, thu, fri, sat, sun, as ["mon", "tue"]"#,
+        )
     };
     let listed = match config {
         None | Some(Json::Null) => return Ok(Vec::new()),

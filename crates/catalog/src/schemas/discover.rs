@@ -16,7 +16,7 @@ use tidegate_kernel::{Actor, Grant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::gone::said_of_gone;
+use super::gone::{Gone, said_of_gone};
 use super::keep::Keeper;
 use super::nothing::is_nothing;
 use super::repository::SchemaSummary;
@@ -49,8 +49,8 @@ pub struct Discovery {
     /// That it found nothing, or what it did not find any more, to whom no policy hides anything; and which policies do not fit its tables,
     /// where who asks writes policies.
     pub warnings: Vec<String>,
-    /// Tables and columns that the last one had found: not all of many.
-    pub(crate) gone: Vec<String>,
+    /// Tables and columns that the last one had found.
+    pub(crate) gone: Gone,
 }
 
 impl Discovery {
@@ -105,7 +105,7 @@ async fn known(
     };
     let duration_ms = schemas.iter().map(|schema| schema.duration_ms).max().unwrap_or(0);
     let number = source.number;
-    let (warnings, gone) = (Vec::new(), Vec::new());
+    let (warnings, gone) = (Vec::new(), Gone::default());
     Ok(discovered_at.map(|discovered_at| Discovery {
         number,
         schemas,

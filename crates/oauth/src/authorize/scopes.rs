@@ -49,9 +49,11 @@ pub(crate) fn requested_scopes(
 pub(crate) fn parsed(text: &str) -> Result<Scopes, ScopeRefused> {
     Scopes::parse(text).map_err(|why| match why {
         ScopeError::Unknown { name, nearest } => ScopeRefused::Unknown { name, nearest },
-        ScopeError::Empty | ScopeError::Malformed | ScopeError::TooLong | ScopeError::OfOpenId => {
-            ScopeRefused::Malformed(why)
-        }
+        ScopeError::Empty
+        | ScopeError::Malformed
+        | ScopeError::TooLong
+        | ScopeError::Joined
+        | ScopeError::OfOpenId => ScopeRefused::Malformed(why),
     })
 }
 
@@ -84,6 +86,7 @@ mod tests {
             ("openid fly", "the scope fly is unknown; the nearest one is email"),
             ("openid emial fly", "the scope emial is unknown; the nearest one is email"),
             ("openid admin write", "the application is not registered for the scope admin"),
+            ("openid,email", "several scopes in one name: a text has one space between them"),
             ("", "at least one scope is required"),
         ] {
             let why = told(text).unwrap_err();

@@ -20,6 +20,12 @@ pub(super) fn field(name: &str) -> String {
     format!("rule_config.{name}")
 }
 
+/// What is said of a value that is no number as it must be.
+fn not_the_number(name: &str, value: &Json, must: &str) -> RuleError {
+    let quotes = if value.is_string() { "; numbers have no quotes" } else { "" };
+    RuleError::new(field(name), format!("{must}{quotes}"))
+}
+
 /// The column of that name, or the one that may be meant.
 pub(super) fn require<'r>(
     relation: &'r Relation,
@@ -117,7 +123,11 @@ impl Config<'_> {
     }
 
     pub(super) fn names(self, name: &str, most: usize) -> Result<Vec<String>, RuleError> {
-        let wrong = || RuleError::new(field(name), format!("must be a list of 1 to {most} names"));
+        let wrong = || {
+            let is_text = self.0.get(name).is_some_and(Json::is_string);
+            let how = if is_text { r#": ["one", "another"]"# } else { "" };
+            RuleError::new(field(name), format!("must be a list of 1 to {most} names{how}"))
+        };
         let listed = match self.0.get(name) {
             None | Some(Json::Null) => return Ok(Vec::new()),
             Some(listed) => {
@@ -152,30 +162,31 @@ impl Config<'_> {
     pub(super) fn shown(self, name: &str) -> Result<u32, RuleError> {
         match self.0.get(name) {
             None | Some(Json::Null) => Ok(0),
-            Some(number) => number
+            Some(value) => value
                 .as_u64()
                 .and_then(|number| u32::try_from(number).ok())
                 .filter(|number| *number <= 1_000)
-                .ok_or_else(|| RuleError::new(field(name), "must be 0 to 1000")),
+                .ok_or_else(|| not_the_number(name, value, "must be 0 to 1000")),
         }
     }
 
     pub(super) fn limit(self, name: &str, most: u64) -> Result<Option<u64>, RuleError> {
         match self.0.get(name) {
             None | Some(Json::Null) => Ok(None),
-            Some(number) => number
+            Some(value) => value
                 .as_u64()
                 .filter(|number| (1..=most).contains(number))
                 .map(Some)
-                .ok_or_else(|| RuleError::new(field(name), format!("must be 1 to {most}"))),
+                .ok_or_else(|| not_the_number(name, value, &format!("must be 1 to {most}"))),
         }
     }
 
     pub(super) fn step(self) -> Result<String, RuleError> {
-        let number = self.0.get("round_to").and_then(Json::as_number).map(ToString::to_string);
+        let value = self.0.get("round_to").unwrap_or(&Json::Null);
+        let number = value.as_number().map(ToString::to_string);
         number
             .filter(|text| number::decimal(text).is_some_and(|step| step.unscaled > 0))
-            .ok_or_else(|| RuleError::new(field("round_to"), "must be a number above zero"))
+            .ok_or_else(|| not_the_number("round_to", value, "must be a number above zero"))
     }
 
     pub(super) fn constant(self) -> Result<Json, RuleError> {

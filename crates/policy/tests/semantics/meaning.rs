@@ -396,6 +396,35 @@ fn a_mask_that_cannot_keep_the_type_says_so() {
 }
 
 #[test]
+fn a_number_in_quotes_and_a_list_in_one_text_are_told_how_they_are_written() {
+    let told = |kind: RuleType, config: Json| {
+        RuleKind::parse(kind, config.as_object().unwrap()).unwrap_err().to_string()
+    };
+    for (name, most) in [("max_rows", 1_000_000_000_000_u64), ("max_queries_per_day", 1_000_000_000)] {
+        let must = format!("rule_config.{name}: must be 1 to {most}");
+        assert_eq!(
+            told(RuleType::LimitQuery, json!({ name: "100" })),
+            format!("{must}; numbers have no quotes")
+        );
+        assert_eq!(told(RuleType::LimitQuery, json!({ name: 0 })), must);
+    }
+    for (masking, name) in
+        [("partial", "visible_prefix"), ("partial", "visible_suffix"), ("rounding", "round_to")]
+    {
+        let config = json!({ "table": "emp", "column": "ssn", "masking_type": masking, name: "2" });
+        let text = told(RuleType::MaskColumn, config);
+        assert!(text.starts_with(&format!("rule_config.{name}: must be ")), "{text}");
+        assert!(text.ends_with("; numbers have no quotes"), "{text}");
+    }
+    let config = json!({ "table": "emp", "columns": "id, region" });
+    assert!(told(RuleType::AllowAccess, config).ends_with(r#" names: ["one", "another"]"#));
+    let window = json!({ "start": "09:00", "end": "17:00", "timezone": "UTC", "days": "mon,tue" });
+    assert!(
+        told(RuleType::AllowAccess, json!({ "time_window": window })).ends_with(r#", as ["mon", "tue"]"#)
+    );
+}
+
+#[test]
 fn a_rule_that_is_not_understood_or_no_longer_fits_denies() {
     let stored = Rule { id: 1, order: 0, kind: RuleKind::Unreadable("a rule of a later version".to_owned()) };
     assert!(matches!(reason(&answer(&json!({}), &[policy(1, 0, vec![stored])])), Reason::Condition(_)));

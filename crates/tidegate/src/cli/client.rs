@@ -313,6 +313,7 @@ fn grant(text: &str) -> Result<GrantType, String> {
             "refresh_token" => format!(
                 "{known}; refresh tokens come with the tokens of a person, without a grant of their own"
             ),
+            _ if text.contains([',', ' ']) => format!("{known}; several have a --grant each"),
             _ => known.to_owned(),
         }
     })

@@ -314,7 +314,9 @@ on_both_engines! {
         for (grant, scope, told) in [
             ("password", "openid", "must be authorization_code, client_credentials or "),
             ("refresh_token", "openid", "refresh tokens come with the tokens of a person"),
+            ("authorization_code,client_credentials", "openid", "several have a --grant each"),
             ("authorization_code", "openid mail", "the nearest one is email"),
+            ("authorization_code", "openid,email", "a text has one space between them"),
         ] {
             let said = here.run(&[
                 "client", "create", "--organization", &organization, "--name", "Other", "--redirect-uri", CALLBACK,

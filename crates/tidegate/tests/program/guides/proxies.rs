@@ -8,10 +8,13 @@ use serde_json::Value;
 use tidegate_testkit::eventually;
 
 use super::code;
+use crate::member;
 use crate::support::{Installation, PASSWORD, Said, Server};
 
 const GUIDE: &str = "reverse-proxy.md";
 const NAME: &str = "id.example.com";
+/// The default of `storage_limits.file_bytes`.
+const LARGEST_FILE: usize = 100 << 20;
 
 /// A proxy, stopped when dropped.
 struct Proxy {
@@ -124,7 +127,7 @@ fn caddy(here: &Installation, server: &Server) -> Proxy {
 /// What curl, a client at 127.0.0.2, gets from the proxy: status and body.
 fn curl(here: &Installation, proxy: &Proxy, path: &str, more: &[&str]) -> (String, String) {
     let mut command = program(&["curl"]);
-    command.args(["-sSk", "--interface", "127.0.0.2", "-w", "\n%{http_code}", "--max-time", "60"]);
+    command.args(["-sSk", "--interface", "127.0.0.2", "-w", "\n%{http_code}", "--max-time", "600"]);
     command.arg("--resolve").arg(format!("{NAME}:{}:127.0.0.1", proxy.https));
     command.args(more).arg(format!("https://{NAME}:{}{path}", proxy.https)).current_dir(here.path());
     let said = Said::of(&mut command);
@@ -154,10 +157,10 @@ async fn behind(here: &Installation, server: &Server, proxy: &Proxy) {
     .await;
 
     // The client's address is that of the connection, whatever the client sends.
-    let body = format!(r#"{{"email": "ada@example.com", "password": "{PASSWORD}", "name": "Ada"}}"#);
+    let body = format!(r#"{{"email": "bert@example.com", "password": "{PASSWORD}", "name": "Bert"}}"#);
     let (status, registered) = send(here, proxy, "/api/v2/auth/register", &body);
     assert_eq!(status, "201", "{registered}");
-    let sessions = here.json(&["user", "sessions", "ada@example.com"]);
+    let sessions = here.json(&["user", "sessions", "bert@example.com"]);
     let text = sessions.to_string();
     assert!(text.contains("\"127.0.0.2\"") && !text.contains("203.0.113"), "{text}");
 
@@ -182,6 +185,14 @@ async fn behind(here: &Installation, server: &Server, proxy: &Proxy) {
     let large = ["-H", &bearer, "-H", "content-type: application/json", "--data-binary", "@large"];
     let (status, refused) = curl(here, proxy, "/api/v1/account/create", &large);
     assert_eq!(status, "422", "{refused}");
+
+    // So does the largest file that may be uploaded.
+    let upload = "/api/v1/storage/upload";
+    let ada = format!("authorization: Bearer {}", member::token(here, server).await);
+    let form = "file=@orders.csv;type=text/csv";
+    here.write("orders.csv", &"1,2\n".repeat(LARGEST_FILE / 4));
+    let (status, stored) = curl(here, proxy, upload, &["-H", &ada, "-F", form]);
+    assert_eq!(status, "201", "{stored}");
 
     let (_, headers) = curl(here, proxy, "/healthz", &["-D", "-"]);
     assert!(headers.to_lowercase().contains("strict-transport-security: max-age=31536000"), "{headers}");

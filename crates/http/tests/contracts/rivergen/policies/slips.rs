@@ -181,6 +181,7 @@ on_both_engines! {
         let mut told = warnings(discover().await.assert_status(200));
         let gone = told.pop().unwrap();
         assert!(gone.starts_with("Gone since the last discovery: column public.emp.region."), "{gone}");
+        assert!(gone.contains(" Perhaps renamed, as a new column has its type: public.emp.region to area. "), "{gone}");
         assert!(told.len() == 1 && told[0].starts_with(&begins) && told[0].contains("no column region"), "{told:?}");
         assert_eq!(warnings(&get(&app, &ada, &format!("/{named}")).await), told);
         // One for every table is for those that were there before it, too.
