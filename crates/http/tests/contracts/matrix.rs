@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_domain::AccessClaims;
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
-use crate::forge::reworded;
+use crate::forge::{claims_of, stolen_key};
 use crate::routes::{self, Route};
 
 /// Whose token it is, and in which state.
@@ -45,7 +46,8 @@ const BEARERS: [(&str, Bearer); 11] = [
 /// of them had an effect: what that changed is not to be missed by the next.
 struct Organization<'a> {
     app: &'a TestApp,
-    tokens: Vec<Option<String>>,
+    /// What each token says, in the order of [`BEARERS`].
+    tokens: Vec<Option<AccessClaims>>,
 }
 
 impl<'a> Organization<'a> {
@@ -65,10 +67,10 @@ impl<'a> Organization<'a> {
     /// How far each gets on a route.
     async fn row(&self, route: &Route) -> Vec<u16> {
         let mut row = Vec::new();
-        for (token, (name, _)) in self.tokens.iter().zip(BEARERS) {
+        for (claims, (name, _)) in self.tokens.iter().zip(BEARERS) {
             let request = route.request(&self.app.client());
-            let request = match token {
-                Some(token) => request.bearer(&issued(self.app, token, route).await),
+            let request = match claims {
+                Some(claims) => request.bearer(&issued(self.app, claims, route).await),
                 None => request,
             };
             let answer = request.send().await;
@@ -79,7 +81,7 @@ impl<'a> Organization<'a> {
     }
 }
 
-async fn token(app: &TestApp, owner: &Person, name: &str, bearer: Bearer) -> Option<String> {
+async fn token(app: &TestApp, owner: &Person, name: &str, bearer: Bearer) -> Option<AccessClaims> {
     let owner = &app.bound(owner, json!({})).await;
     let fields = json!({ "db_id": app.add_database(owner, name).await });
     let email = format!("{name}@example.com");
@@ -94,11 +96,12 @@ async fn token(app: &TestApp, owner: &Person, name: &str, bearer: Bearer) -> Opt
             let mut fields = fields;
             fields["frontend_user_id"] = json!(7);
             fields["frontend_session_id"] = json!(session);
-            return Some(app.bound(&program, fields).await.access_token);
+            return Some(claims_of(app, &app.bound(&program, fields).await.access_token).await);
         }
         Bearer::Expired | Bearer::Revoked => app.add_individual(owner, &email, "manager").await,
     };
     let token = app.bound(&person, fields).await.access_token;
+    let claims = claims_of(app, &token).await;
     match bearer {
         Bearer::Expired => app.advance(Duration::from_secs(3_600)),
         Bearer::Revoked => {
@@ -106,12 +109,13 @@ async fn token(app: &TestApp, owner: &Person, name: &str, bearer: Bearer) -> Opt
         }
         _ => {}
     }
-    Some(token)
+    Some(claims)
 }
 
 /// The token as if the route's own contract had issued it: what tokens of the others reach is another matrix.
-async fn issued(app: &TestApp, token: &str, route: &Route) -> String {
-    reworded(app, token, |claims| claims.contract = route.contract).await
+async fn issued(app: &TestApp, claims: &AccessClaims, route: &Route) -> String {
+    let claims = AccessClaims { contract: route.contract, ..claims.clone() };
+    stolen_key(app).await.sign(&claims).unwrap().expose().to_owned()
 }
 
 async fn table(app: &TestApp) -> String {
