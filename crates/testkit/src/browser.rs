@@ -39,6 +39,8 @@ impl Browser {
         }
         let capabilities = json!({
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" },
+            // A busy machine is no finding: whether something hangs is for the test runner to say.
+            "timeouts": { "script": 300_000, "pageLoad": 300_000 },
         });
         let session =
             browser.call("POST", "/session", &json!({ "capabilities": { "alwaysMatch": capabilities } }));

@@ -262,9 +262,9 @@ fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
                 let scrolled = "[...document.querySelectorAll('.redoc-markdown table')].filter(table => table.scrollWidth > table.clientWidth).length";
                 assert_eq!(browser.evaluate(scrolled), 0, "tables that are cut off: {width} {scheme}");
             }
-            // All operations are made of the same parts: looking at some of them takes a tenth of the time.
+            // All operations are made of the same parts: looking at some of them takes a small part of the time.
             browser.evaluate(
-                "document.querySelectorAll('[id^=\"tag/\"][id*=\"/operation/\"]').forEach((part, number) => number % 7 && part.remove())",
+                "document.querySelectorAll('[id^=\"tag/\"][id*=\"/operation/\"]').forEach((part, number) => number % 20 && part.remove())",
             );
             for width in WIDTHS {
                 browser.resize(width, scheme);
