@@ -239,9 +239,15 @@ fn nearest_of_tokens(name: &str) -> &'static str {
 
 fn most_like(name: &str, scopes: impl Iterator<Item = &'static str>) -> &'static str {
     let name = name.to_ascii_lowercase();
-    let likeness = scopes.map(|known| (known, strsim::jaro_winkler(&name, known)));
-    let nearest = likeness.max_by(|(_, one), (_, other)| one.total_cmp(other));
-    nearest.map(|(known, _)| known).unwrap_or_default()
+    let likeness = scopes.map(|known| {
+        let whole = strsim::jaro_winkler(&name, known);
+        // The part after the colon may be all that was typed.
+        let end = known.split_once(':').map_or(0.0, |(_, end)| strsim::jaro_winkler(&name, end));
+        (known, whole.max(end), whole)
+    });
+    // Of `read` and those that end with it, `read`.
+    let nearest = likeness.max_by(|one, other| one.1.total_cmp(&other.1).then(one.2.total_cmp(&other.2)));
+    nearest.map(|(known, ..)| known).unwrap_or_default()
 }
 
 /// Length of the longest scope of the vocabulary, in bytes.
@@ -525,6 +531,9 @@ mod tests {
             ("account:read", "accounts:read"),
             ("Read", "read"),
             ("data.query", "data:query"),
+            ("query", "data:query"),
+            ("Querry", "data:query"),
+            ("writ", "write"),
             ("policy:write", "policies:write"),
             ("databases", "databases:read"),
             ("organisation:read", "organization:read"),
