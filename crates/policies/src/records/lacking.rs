@@ -64,12 +64,12 @@ pub(super) fn with_what_it_lacks(mut full: FullPolicy) -> FullPolicy {
     if full.assignments.is_empty() && full.policy.workspace.is_none() {
         told.push(format!(
             "this policy is assigned to nobody and has no workspace_id: it holds for no one. Send role_ids, user_ids, groups, \
-             data_source_ids, workspace_ids or a workspace_id when it is made, or assign it with POST /policies/{number}/assignments."
+             data_source_ids, workspace_ids or a workspace_id when it is made, or assign it with POST /api/v1/policies/{number}/assignments."
         ));
     } else if !full.assignments.is_empty() && full.assignments.iter().all(|assignment| !assignment.is_active)
     {
         told.push(format!(
-            "all assignments of this policy are inactive: it holds for no one. Assign it with POST /policies/{number}/assignments."
+            "all assignments of this policy are inactive: it holds for no one. Assign it with POST /api/v1/policies/{number}/assignments."
         ));
     }
     if full.rules.is_empty() {

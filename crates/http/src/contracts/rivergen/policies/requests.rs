@@ -185,6 +185,17 @@ impl Exact for ChangePolicyBody {
     fn sent_back() -> Vec<String> {
         fields_of::<PolicyData>()
     }
+
+    fn place_of(name: &str) -> Option<String> {
+        let target = name.strip_suffix('s').unwrap_or(name);
+        let may_be_target = target == "group" || target.ends_with("_id");
+        let is_target = may_be_target && fields_of::<AssignPolicyBody>().iter().any(|field| field == target);
+        is_target.then(|| {
+            format!(
+                "POST /api/v1/policies/{{policy_id}}/assignments assigns a policy that is made, with {target}"
+            )
+        })
+    }
 }
 
 impl ChangePolicyBody {

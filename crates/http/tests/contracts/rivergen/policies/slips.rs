@@ -58,6 +58,13 @@ on_both_engines! {
         let misspelled = patch(&app, &ada, &path, &json!({ "name": "Q", "is_activ": false })).await;
         misspelled.assert_error(422, "VALIDATION_ERROR");
         assert_eq!(misspelled.text_at("error.details.reason"), "is not known here; did you mean is_active?");
+        for (sent, target) in [("role_ids", "role_id"), ("user_id", "user_id"), ("groups", "group"), ("workspace_ids", "workspace_id")] {
+            let refused = patch(&app, &ada, &path, &json!({ sent: [4] })).await;
+            refused.assert_error(422, "VALIDATION_ERROR");
+            assert_eq!(refused.text_at("error.details.field"), sent);
+            let place = format!("POST /api/v1/policies/{{policy_id}}/assignments assigns a policy that is made, with {target}");
+            assert_eq!(refused.text_at("error.details.reason"), format!("is not known here; {place}"));
+        }
         let mut shown = get(&app, &ada, &path).await.field("data").clone();
         assert_eq!((&shown["name"], &shown["is_active"]), (&json!("P"), &json!(true)));
         // What a client was shown it may send back.
@@ -85,7 +92,7 @@ on_both_engines! {
         let begins = "this policy is assigned to nobody and has no workspace_id: it holds for no one. Send role_ids, user_ids, groups,";
         assert!(told[0].starts_with(begins), "{told:?}");
         let number = made.field("data.id").as_i64().unwrap();
-        assert!(told[0].ends_with(&format!("POST /policies/{number}/assignments.")), "{told:?}");
+        assert!(told[0].ends_with(&format!("POST /api/v1/policies/{number}/assignments.")), "{told:?}");
         let path = format!("/{number}");
         let changed = patch(&app, &ada, &path, &json!({ "name": "Still" })).await;
         assert_eq!(warnings(changed.assert_status(200)), told);
