@@ -154,10 +154,14 @@ impl QueryError {
     /// The same for what is not there and what must not be seen.
     pub(crate) fn unknown_column<'a>(name: &str, visible: impl Iterator<Item = &'a str>) -> Self {
         let nearest = nearest(name, visible);
-        // Names without quotes are in small letters: this one is in double quotes. What the engine computes has brackets.
-        let is_odd = name.chars().any(|c| c.is_uppercase() || c.is_whitespace()) && !name.contains('(');
-        let is_text = nearest.is_empty() && is_odd;
-        let hint = if is_text { " Double quotes are for names: a text is in single quotes." } else { "" };
+        let same = nearest.first().filter(|near| *near != name && near.to_lowercase() == name.to_lowercase());
+        let hint = match same {
+            Some(same) => format!(" Write {}, in double quotes.", quoted(same)),
+            None if nearest.is_empty() && is_in_quotes(name) => {
+                " Double quotes are for names: a text is in single quotes.".to_owned()
+            }
+            None => String::new(),
+        };
         Self {
             code: Code::UnknownColumn,
             message: format!("There is no column {}.{hint}", quoted(name)),
@@ -178,6 +182,13 @@ fn unknown_qualified(relation: &str, name: &str, valid: &[Column]) -> QueryError
         message: format!("There is no column {} at this place.", quoted(&name)),
         nearest: nearest(&name, visible.iter().map(String::as_str)),
     }
+}
+
+/// Whether the query has a name in double quotes, as far as the name says it: without them it has small letters, digits and few signs. What the
+/// engine computes has brackets.
+fn is_in_quotes(name: &str) -> bool {
+    let is_plain = |c: char| "_@#$.".contains(c) || (c.is_alphanumeric() && !c.is_uppercase());
+    !name.chars().all(is_plain) && !name.contains('(')
 }
 
 /// A name as a message shows it: without control characters, cut to 80 characters.
@@ -255,8 +266,11 @@ pub(crate) fn is_out_of_memory(error: &DataFusionError) -> bool {
     carried(error).is_none() && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
+/// What is told of a value of a row that could not be computed.
+pub(crate) const NOT_COMPUTED: &str = "A value could not be computed from a row that you see.";
+
 fn failed() -> QueryError {
-    QueryError::new(Code::EvaluationFailed, "A value could not be computed from a row that you see.")
+    QueryError::new(Code::EvaluationFailed, NOT_COMPUTED)
 }
 
 /// An error of ours inside others.

@@ -172,7 +172,7 @@ pub(crate) struct Planned {
     pub(crate) context: Arc<TaskContext>,
     /// The columns of the answer, under their titles.
     pub(crate) schema: SchemaRef,
-    /// A sentence about the first part that cannot be computed, told if rows fail.
+    /// A sentence about the first part that cannot be computed, or not of every text, told if rows fail.
     pub(crate) constant: Option<String>,
     /// Relations and columns of them that are masked in what is read.
     pub(crate) masked: Vec<(usize, String)>,

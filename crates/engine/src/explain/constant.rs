@@ -1,5 +1,5 @@
 //! What cannot be computed whatever the values of rows are: constants, as `cast('x' as int)`, a division by a zero of the text, and functions of
-//! times that are given a type of which they make none.
+//! times that are given a type of which they make none. And what not every text is, where a text is made a number or a time.
 //!
 //! What is found here is a sentence about the query's own text and the types of its columns, and is told only where the query failed
 //! anyway: it neither makes a query fail nor depends on a row, so that hidden rows have no part in whether it is told, or in what it says.
@@ -15,11 +15,18 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 
 use super::{forms, types};
-use crate::error::{Code, QueryError};
+use crate::error::{Code, NOT_COMPUTED, QueryError};
 use crate::functions::{Functions, OF_TIMES};
 
-/// A sentence about the first part of a plan that cannot be computed. The plan's types are settled, and nothing is optimized.
+/// A sentence about the first part of a plan that cannot be computed, or else about the first that not every row may have a value of. The
+/// plan's types are settled, and nothing is optimized.
 pub(crate) fn failing(plan: &LogicalPlan, functions: &Functions) -> Option<String> {
+    let constant = first(plan, &|part, node| sentence(part).or_else(|| no_time(part, node, functions)));
+    constant.or_else(|| first(plan, &of_texts))
+}
+
+/// The first sentence about a part of a plan that is computed for every row.
+fn first(plan: &LogicalPlan, sentence: &dyn Fn(&Expr, &LogicalPlan) -> Option<String>) -> Option<String> {
     let mut found = None;
     // A plan that cannot be walked was refused before.
     let _ = plan.apply_with_subqueries(|node| {
@@ -28,7 +35,7 @@ pub(crate) fn failing(plan: &LogicalPlan, functions: &Functions) -> Option<Strin
                 if is_conditional(part) {
                     return Ok(TreeNodeRecursion::Jump);
                 }
-                found = sentence(part).or_else(|| no_time(part, node, functions));
+                found = sentence(part, node);
                 Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
             })
         })
@@ -36,9 +43,9 @@ pub(crate) fn failing(plan: &LogicalPlan, functions: &Functions) -> Option<Strin
     found
 }
 
-/// The error of a value, with the reason where it is a constant.
-pub(crate) fn told(error: QueryError, constant: Option<&str>) -> QueryError {
-    match constant {
+/// The error of a value, with the reason that the query itself shows.
+pub(crate) fn told(error: QueryError, reason: Option<&str>) -> QueryError {
+    match reason {
         Some(sentence) if error.code == Code::EvaluationFailed => QueryError::new(error.code, sentence),
         _ => error,
     }
@@ -68,6 +75,28 @@ fn sentence(expr: &Expr) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Texts of rows that are made numbers or times, by the query or because they are compared with one: it need not be the reason, and what it
+/// says is true whatever they are.
+fn of_texts(expr: &Expr, node: &LogicalPlan) -> Option<String> {
+    let Expr::Cast(cast) = expr else { return None };
+    let kind = cast.field.data_type();
+    let written = match kind {
+        kind if kind.is_integer() => "bigint",
+        kind if kind.is_numeric() => "double",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Timestamp(..) => "timestamp",
+        _ => return None,
+    };
+    let given = cast.expr.get_type(&merge_schema(&node.inputs())).ok()?;
+    if matches!(cast.expr.as_ref(), Expr::Literal(..)) || types::noun(&given) != "text" {
+        return None;
+    }
+    let wanted = types::wanted(kind)?;
+    Some(format!(
+        "{NOT_COMPUTED} A text is not always {wanted}: try_cast(… as {written}) gives NULL where it is not."
+    ))
 }
 
 /// A list, a structure, a map or a boolean of which a time is wanted.

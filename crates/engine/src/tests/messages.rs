@@ -111,6 +111,21 @@ async fn mistakes_are_named_with_their_place_or_cause() {
             Code::UnknownColumn,
             "There is no column \"QX\". Double quotes are for names: a text is in single quotes.",
         ),
+        (
+            "select id from emp where dept ilike \"%a%\"",
+            Code::UnknownColumn,
+            "There is no column \"%a%\". Double quotes are for names: a text is in single quotes.",
+        ),
+        (
+            "select id from emp where hired > \"2024-01-31\"",
+            Code::UnknownColumn,
+            "There is no column \"2024-01-31\". Double quotes are for names: a text is in single quotes.",
+        ),
+        (
+            "select sum(Betrag) from (select id as \"Betrag\" from emp) t",
+            Code::UnknownColumn,
+            "There is no column \"betrag\". Write \"Betrag\", in double quotes.",
+        ),
         ("select note ->> 'a' from emp", Code::StatementNotAllowed, "The operator ->> is not supported."),
         (
             "select cast(note as jsonb) from emp",
@@ -172,18 +187,34 @@ async fn types_and_parts_of_dates_that_are_misspelt_have_near_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_row_makes_fail_is_told_by_its_code_alone() {
+async fn what_a_row_makes_fail_is_told_by_its_code_and_what_not_every_text_is() {
     let (engine, fixture) = (engine(), fixture::memory());
-    for sql in [
-        "select cast(dept as int) from emp",
-        "select 1 / (id - id) from emp",
+    let number = " A text is not always a whole number: try_cast(… as bigint) gives NULL where it is not.";
+    let double = " A text is not always a number: try_cast(… as double) gives NULL where it is not.";
+    let date = " A text is not always a date: try_cast(… as date) gives NULL where it is not.";
+    let timestamp = " A text is not always a timestamp: try_cast(… as timestamp) gives NULL where it is not.";
+    for (sql, hint) in [
+        ("select 1 / (id - id) from emp", ""),
+        ("select 1 / (id - id) from emp where try_cast(dept as int) is null", ""),
+        ("select cast(dept as int) from emp", number),
+        ("select id from emp where region = 1", number),
+        ("select id from emp where id in (select cast(dept as int) from emp)", number),
+        ("select dept::double from emp", double),
+        ("select region::date from emp", date),
+        ("select date_trunc('month', region) from emp", timestamp),
         // The constants are never computed.
-        "select case when id < 0 then 1 / 0 end, cast(dept as int) from emp",
-        "select coalesce(id, 1 / 0), cast(dept as int) from emp",
-        "select try_cast('x' as int), cast(dept as int) from emp",
+        ("select case when id < 0 then 1 / 0 end, cast(dept as int) from emp", number),
+        ("select coalesce(id, 1 / 0), cast(dept as int) from emp", number),
+        ("select try_cast('x' as int), cast(dept as int) from emp", number),
     ] {
         let error = ask(&engine, &fixture, Caller::Eu, sql).await.unwrap_err();
-        assert_eq!((error.code, error.message.as_str()), (Code::EvaluationFailed, CLOSED), "{sql}");
+        let told = format!("{CLOSED}{hint}");
+        assert_eq!((error.code, error.message), (Code::EvaluationFailed, told), "{sql}");
+    }
+    for kind in ["bigint", "double", "date", "timestamp"] {
+        let answer =
+            ask(&engine, &fixture, Caller::Eu, &format!("select try_cast(dept as {kind}) from emp")).await;
+        assert!(answer.is_ok(), "{kind}: {answer:?}");
     }
 }
 
