@@ -5,6 +5,7 @@ use std::io::{BufRead, Read};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde::de::IgnoredAny;
 
+use super::commas::{self, Commas};
 use super::infer::{self, Inferred, Kind};
 use super::other::markup;
 use super::spool::{Spooled, broken};
@@ -284,6 +285,7 @@ impl Csv {
             }
         }
         let mut columns = vec![Inferred::default(); names.len()];
+        let mut commas = vec![Commas::default(); names.len()];
         let mut ragged = Ragged { width: dialect.header.then_some(names.len()), ..Ragged::default() };
         let mut rows = 0;
         while records.next()? {
@@ -291,9 +293,13 @@ impl Csv {
             // Records with more fields than the header have columns of their own: nothing is dropped.
             if records.len() > columns.len() {
                 columns.resize(records.len(), Inferred::default());
+                commas.resize(records.len(), Commas::default());
             }
-            for (index, column) in columns.iter_mut().enumerate().take(records.len()) {
-                column.add_text(records.field(index)?);
+            let both = columns.iter_mut().zip(&mut commas);
+            for (index, (column, commas)) in both.enumerate().take(records.len()) {
+                let field = records.field(index)?;
+                column.add_text(field);
+                commas.add(field);
             }
             rows += 1;
         }
@@ -310,7 +316,8 @@ impl Csv {
         let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
         let last = rows + i64::from(dialect.header);
         let warning = not_meant(&text, records.unclosed.then_some(last), ragged.told(dialect.header))?;
-        let warning = warning.or(no_header);
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        let warning = warning.or(no_header).or_else(|| commas::told(names, &commas));
         let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };
         Ok(Self { text, dialect, kinds, tables: vec![table], warning })
     }

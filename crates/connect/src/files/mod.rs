@@ -26,6 +26,7 @@ use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 
 mod archive;
 mod cells;
+mod commas;
 mod content;
 mod csv;
 mod excel;

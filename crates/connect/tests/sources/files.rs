@@ -110,12 +110,28 @@ async fn a_test_of_delimited_text_tells_what_is_probably_not_meant() {
         );
         assert!(result(content).await.ends_with(&like), "{content:?}: {}", result(content).await);
     }
+    for (content, told) in [
+        (
+            "Kunde;Betrag\nA;19,90\nB;\nC;-7\n",
+            "Betrag looks like numbers with decimal commas: cast(replace(\"Betrag\", ',', '.') as double)",
+        ),
+        (
+            "a;b;c;d\n1.234,50;1,5;x,5;0,5\n12;2,25;1,5;1,25\n",
+            "a looks like numbers with decimal commas, as 2 more columns do: cast(replace(replace(\"a\", '.', ''), ',', '.') as double)",
+        ),
+    ] {
+        let all = format!("; {told} makes them numbers");
+        assert!(result(content).await.ends_with(&all), "{content:?}: {}", result(content).await);
+    }
     // Quotations with an end, text that only begins as JSON does, and headers of years, of texts alone and of other kinds than their columns.
     for content in [
         "country,2023,2024\nDE,1,2\n",
         "Ada,Eve\nx,y\n",
         "id,7\n1,x\n",
         "id,7\n1,2\n",
+        "a|b\n1,234|1\n12,500|2\n",
+        "a|b\n1,5|1\n1,2,3|2\n",
+        "a|b\n1,5|1\n1.5|2\n",
         "a,b\n1,\"x\"",
         "a,b\n1,\"x\ny\"\n",
         "a,b\n1,x\"y",
