@@ -70,7 +70,7 @@ pub enum CredentialFault {
     #[error("client_secret: {0}")]
     ClientSecret(&'static str),
     /// How an application authenticates.
-    #[error("client authentication: {presented}, registered is {registered}")]
+    #[error("client authentication: {presented}, registered is {registered}{advice}", advice = if_public(.presented))]
     ClientAuthentication {
         /// What it presents.
         presented: &'static str,
@@ -121,6 +121,15 @@ pub enum CredentialFault {
     /// A body that did not come whole.
     #[error("body: {0}")]
     Body(String),
+}
+
+/// What to do about an application that proves nothing, if it is none that can.
+fn if_public(presented: &str) -> &'static str {
+    if presented == "none" {
+        "; if it can keep no secret: tidegate client change CLIENT_ID --auth-method none"
+    } else {
+        ""
+    }
 }
 
 impl CredentialFault {

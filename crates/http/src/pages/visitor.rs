@@ -25,6 +25,7 @@ use super::look::{Card, Look, coded};
 use crate::wire::client::{accept_language, client_ip, user_agent};
 use crate::wire::safe::only_looks;
 use crate::wire::state::App;
+use crate::wire::this_machine::is_reached_here;
 
 /// Names the session.
 const SESSION: &str = "tidegate_session";
@@ -162,7 +163,7 @@ impl Visitor {
     fn why_not(&self, app: &App, action: &str, token: &str) -> Option<&'static str> {
         let tag = URL_SAFE_NO_PAD.decode(token).unwrap_or_default();
         if self.is_new {
-            return Some("its cookie did not come: the browser keeps none, or has let it go");
+            return Some(without_cookie(app, &self.headers));
         }
         if self.is_foreign() {
             return Some("a page of another site sent it");
@@ -255,6 +256,16 @@ impl BrowserDevice {
     pub(super) fn keep(&self, app: &App, response: &mut Response) {
         let age = app.kernel().settings().trusted_device_age.as_secs();
         set_cookie(app, response, DEVICE, &self.value, Some(age));
+    }
+}
+
+/// Why the cookie of a form did not come, as far as the addresses say it: over http, browsers keep one with `Secure` from this machine at most.
+fn without_cookie(app: &App, headers: &HeaderMap) -> &'static str {
+    let url = app.kernel().settings().public_url.as_str();
+    if url.starts_with("http:") && !is_reached_here(url, headers) && !app.http().plain_cookies {
+        "its cookie did not come: public_url is http, and browsers keep the cookie of pages only over https, or with --dev"
+    } else {
+        "its cookie did not come: the browser keeps none, or has let it go"
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) mod shares;
 pub(crate) mod social_cookie;
 pub(crate) mod state;
 pub(crate) mod telemetry;
+pub(crate) mod this_machine;
 pub(crate) mod typed;
 pub(crate) mod unknown;
 pub(crate) mod unmatched;

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 
 use crate::wire::client::{SINGLE_ADDRESS_HEADERS, forwarded_hops, is_trusted_proxy};
 use crate::wire::state::{App, ForwardedHeader, HttpSettings};
+use crate::wire::this_machine::is_reached_here;
 
 /// Proxies that are named while the process runs.
 const MOST: usize = 20;
@@ -86,6 +87,8 @@ impl UnreadForwarding {
             let (read, _) = read_and_other(settings);
             let (why, trust) = if is_trusted_proxy(proxy, settings) {
                 ("it is in http.trusted_proxies", "")
+            } else if proxy.is_loopback() {
+                ("it is this machine, and people ask for another", " and set http.trusted_proxies")
             } else {
                 ("public_url is https", " and set http.trusted_proxies")
             };
@@ -123,8 +126,10 @@ fn silent_proxy(
     settings: &HttpSettings,
     public_url: &str,
 ) -> Option<IpAddr> {
-    let may_be_proxy =
-        is_trusted_proxy(peer, settings) || (is_private(peer) && public_url.starts_with("https:"));
+    let may_be_proxy = is_trusted_proxy(peer, settings)
+        || (is_private(peer) && public_url.starts_with("https:"))
+        // Who asks at another address than that of this machine does not come from it.
+        || (peer.is_loopback() && !is_reached_here(public_url, headers));
     if client != peer || !may_be_proxy {
         return None;
     }
@@ -243,6 +248,10 @@ mod tests {
         assert_eq!(silent(here, here, &["x-real-ip"], url), None, "that is told at once");
         assert_eq!(silent("198.51.100.1", "198.51.100.1", &[], url), None, "a client");
         assert_eq!(silent(here, here, &[], "http://127.0.0.1:8080"), None);
+        let of_host = silent(here, here, &["host"], "http://127.0.0.1:8080");
+        assert_eq!(of_host, Some(ip(here)), "198.51.100.1 is asked for");
+        assert_eq!(silent(here, here, &[], "http://id.example.com"), Some(ip(here)));
+        assert_eq!(silent("10.0.0.1", "10.0.0.1", &[], "http://id.example.com"), None, "a client nearby");
         let (trusted, plain) = ("172.17.0.1", "http://id.example.com");
         assert_eq!(silent(trusted, trusted, &[], plain), Some(ip(trusted)), "it is known to be a proxy");
         for (key, by_address) in [

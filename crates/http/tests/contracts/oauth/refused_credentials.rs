@@ -78,14 +78,16 @@ on_both_engines! {
         assert_no_client(&header.send().await, &log, "client: the Authorization header is no Basic");
         let without = App { secret: None, ..client.clone() };
         let answer = token_request(&app, &without, &[GRANT]).send().await;
-        assert_no_client(&answer, &log, "client authentication: none, registered is client_secret_basic");
+        let told = "client authentication: none, registered is client_secret_basic; if it can keep no secret: \
+                    tidegate client change CLIENT_ID --auth-method none\"";
+        assert_no_client(&answer, &log, told);
         let empty = "client_secret: empty; is the variable set";
         assert_no_client(&ask(&client.client_id, "").send().await, &log, empty);
         let fields = [GRANT, ("client_id", client.client_id.as_str()), ("client_secret", "")];
         let posted = app.post("/oauth/token").form(&form(&fields)).send().await;
         assert_no_client(&posted, &log, empty);
         let answer = present(&app, &client, &OWN.sign(&assertion(&app, &client, "1"))).await;
-        assert_no_client(&answer, &log, "client authentication: client_assertion, registered is ");
+        assert_no_client(&answer, &log, "client authentication: client_assertion, registered is client_secret_basic\"");
         app.sql("update oauth_applications set status = 'revoked'").await;
         // The node was not told of it.
         app.advance(Duration::from_secs(2));

@@ -124,4 +124,22 @@ on_both_engines! {
         window.forget(FORM);
         refused(&window.post("/sign-in", &form).await, "its cookie did not come");
     }
+
+    async fn the_log_says_where_browsers_keep_no_cookie_of_a_form(engine: Engine) {
+        let log = Log::listen();
+        let plain = "public_url is http, and browsers keep the cookie of pages only over https, or with --dev";
+        let other = "the browser keeps none, or has let it go";
+        for (url, host, why) in [
+            ("http://id.example.com", "id.example.com", plain),
+            ("http://127.0.0.1:8080", "192.168.1.2:8080", plain),
+            ("http://127.0.0.1:8080", "localhost:8080", other),
+            ("https://id.example.com", "id.example.com", other),
+        ] {
+            let app = TestApp::builder(engine).settings(|settings| settings.public_url = url.into()).start().await;
+            let request = app.post("/sign-in").header("host", host).header("accept", "text/html");
+            request.form("csrf=AAAA&login=x&password=x").send().await.assert_status(403);
+            let line = log.last_answer();
+            assert!(line.contains(&format!("form: its cookie did not come: {why}\"")), "{url} {host}: {line}");
+        }
+    }
 }
