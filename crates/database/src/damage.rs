@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn the_first_damage_is_remembered_and_nothing_else() {
         let damage = Damage::of(Some("/srv/a.db".into()));
-        damage.note(StoreError::Database("x".to_owned()));
-        damage.note(StoreError::Unavailable("x".to_owned()));
+        damage.note(StoreError::Database("x".into()));
+        damage.note(StoreError::Unavailable("x".into()));
         assert_eq!(damage.found(), None);
         for said in ["first", "second"] {
             let advice = "`sqlite3 FILE .recover | sqlite3 NEW`".to_owned();

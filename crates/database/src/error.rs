@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 
 use sqlx::error::DatabaseError;
@@ -14,7 +14,7 @@ pub enum StoreError {
     /// The database cannot take the work now: connections exhausted, a lock not obtained in time, a lost connection.
     /// Trying again later may succeed.
     #[error("the database is unavailable: {0}")]
-    Unavailable(String),
+    Unavailable(Reason),
     /// The database's address cannot be used.
     #[error("{0}")]
     Address(String),
@@ -45,7 +45,7 @@ pub enum StoreError {
     },
     /// Anything else.
     #[error("the database failed: {0}")]
-    Database(String),
+    Database(Reason),
 }
 
 impl StoreError {
@@ -54,13 +54,41 @@ impl StoreError {
         match self {
             Self::Refused(refusal) => Some(&refusal.advice),
             Self::Damaged { advice, .. } | Self::Lost { advice, .. } => Some(advice),
-            // What the database said, its code, and what to do.
-            Self::Unavailable(text) | Self::Database(text) => {
-                let (_, rest) = text.split_once(" (code ")?;
-                rest.split_once("); ").map(|(_, advice)| advice)
-            }
+            Self::Unavailable(reason) | Self::Database(reason) => reason.advice.as_deref(),
             Self::Address(_) | Self::Migration(_) | Self::Unreadable(_) => None,
         }
+    }
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug)]
+pub struct Reason {
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it, where that is known.
+    pub advice: Option<String>,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.advice {
+            Some(advice) => write!(f, "{}; {advice}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl From<String> for Reason {
+    fn from(what: String) -> Self {
+        Self { what, advice: None }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(what: &str) -> Self {
+        what.to_owned().into()
     }
 }
 
@@ -94,8 +122,13 @@ impl From<sqlx::Error> for StoreError {
         use sqlx::Error;
         let text = plain(&error);
         match &error {
-            Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => {
-                Self::Unavailable(text)
+            Error::Io(cause) => {
+                // The pool's own has its advice apart.
+                let reason = cause.get_ref().and_then(|cause| cause.downcast_ref::<Reason>()).cloned();
+                Self::Unavailable(reason.unwrap_or_else(|| text.into()))
+            }
+            Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => {
+                Self::Unavailable(text.into())
             }
             Error::Database(cause) => {
                 let code = cause.code().unwrap_or_default();
@@ -105,13 +138,13 @@ impl From<sqlx::Error> for StoreError {
                     return Self::Damaged { said: text, advice: advice.to_owned() };
                 }
                 let advice = advice_of(&code, routine_of(cause.as_ref()));
-                let text = advice.map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
+                let reason = Reason { what: text, advice };
                 match class {
-                    Class::Unavailable | Class::Pooler => Self::Unavailable(text),
-                    Class::Damaged | Class::Other => Self::Database(text),
+                    Class::Unavailable | Class::Pooler => Self::Unavailable(reason),
+                    Class::Damaged | Class::Other => Self::Database(reason),
                 }
             }
-            _ => Self::Database(text),
+            _ => Self::Database(text.into()),
         }
     }
 }
@@ -140,7 +173,7 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
         match error {
             MigrateError::Execute(cause) => cause.into(),
             MigrateError::ExecuteMigration(cause, version) => match Self::from(cause) {
-                Self::Database(text) => Self::Migration(format!("migration {version}: {text}")),
+                Self::Database(reason) => Self::Migration(format!("migration {version}: {reason}")),
                 other => other,
             },
             MigrateError::VersionMissing(version) => Self::Migration(format!(
@@ -232,10 +265,10 @@ fn routine_of<'c>(cause: &'c (dyn DatabaseError + 'static)) -> &'c str {
 }
 
 /// The same, where one code has several causes: with `routine`, where in PostgreSQL it arose.
-fn advice_of(code: &str, routine: &str) -> Option<Cow<'static, str>> {
+fn advice_of(code: &str, routine: &str) -> Option<String> {
     match code {
-        "53300" => Some(Limit::met(routine, "USER", "NAME").advice().into()),
-        _ => advice(code).map(Cow::Borrowed),
+        "53300" => Some(Limit::met(routine, "USER", "NAME").advice()),
+        _ => advice(code).map(str::to_owned),
     }
 }
 
@@ -370,6 +403,19 @@ mod tests {
                 advice.as_deref().zip(begin).is_some_and(|(advice, begin)| advice.starts_with(begin));
             assert_eq!(begins, begin.is_some(), "{code} {routine}: {advice:?}");
         }
+    }
+
+    #[test]
+    fn advice_stands_at_the_end_of_the_text_and_apart_from_it() {
+        let reason =
+            Reason { what: "busy (code 5)".to_owned(), advice: Some("end it (soon); or wait".to_owned()) };
+        let error = StoreError::Unavailable(reason);
+        assert_eq!(error.to_string(), "the database is unavailable: busy (code 5); end it (soon); or wait");
+        assert_eq!(error.advice(), Some("end it (soon); or wait"));
+        // What the database says is no advice, whatever it looks like.
+        let error = StoreError::Database("no row (code 1); nor another".into());
+        assert_eq!(error.to_string(), "the database failed: no row (code 1); nor another");
+        assert_eq!(error.advice(), None);
     }
 
     #[test]

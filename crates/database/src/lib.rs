@@ -22,7 +22,7 @@ pub use engine::{
     Change, ChangeListener, ConnectionLimit, CopiedTable, DatabaseUrl, FinishedCopy, Migration, Store,
     StoreOptions, Topic, WholeSchema,
 };
-pub use error::{Refusal, StoreError};
+pub use error::{Reason, Refusal, StoreError};
 pub use keyed::Keyed;
 pub use repeats::Repeats;
 pub use sqlx;

@@ -77,7 +77,7 @@ impl Unit {
         }
         let mut all = self.deferred.iter_mut();
         all.find_map(|deferred| (deferred.as_mut() as &mut dyn Any).downcast_mut())
-            .ok_or_else(|| StoreError::Database("nothing can be put off".to_owned()))
+            .ok_or_else(|| StoreError::Database("nothing can be put off".into()))
     }
 
     /// Writes what was put off.
@@ -226,7 +226,7 @@ impl Unit {
             announced.sent().await;
             Ok(())
         });
-        finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+        finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string().into())))
     }
 
     /// Holds that until the unit ends, and tells it of the commit.
@@ -241,11 +241,9 @@ impl Unit {
 }
 
 fn only_reads() -> StoreError {
-    StoreError::Database("a unit that only reads cannot write".to_owned())
+    StoreError::Database("a unit that only reads cannot write".into())
 }
 
 fn must_roll_back() -> StoreError {
-    StoreError::Database(
-        "a statement of this unit of work failed, so nothing of the unit is written".to_owned(),
-    )
+    StoreError::Database("a statement of this unit of work failed, so nothing of the unit is written".into())
 }

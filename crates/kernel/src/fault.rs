@@ -152,7 +152,7 @@ pub fn refuse<T, E>(rule: E) -> Outcome<T, E> {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(text) => Self::Unavailable(text),
+            StoreError::Unavailable(reason) => Self::Unavailable(reason.to_string()),
             lost @ StoreError::Lost { .. } => Self::Unavailable(lost.to_string()),
             other => Self::Internal(other.to_string()),
         }

@@ -170,6 +170,8 @@ impl From<Fault> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_database::Reason;
+
     use super::*;
 
     #[test]
@@ -182,13 +184,14 @@ mod tests {
         assert_eq!(failure.json()["error"]["advice"], "create them");
         assert_eq!(Failure::new("x", "y").parts(), ("y", None));
         // Of a database: what it said, and what to do.
-        let failure =
-            Failure::from(StoreError::Database("no right (code 42501); grant it (twice); or not".to_owned()));
+        let (what, advice) =
+            ("no right (code 42501)".to_owned(), Some("grant it (twice); or not".to_owned()));
+        let failure = Failure::from(StoreError::Database(Reason { what, advice }));
         assert_eq!(
             failure.parts(),
             ("the database failed: no right (code 42501)", Some("grant it (twice); or not"))
         );
-        let failure = Failure::from(StoreError::Unavailable("no connection became free in time".to_owned()));
+        let failure = Failure::from(StoreError::Unavailable("no connection became free in time".into()));
         assert_eq!(failure.parts().1, None);
     }
 }

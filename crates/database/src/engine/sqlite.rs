@@ -140,7 +140,7 @@ impl Writer {
         let lane = Arc::clone(&self.lane).lock_owned().await;
         waiting.leave();
         if lane.closed {
-            return Err(StoreError::Unavailable("the database is closed".to_owned()));
+            return Err(StoreError::Unavailable("the database is closed".into()));
         }
         let mut guard = WriterGuard { lane, queue: Arc::clone(&self.queue), shared: Arc::clone(&self.lane) };
         to_the_end(async move {
@@ -306,7 +306,7 @@ impl WriterGuard {
         drop(self);
         match committed.await {
             Ok(outcome) => outcome,
-            Err(_) => Err(StoreError::Unavailable("the database is closing".to_owned())),
+            Err(_) => Err(StoreError::Unavailable("the database is closing".into())),
         }
     }
 }

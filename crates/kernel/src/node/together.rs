@@ -79,7 +79,7 @@ impl<W: Send + 'static, R: Send + 'static> Together<W, R> {
                 }
             });
         }
-        let gone = |_| Err(StoreError::Unavailable("what was asked for was not done".to_owned()));
+        let gone = |_| Err(StoreError::Unavailable("what was asked for was not done".into()));
         answered.await.unwrap_or_else(gone)
     }
 }

@@ -101,8 +101,9 @@ async fn listens(unit: &mut Unit, application: Uuid) -> Result<bool> {
 
 /// Not about the account, in the store's sense: the application hears of it also where the account is deleted.
 fn job(ended: EndedSession, at: Timestamp) -> Result<NewJob> {
-    let payload = serde_json::to_vec(&ended)
-        .map_err(|error| StoreError::Database(format!("a session that ended cannot be written: {error}")))?;
+    let payload = serde_json::to_vec(&ended).map_err(|error| {
+        StoreError::Database(format!("a session that ended cannot be written: {error}").into())
+    })?;
     // A session ends once; one that goes on without its owner may be told of more than once, at different times.
     let id = Uuid::from_u128(ended.session.0.as_u128() ^ u128::from(at.micros().unsigned_abs()));
     Ok(NewJob {

@@ -246,9 +246,9 @@ fn directory_of(file: &Path) -> &Path {
 fn not_written(file: &Path, error: StoreError) -> Failure {
     let shown = file.display();
     match error {
-        StoreError::Unavailable(said) => {
+        StoreError::Unavailable(reason) => {
             let directory = directory_of(file).display();
-            failure(format!("the backup {shown} was not written: {said}")).advise(format!(
+            failure(format!("the backup {shown} was not written: {reason}")).advise(format!(
                 "see whether {directory} can be written by this user and has space (`df -h {directory}`): the backup needs as much \
                  as the database"
             ))

@@ -85,7 +85,7 @@ pub(super) async fn of(backend: &Backend) -> Result<Vec<Table>> {
     let mut tables: Vec<Table> = Vec::new();
     for (table, name, declared) in rows {
         let kind = kind(&declared).ok_or_else(|| {
-            StoreError::Database(format!("{table}.{name} has a type that is not copied: {declared}"))
+            StoreError::Database(format!("{table}.{name} has a type that is not copied: {declared}").into())
         })?;
         let column = Column { name, kind };
         match tables.last_mut().filter(|last| last.name == table) {

@@ -14,7 +14,7 @@ use self::columns::Table;
 pub use self::mark::FinishedCopy;
 use self::rows::{Batch, Cell};
 use super::{Backend, Store};
-use crate::{Result, StoreError, Unit};
+use crate::{Reason, Result, StoreError, Unit};
 
 /// A table that was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,9 @@ impl Store {
 
 fn of_table(table: &str, error: StoreError) -> StoreError {
     match error {
-        StoreError::Database(text) => StoreError::Database(format!("table {table}: {text}")),
+        StoreError::Database(reason) => {
+            StoreError::Database(Reason { what: format!("table {table}: {}", reason.what), ..reason })
+        }
         other => other,
     }
 }

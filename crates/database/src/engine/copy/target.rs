@@ -134,7 +134,7 @@ pub(super) async fn insert(unit: &mut Unit, table: &Table, batch: &mut Batch) ->
 pub(super) async fn finish_table(unit: &mut Unit, table: &Table, rows: u64, last: i64) -> Result<()> {
     let counted = count(unit, table).await?;
     if u64::try_from(counted) != Ok(rows) {
-        return Err(StoreError::Database(format!("{rows} rows were read and {counted} are there")));
+        return Err(StoreError::Database(format!("{rows} rows were read and {counted} are there").into()));
     }
     if last == 0 {
         return Ok(());

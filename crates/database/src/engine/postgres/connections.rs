@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::super::to_the_end::to_the_end;
 use super::{ACQUIRE_TIMEOUT, SUSPECT_AFTER, is_closed, opening};
+use crate::error::Reason;
 
 /// Connections are replaced after this time, for what a server keeps with each.
 const OLDEST: Duration = Duration::from_secs(30 * 60);
@@ -179,14 +180,14 @@ pub(crate) enum NotMade {
 
 /// A server takes no connection.
 struct Refused {
-    why: String,
+    why: Reason,
     since: Instant,
     last: Instant,
 }
 
 impl Refused {
     /// Another refusal. What was long before says nothing of the time between.
-    fn after(before: Option<Self>, why: String, now: Instant) -> Self {
+    fn after(before: Option<Self>, why: Reason, now: Instant) -> Self {
         let before = before.filter(|before| now.duration_since(before.last) < ACQUIRE_TIMEOUT);
         Self { why, since: before.map_or(now, |before| before.since), last: now }
     }
@@ -236,7 +237,7 @@ impl Maker {
     }
 
     /// Notes why the server takes no connection; whether nothing has answered there for long. `answers`: it said so itself.
-    fn note(&self, why: Option<String>, answers: bool) -> bool {
+    fn note(&self, why: Option<Reason>, answers: bool) -> bool {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         // However long it was full, say, its restart begins when it answers no more.
         let before = refused.take().filter(|_| !answers);
@@ -292,7 +293,7 @@ impl managed::Manager for Maker {
                 }
                 Err(error) if passes(&error) => {
                     let answers = !matches!(error, sqlx::Error::Io(_));
-                    if self.note(Some(opening::said(&self.connect, &error)), answers) {
+                    if self.note(Some(opening::said(&self.connect, &error).into()), answers) {
                         return Err(NotMade::Failed(self.timed_out()));
                     }
                     sleep(pause).await;
@@ -534,7 +535,7 @@ mod tests {
         let maker = connections.0.manager();
         let now = Instant::now();
         let since = now.checked_sub(ACQUIRE_TIMEOUT).unwrap();
-        *maker.refused.lock().unwrap() = Some(Refused { why: String::new(), since, last: now });
+        *maker.refused.lock().unwrap() = Some(Refused { why: "refused".into(), since, last: now });
         // Else it is asked again for ever: the pool alone ends that.
         let Err(NotMade::Failed(error)) = managed::Manager::create(maker).await else {
             panic!("made, or full")
@@ -547,7 +548,7 @@ mod tests {
     async fn only_refusals_that_follow_one_another_last() {
         let after = |before, seconds| {
             let now = Instant::now() + Duration::from_secs(seconds);
-            Refused::after(before, "refused".to_owned(), now)
+            Refused::after(before, "refused".into(), now)
         };
         let first = after(None, 0);
         assert!(!first.lasts());
@@ -564,9 +565,9 @@ mod tests {
         let maker = connections.0.manager();
         let now = Instant::now();
         let since = now.checked_sub(ACQUIRE_TIMEOUT).unwrap();
-        *maker.refused.lock().unwrap() = Some(Refused { why: String::new(), since, last: now });
-        assert!(!maker.note(Some("too many connections".to_owned()), true));
-        assert!(!maker.note(Some("refused".to_owned()), false));
+        *maker.refused.lock().unwrap() = Some(Refused { why: "refused".into(), since, last: now });
+        assert!(!maker.note(Some("too many connections".into()), true));
+        assert!(!maker.note(Some("refused".into()), false));
         assert!(matches!(maker.timed_out(), sqlx::Error::Io(_)));
     }
 
@@ -574,7 +575,7 @@ mod tests {
     async fn what_was_refused_once_is_forgotten_when_a_connection_is_made() {
         let (_, connections) = gone().await;
         let maker = connections.0.manager();
-        maker.note(Some("refused".to_owned()), false);
+        maker.note(Some("refused".into()), false);
         assert!(matches!(maker.timed_out(), sqlx::Error::Io(_)));
         maker.note(None, true);
         assert!(matches!(maker.timed_out(), sqlx::Error::PoolTimedOut));
@@ -627,11 +628,17 @@ mod tests {
         }
         drop(first);
         second.await.unwrap().unwrap();
-        // What was in vain is named.
-        let told = connections.0.manager().timed_out().to_string();
+        // What was in vain is named, and what to do about it is said apart, too.
+        let error = StoreError::from(connections.0.manager().timed_out());
+        let told = error.to_string();
         for part in ["too many connections for role \"ada\"", "; raise its limit with `alter role ada "] {
             assert!(told.contains(part), "{told}");
         }
+        let advice = error.advice().unwrap();
+        assert!(
+            advice.starts_with("raise its limit with `alter role ada ") && told.ends_with(advice),
+            "{advice}"
+        );
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{ACQUIRE_TIMEOUT, StoreOptions};
 use crate::Result;
-use crate::error::{Refusal, StoreError, advice, plain, without_number};
+use crate::error::{Reason, Refusal, StoreError, advice, plain, without_number};
 use crate::limit::Limit;
 
 /// The oldest PostgreSQL that is served: the oldest that its own project supports, and that the tests run on.
@@ -115,8 +115,9 @@ pub(super) fn said(connect: &PgConnectOptions, error: &Error) -> String {
 }
 
 /// The same, with what to do.
-pub(super) fn said_with_advice(connect: &PgConnectOptions, error: &Error) -> String {
-    refusal(connect, error).refusal.to_string()
+pub(super) fn said_with_advice(connect: &PgConnectOptions, error: &Error) -> Reason {
+    let Refusal { what, advice, .. } = refusal(connect, error).refusal;
+    Reason { what, advice: Some(advice) }
 }
 
 /// Why it takes none, if it does not.
