@@ -175,28 +175,29 @@ async fn lasting<T>(look: impl Fn() -> Option<T>) -> Option<T> {
 
 /// A failure for a lock that was not got, with the server that may have it.
 pub(crate) fn naming_the_server(config: &Config, failure: Failure) -> Failure {
-    if !failure.message().ends_with(LOCK_HELD) {
-        return failure;
-    }
+    let Some(what) = without_lock(&failure) else { return failure };
     match served(config) {
-        Served::At { pid, .. } => served_by(pid, failure),
+        Served::At { pid, .. } => served_by(pid, failure.code(), what),
         Served::Nowhere | Served::Unknown => failure,
     }
 }
 
-/// What is told once, also of a failure that passes here again.
-const SERVES: &str = "serves the database: where a file was copied over it meanwhile";
-
-fn served_by(pid: u32, failure: Failure) -> Failure {
-    if failure.message().contains(SERVES) {
-        return failure;
+/// What is wrong, where a lock was not got and no server is named yet: then the advice is another one.
+fn without_lock(failure: &Failure) -> Option<&str> {
+    match failure.parts() {
+        (what, Some(advice)) => (advice == LOCK_HELD).then_some(what),
+        // A use case keeps the advice in its text alone.
+        (text, None) => text.strip_suffix(LOCK_HELD)?.strip_suffix("; "),
     }
-    let what = failure.message().trim_end_matches(LOCK_HELD).trim_end_matches("; ");
+}
+
+fn served_by(pid: u32, code: &'static str, what: &str) -> Failure {
     Failure::advised(
-        failure.code(),
+        code,
         what,
         format!(
-            "process {pid} {SERVES}, that process has the lock, and a restart of it mends that. Else {LOCK_HELD}"
+            "process {pid} serves the database: where a file was copied over it meanwhile, that process has the lock, and a restart of it \
+             mends that. Else {LOCK_HELD}"
         ),
     )
 }
@@ -387,6 +388,9 @@ fn real_path(database: &Path) -> PathBuf {
 mod tests {
     use std::cell::Cell;
 
+    use tidegate_database::{Reason, StoreError};
+    use tidegate_kernel::Fault;
+
     use super::*;
 
     #[test]
@@ -407,15 +411,23 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_not_got_is_told_with_the_process_that_serves() {
-        let held = Failure::new("database", format!("database is locked (code 5); {LOCK_HELD}"));
-        let told = served_by(17, served_by(17, held));
-        let (what, advice) = told.parts();
-        assert_eq!((what, told.code()), ("database is locked (code 5)", "database"));
-        let advice = advice.unwrap();
-        assert!(
-            advice.starts_with("process 17 serves the database: ") && advice.ends_with(LOCK_HELD),
-            "{advice}"
-        );
+        let (reason, advice) = ("database is locked (code 5)", Some(LOCK_HELD.to_owned()));
+        let error = StoreError::Unavailable(Reason { what: reason.to_owned(), advice });
+        // Of the store, and of a use case.
+        let found = [Failure::from(error.clone()), Failure::from(Fault::from(error))];
+        for (failure, begin) in found.iter().zip(["the database is unavailable: ", ""]) {
+            let what = without_lock(failure).unwrap();
+            assert_eq!(what, format!("{begin}{reason}"));
+            let told = served_by(17, failure.code(), what);
+            assert_eq!((told.parts().0, told.code()), (what, "database_unavailable"));
+            let advice = told.parts().1.unwrap();
+            assert!(
+                advice.starts_with("process 17 serves the database: ") && advice.ends_with(LOCK_HELD),
+                "{advice}"
+            );
+            assert_eq!(without_lock(&told), None, "it is told once");
+        }
+        assert_eq!(without_lock(&Failure::advised("database_disk_full", "it is full", "free space")), None);
     }
 
     #[tokio::test]
