@@ -22,10 +22,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn why_read_only(&self) -> Result<Option<Refusal>> {
-        match &self.backend {
-            Backend::Sqlite { .. } => Ok(None),
-            Backend::Postgres { pool, .. } => postgres::why_read_only(pool).await,
-        }
+        let Backend::Postgres { pool, .. } = &self.backend else { return Ok(None) };
+        postgres::why_read_only(pool).await
     }
 
     /// Why a PostgreSQL database cannot hold every text, if it is so: its encoding does not have all letters.
@@ -33,10 +31,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn why_misencoded(&self) -> Result<Option<Refusal>> {
-        match &self.backend {
-            Backend::Sqlite { .. } => Ok(None),
-            Backend::Postgres { pool, .. } => postgres::why_misencoded(pool).await,
-        }
+        let Backend::Postgres { pool, .. } = &self.backend else { return Ok(None) };
+        postgres::why_misencoded(pool).await
     }
 
     /// Why no installation is seen in a PostgreSQL database that has one, if it is so: a schema with a table `known` is outside of the search
@@ -45,10 +41,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn why_hidden(&self, known: &str, is_named: bool) -> Result<Option<Refusal>> {
-        match &self.backend {
-            Backend::Sqlite { .. } => Ok(None),
-            Backend::Postgres { pool, .. } => postgres::why_hidden(pool, known, is_named).await,
-        }
+        let Backend::Postgres { pool, .. } = &self.backend else { return Ok(None) };
+        postgres::why_hidden(pool, known, is_named).await
     }
 
     /// Why no table can be made in a PostgreSQL database, if it is so.
@@ -56,10 +50,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn why_not_made(&self) -> Result<Option<Refusal>> {
-        match &self.backend {
-            Backend::Sqlite { .. } => Ok(None),
-            Backend::Postgres { pool, .. } => postgres::why_not_made(pool).await,
-        }
+        let Backend::Postgres { pool, .. } = &self.backend else { return Ok(None) };
+        postgres::why_not_made(pool).await
     }
 
     /// Why the user of the address may not write some of the tables `ours`, if it is so, or not change them, which `migrates` asks for.
@@ -67,10 +59,8 @@ impl Store {
     /// # Errors
     /// Those of the database.
     pub async fn why_denied(&self, ours: &[&str], migrates: bool) -> Result<Option<Refusal>> {
-        match &self.backend {
-            Backend::Sqlite { .. } => Ok(None),
-            Backend::Postgres { pool, .. } => postgres::why_denied(pool, ours, migrates).await,
-        }
+        let Backend::Postgres { pool, .. } = &self.backend else { return Ok(None) };
+        postgres::why_denied(pool, ours, migrates).await
     }
 
     /// The columns of its tables, as `table.column`.
