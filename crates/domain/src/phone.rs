@@ -108,6 +108,17 @@ impl PhoneRule {
         })
     }
 
+    /// Whether the text, with its country code, is a mobile number of a country that is not served. Its owner is told no more than that it
+    /// is none; the operator may have meant to serve that country.
+    pub fn is_of_another_country(&self, text: &str) -> bool {
+        let Ok(text) = digits_of(text) else { return false };
+        let read = text.starts_with('+').then(|| phonenumber::parse(None, &text).ok()).flatten();
+        read.is_some_and(|number| {
+            let country = number.country().id();
+            is_mobile(&number) && country.is_some_and(|id| !self.countries.contains(&Country(id)))
+        })
+    }
+
     fn read(&self, home: Option<Id>, text: &str) -> Result<PhoneNumber, PhoneError> {
         let number = phonenumber::parse(home, text).map_err(|_| PhoneError)?;
         let digits = format!("{}{}", number.code().value(), number.national());
@@ -340,6 +351,17 @@ mod tests {
             assert_eq!(read(refused), None, "{refused}");
         }
         assert!(PhoneRule { countries: Vec::new() }.parse("+254712345678").is_err());
+        let kenya = PhoneRule::default();
+        for (text, is) in [
+            ("+1 (415) 555-2671", true),
+            ("+254712345678", false),
+            ("+254812345678", false),
+            ("0812345678", false),
+            ("+1 415", false),
+            ("x", false),
+        ] {
+            assert_eq!(kenya.is_of_another_country(text), is, "{text}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::error::FederationError;
 use crate::kind::{Kind, TENANT};
 use crate::outgoing::{Outgoing, unreadable};
 
+/// Where an issuer has its document (section 4): an address that other programs are configured with.
+pub(crate) const DOCUMENT: &str = "/.well-known/openid-configuration";
+
 /// How long what was read is used without looking again.
 const FRESH: Duration = Duration::from_secs(3_600);
 /// How long it is used while the provider cannot be reached.
@@ -133,7 +136,7 @@ impl Discovery {
 
     async fn read(&self, outgoing: &Outgoing, now: Timestamp) -> Result<Metadata, FederationError> {
         const WHAT: &str = "discovery";
-        let address = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+        let address = format!("{}{DOCUMENT}", self.issuer.trim_end_matches('/'));
         let address = Url::parse(&address).map_err(|_| unreadable(WHAT, "an address that is none"))?;
         let body = outgoing.ask(WHAT, outgoing.get(&address)).await?.bytes(WHAT)?;
         let document: Document =

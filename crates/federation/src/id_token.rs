@@ -49,14 +49,14 @@ pub(crate) fn check(
     }
     match seconds("exp") {
         Some(exp) if now < exp.saturating_add(LEEWAY) => {}
-        _ => return refused("it has expired"),
+        _ => return refused("it has expired; is this machine's clock right?"),
     }
     match seconds("iat") {
         Some(iat) if iat <= now + LEEWAY && iat >= now - MAX_AGE => {}
-        _ => return refused("it is too old, or of the future"),
+        _ => return refused("it is too old, or of the future; is this machine's clock right?"),
     }
     if seconds("nbf").is_some_and(|nbf| nbf > now + LEEWAY) {
-        return refused("it is of the future");
+        return refused("it is of the future; is this machine's clock right?");
     }
     let nonce = text("nonce");
     if expected.nonce.is_some_and(|expected| nonce != Some(expected)) {
@@ -127,6 +127,15 @@ mod tests {
         ] {
             let checked = checked(fine.clone()).map_err(|error| format!("{fine}: {error}")).unwrap();
             assert_eq!((checked.subject.as_str(), checked.nonce.as_deref()), ("1", Some("n")));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_named_as_a_reason() {
+        for wrong in [json!({"exp": 940}), json!({"iat": 1_061}), json!({"iat": 399}), json!({"nbf": 1_061})]
+        {
+            let why = checked(wrong.clone()).map(drop).unwrap_err().to_string();
+            assert!(why.ends_with("; is this machine's clock right?"), "{wrong}: {why}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::config::{
     AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SecondFactorAtProvider,
     SocialConfig, SocialConfigError, check_page,
 };
-use crate::discovery::Discovery;
+use crate::discovery::{DOCUMENT, Discovery};
 use crate::github::{Endpoints, GITHUB};
 use crate::kind::{Credentials, Kind};
 use crate::outgoing::Outgoing;
@@ -225,6 +225,9 @@ impl Maker<'_> {
             return Err(format!(
                 "the name must have 1 to {MAX_NAME} of a-z, 0-9 and `-`, and be no other provider's"
             ));
+        }
+        if let Some(issuer) = config.issuer.trim_end_matches('/').strip_suffix(DOCUMENT) {
+            return Err(format!("issuer is what stands before {DOCUMENT}: {issuer:?}"));
         }
         if !config.scopes.iter().any(|scope| scope == "openid") {
             return Err("scopes must have \"openid\"".to_owned());

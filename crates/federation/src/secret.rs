@@ -32,12 +32,19 @@ pub(crate) fn read(
     match (text, file) {
         (Some(_), Some(_)) => Err(format!("set {name} or {name}_file, not both")),
         (Some(secret), None) => Ok(Some(secret.0.clone())),
-        (None, Some(path)) => read_file(path).map(Some).map_err(|why| format!("{name}_file: {why}")),
+        (None, Some(path)) => read_file(name, path).map(Some).map_err(|why| format!("{name}_file: {why}")),
         (None, None) => Ok(None),
     }
 }
 
-fn read_file(path: &Path) -> Result<Secret, String> {
+fn read_file(name: &str, path: &Path) -> Result<Secret, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    // What Google's console has for download is called `client_secret_....json`.
+    if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).is_ok() {
+        return Err(format!(
+            "{} is a JSON document: write the {name} that stands in it into a file of its own",
+            path.display()
+        ));
+    }
     Ok(Secret::new(without_final_line_breaks(&text)))
 }

@@ -89,6 +89,9 @@ pub enum CredentialFault {
     /// A password.
     #[error("password: {0}")]
     Password(&'static str),
+    /// A phone number by which somebody would sign in.
+    #[error("phone: {0}")]
+    Phone(&'static str),
     /// The stored hash of a password. It is kept: what is noted after it only follows from it.
     #[error("password: {0}")]
     StoredPassword(&'static str),

@@ -10,6 +10,7 @@ use tidegate_oauth::authorize::{
 };
 
 use super::error::Error;
+use super::foreign::{AT_AUTHORIZE, note_in};
 use super::form::{Form, decoded};
 use super::form_post::form_post;
 use super::{Answer, Bearer, browser};
@@ -97,6 +98,7 @@ async fn read(
     call: &Call,
     pairs: Vec<(String, String)>,
 ) -> Result<Result<AuthorizationRequest, Authorized>, Error> {
+    note_in(&pairs, AT_AUTHORIZE);
     let parameters =
         Parameters::read(pairs).map_err(|unreadable| Error::invalid_request(unreadable.to_string()))?;
     match app.oauth().authorization_request(call, parameters).await {

@@ -17,6 +17,7 @@ use tidegate_oauth::authorize::{
 use url::form_urlencoded::Serializer;
 
 use super::authorize::sent;
+use super::foreign::{AT_AUTHORIZE, note_in};
 use super::form::{Form, decoded};
 use super::form_post::source;
 use super::path::AUTHORIZE;
@@ -153,6 +154,7 @@ enum Unread {
 async fn read(app: &App, call: &Call, query: &str) -> Result<AuthorizationRequest, Unread> {
     let pairs =
         decoded(query.as_bytes()).map_err(|error| Unread::Shown(INVALID, error.description().to_owned()))?;
+    note_in(&pairs, AT_AUTHORIZE);
     let parameters =
         Parameters::read(pairs).map_err(|unreadable| Unread::Shown(INVALID, unreadable.to_string()))?;
     match app.oauth().authorization_request(call, parameters).await {

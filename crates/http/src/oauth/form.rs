@@ -30,6 +30,11 @@ impl Form {
         Some(self.0.remove(at).1)
     }
 
+    /// Whether a field was sent, whatever its value.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
     /// Whether a field was sent without a value.
     pub(super) fn has_empty(&self, name: &str) -> bool {
         self.0.iter().any(|(known, value)| known == name && value.expose().is_empty())

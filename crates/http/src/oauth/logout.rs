@@ -14,6 +14,7 @@ use tidegate_oauth::applications::origin;
 use tidegate_oauth::logout::{LogoutParameters, LogoutRefused, LogoutRequest};
 use url::form_urlencoded::Serializer;
 
+use super::foreign::{AT_LOGOUT, note_in};
 use super::form::{Form, decoded};
 use super::form_post::source;
 use super::path::LOGOUT;
@@ -105,6 +106,7 @@ async fn go_on(app: &App, visitor: &Visitor, query: &str, csrf: Option<String>) 
 
 async fn read(app: &App, call: &Call, query: &str) -> Result<LogoutRequest, Refused<LogoutRefused>> {
     let pairs = decoded(query.as_bytes()).map_err(|_| Refused::Rule(LogoutRefused::Unreadable("query")))?;
+    note_in(&pairs, AT_LOGOUT);
     let parameters = LogoutParameters::read(pairs).map_err(Refused::Rule)?;
     app.oauth().logout_request(call, parameters).await
 }

@@ -11,6 +11,7 @@ mod device;
 mod discovery;
 mod dpop;
 mod error;
+mod foreign;
 mod form;
 mod form_post;
 mod introspect;

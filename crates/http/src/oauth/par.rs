@@ -10,6 +10,7 @@ use tidegate_oauth::authorize::Parameters;
 use super::client::required;
 use super::dpop::shown_key;
 use super::error::Error;
+use super::foreign::{AT_AUTHORIZE, note_in};
 use super::form::Form;
 use super::{Answer, Caller, path};
 use crate::wire::state::App;
@@ -23,8 +24,10 @@ pub(super) async fn push(
 ) -> Answer {
     let presented = required(&headers, &mut form)?;
     let application = app.oauth().authenticate_client(&caller, &presented).await?;
-    let parameters = Parameters::read(form.pairs())
-        .map_err(|unreadable| Error::invalid_request(unreadable.to_string()))?;
+    let pairs = form.pairs();
+    note_in(&pairs, AT_AUTHORIZE);
+    let parameters =
+        Parameters::read(pairs).map_err(|unreadable| Error::invalid_request(unreadable.to_string()))?;
     // RFC 9449 section 10.1: the proof of the request binds the code, as `dpop_jkt` does.
     let key = shown_key(&app, &headers, path::PAR).await?;
     let pushed = app.oauth().push_request(&application, parameters, key).await?;

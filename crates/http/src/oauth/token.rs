@@ -18,6 +18,7 @@ use tidegate_oauth::token::{Issued, TokenError};
 use super::client::required;
 use super::dpop::{hand_out_nonce, shown_key};
 use super::error::Error;
+use super::foreign::{AT_TOKEN, note};
 use super::form::Form;
 use super::path::TOKEN;
 use super::{Answer, Caller};
@@ -28,6 +29,9 @@ const DEVICE_CODE: &str = GrantType::DeviceCode.as_str();
 
 /// The grant type of exchanged tokens (RFC 8693 section 2.1): an operator allows it, so that applications do not register for it.
 pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// A grant type of OAuth 2.0 that there is not (RFC 9700 section 2.4): the application would learn the person's password.
+const PASSWORD: &str = "password";
 
 /// RFC 6749 section 5.1.
 #[derive(Serialize)]
@@ -56,7 +60,11 @@ pub(super) async fn token(
     let application = app.oauth().authenticate_client(&caller, &presented).await?;
     let key = shown_key(&app, &headers, TOKEN).await?;
     let mut issued_type = None;
-    let issued = match form.required("grant_type")?.as_str() {
+    let grant = form.required("grant_type")?;
+    if grant != TOKEN_EXCHANGE {
+        note(AT_TOKEN, |name| form.has(name));
+    }
+    let issued = match grant.as_str() {
         "authorization_code" => exchange(&app, &caller, &application, form, key).await?,
         "refresh_token" => refresh(&app, &caller, &application, form, key).await?,
         "client_credentials" => {
@@ -73,6 +81,7 @@ pub(super) async fn token(
             issued_type = Some(ACCESS_TOKEN_TYPE);
             app.oauth().exchange_token(&caller, &application, presented).await?
         }
+        PASSWORD => return Err(TokenError::NoPasswordGrant.into()),
         _ => return Err(TokenError::UnsupportedGrantType.into()),
     };
     let body = TokenResponse {

@@ -60,7 +60,7 @@ impl Oauth {
     ) -> Outcome<Issued, TokenError> {
         let DeviceAsked { resource, key } = asked;
         if !application.may(GrantType::DeviceCode) {
-            return refuse(TokenError::UnauthorizedClient);
+            return refuse(TokenError::NOT_REGISTERED);
         }
         self.require_key(application, key)?;
         let found = self.kernel.store.read().await?.device_codes().find(&device_code.hash()).await?;

@@ -48,7 +48,7 @@ impl Oauth {
         resource: Option<String>,
     ) -> Outcome<DeviceRequested, TokenError> {
         if !application.may(GrantType::DeviceCode) {
-            return refuse(TokenError::UnauthorizedClient);
+            return refuse(TokenError::NOT_REGISTERED);
         }
         let scopes =
             requested_scopes(application, scope).map_err(|why| Refused::Rule(TokenError::from(why)))?;

@@ -19,9 +19,14 @@ pub enum TokenError {
     /// Unknown, expired, used, of another application, or with another redirect URI or verifier.
     #[error("{0}")]
     InvalidGrant(&'static str),
-    /// The application is not registered for that.
-    #[error("the application is not registered for this grant_type")]
-    UnauthorizedClient,
+    /// The application may not do that.
+    #[error("{0}")]
+    UnauthorizedClient(&'static str),
+    /// RFC 9700 section 2.4.
+    #[error(
+        "there is no grant_type password: the person signs in at /oauth/authorize, and an application in its own name by client_credentials"
+    )]
+    NoPasswordGrant,
     /// There is no such way to tokens.
     #[error(
         "grant_type must be one of authorization_code, refresh_token, client_credentials, \
@@ -54,6 +59,9 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    pub(crate) const NOT_REGISTERED: Self = Self::UnauthorizedClient(
+        "the application is not registered for this grant_type: its organization or the operator adds it to its grant types",
+    );
     pub(super) const CODE: Self = Self::InvalidGrant(
         "the code is unknown, expired or used, or was made for another application or redirect_uri",
     );
@@ -73,8 +81,8 @@ impl TokenError {
             Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
-            Self::UnauthorizedClient => "unauthorized_client",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnauthorizedClient(_) => "unauthorized_client",
+            Self::NoPasswordGrant | Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidProof(_) => "invalid_dpop_proof",

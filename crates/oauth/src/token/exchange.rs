@@ -77,7 +77,7 @@ impl Oauth {
         presented: PresentedCode,
     ) -> Outcome<Issued, TokenError> {
         if !application.may(GrantType::AuthorizationCode) {
-            return refuse(TokenError::UnauthorizedClient);
+            return refuse(TokenError::NOT_REGISTERED);
         }
         let mut unit = self.kernel.store.read().await?;
         let found = unit.codes().find(&presented.code.hash()).await?;

@@ -42,6 +42,10 @@ pub struct Introspection {
     pub is_refresh_token: bool,
 }
 
+const NO_SECRET: TokenError = TokenError::UnauthorizedClient(
+    "an application without a secret or a key is told nothing of tokens: ask with the credentials of the API that was shown the token",
+);
+
 impl Oauth {
     /// Describes a valid token that was issued to the application, that is for an API which the application is, or that is for this
     /// installation and acts in the application's organization. None for any other: which of them it is,
@@ -57,7 +61,7 @@ impl Oauth {
         token: &PlainToken,
     ) -> Outcome<Option<Introspection>, TokenError> {
         if client.authentication.is_public() {
-            return refuse(TokenError::UnauthorizedClient);
+            return refuse(NO_SECRET);
         }
         let found = if token.expose().starts_with(REFRESH_PREFIX) {
             self.introspect_refresh_token(client, token).await?

@@ -14,6 +14,10 @@ use crate::authorize::scopes::{ScopeRefused, requested_scopes, within};
 /// Scopes that are about a person: in its own name an application has none.
 const OF_PERSONS: [&str; 5] = ["openid", "profile", "email", "phone", "offline_access"];
 
+const NO_SECRET: TokenError = TokenError::UnauthorizedClient(
+    "an application without a secret or a key gets no token in its own name: nothing proves that it asks",
+);
+
 impl Oauth {
     /// Issues an access token that speaks for the application, and for no account. Nothing is stored: the token ends with the
     /// application's epoch.
@@ -29,8 +33,11 @@ impl Oauth {
         resource: Option<String>,
         key: Option<String>,
     ) -> Outcome<Issued, TokenError> {
-        if !application.may(GrantType::ClientCredentials) || application.authentication.is_public() {
-            return refuse(TokenError::UnauthorizedClient);
+        if !application.may(GrantType::ClientCredentials) {
+            return refuse(TokenError::NOT_REGISTERED);
+        }
+        if application.authentication.is_public() {
+            return refuse(NO_SECRET);
         }
         let scopes = own_scopes(application, scope).map_err(|why| Refused::Rule(TokenError::from(why)))?;
         self.require_key(application, key.as_deref())?;

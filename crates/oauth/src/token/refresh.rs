@@ -42,7 +42,9 @@ impl Oauth {
         asked: RefreshAsked<'_>,
     ) -> Outcome<Issued, TokenError> {
         if !application.may(GrantType::AuthorizationCode) && !application.may(GrantType::DeviceCode) {
-            return refuse(TokenError::UnauthorizedClient);
+            return refuse(TokenError::UnauthorizedClient(
+                "refresh tokens are for applications that are registered for a grant type by which people sign in",
+            ));
         }
         let RefreshAsked { scope, resource, key } = asked;
         let narrowed = scope.map(parsed).transpose().map_err(|why| Refused::Rule(TokenError::from(why)))?;

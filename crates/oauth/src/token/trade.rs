@@ -26,6 +26,10 @@ const SUBJECT: TokenError = TokenError::InvalidRequest(
 const ACTOR: TokenError =
     TokenError::InvalidRequest("actor_token is no valid access token that was issued to this application");
 
+const NO_EXCHANGE: TokenError = TokenError::UnauthorizedClient(
+    "the application may not exchange tokens: the operator allows it to one that has a secret or a key, by the APIs that it serves and reaches",
+);
+
 /// What is asked for of what the token that is presented may do; all of it, where nothing is.
 fn traded_scopes(asked: Option<&str>, granted: Scopes) -> Result<Scopes, ScopeRefused> {
     let scopes = match asked {
@@ -72,7 +76,7 @@ impl Oauth {
     ) -> Outcome<Issued, TokenError> {
         let rules = &application.rules;
         if rules.exchange_from.is_empty() || application.authentication.is_public() {
-            return refuse(TokenError::UnauthorizedClient);
+            return refuse(NO_EXCHANGE);
         }
         self.require_key(application, presented.key.as_deref())?;
         check_types(&presented)?;

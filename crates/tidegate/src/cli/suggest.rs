@@ -52,7 +52,46 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["remove", "rm", "delete", "discard"], "drop"),
     (&["rotation", "roll", "renew"], "rotate"),
     (&["activate", "unblock"], "enable"),
-    (&["deactivate", "block", "ban", "suspend"], "disable"),
+    (&["deactivate", "block", "ban", "suspend", "lock"], "disable"),
+    (&["disable", "deactivate", "block", "ban"], "suspend"),
+    (&["disable", "deactivate", "suspend", "stop"], "pause"),
+    (&["enable", "activate", "unblock"], "resume"),
+    (&["register"], "create"),
+    (&["update", "edit", "modify", "alter"], "change"),
+    (&["reset-secret", "new-secret", "regenerate-secret", "secret"], "rotate-secret"),
+    (&["reset-2fa", "remove-2fa", "reset-otp", "remove-mfa", "disable-mfa", "mfa"], "reset-mfa"),
+    (&["logout", "sign-out", "revoke-sessions", "session"], "sessions"),
+    (&["dump", "snapshot"], "backup"),
+];
+
+/// Commands that other programs have and there are not here: below which one, their names, and what does it instead.
+const INSTEAD: &[(&str, &[&str], &str)] = &[
+    (
+        "user",
+        &["set-password", "reset-password", "change-password", "password", "passwd"],
+        "no command sets a password: the account's owner sets a new one with \"Forgot your password?\" on the sign-in page",
+    ),
+    (
+        "user",
+        &["verify", "verify-email", "confirm", "resend"],
+        "an address is verified by the code that is mailed to it at the sign-in; `tidegate outbox list --to ADDRESS` says what \
+         became of the mail",
+    ),
+    (
+        "user",
+        &["update", "edit", "change", "modify", "rename", "set-email", "change-email", "set-role", "role"],
+        "no command changes an account: its owner does, and its organization decides its role",
+    ),
+    (
+        "org",
+        &["invite", "add-member", "add-user", "remove-member", "remove-user", "members", "roles", "set-role"],
+        "an organization invites and removes people itself; `tidegate org show ORGANIZATION` lists them",
+    ),
+    (
+        "tidegate",
+        &["stop", "restart", "reload"],
+        "a server stops where it was started: with Ctrl-C, SIGTERM or `systemctl restart tidegate`; it reads its configuration at the start",
+    ),
 ];
 
 /// Puts our own suggestion in place of the nearest name, however far that is.
@@ -161,5 +200,10 @@ fn tip_for_command(at: &Command, name: &str) -> Option<String> {
     if name == "version" {
         return Some("did you mean `--version`?".to_owned());
     }
-    synonym().or_else(misspelled).map(|name| format!("did you mean `{name}`?"))
+    let instead = || {
+        let mut there = INSTEAD.iter().filter(|(below, ..)| *below == at.get_name());
+        there.find(|(_, names, _)| names.contains(&name)).map(|(.., tip)| (*tip).to_owned())
+    };
+    let did_you_mean = |name: &str| format!("did you mean `{name}`?");
+    synonym().map(did_you_mean).or_else(instead).or_else(|| misspelled().map(did_you_mean))
 }

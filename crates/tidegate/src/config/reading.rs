@@ -11,7 +11,7 @@ use super::complaint::{Guide, without_places};
 use super::limits::lifted;
 use super::lines::Lines;
 use super::schema::{Unknown, ValueKind};
-use super::suggest::{Suggestion, tables_with};
+use super::suggest::{Suggestion, instead_of};
 use super::{Config, Contracts};
 
 /// How the names of variables begin.
@@ -106,8 +106,8 @@ impl<'r> Reading<'r> {
         let values = values_of(&figment);
         for unknown in guide.schema.unknown(&values) {
             let metadata = first_metadata(&figment, unknown.value);
-            let tables = tables_with(guide.schema, &unknown.path);
-            reading.told.mistakes.push(unknown_key(&unknown, tables, metadata, lines));
+            let instead = instead_of(guide.schema, &unknown.path);
+            reading.told.mistakes.push(unknown_key(&unknown, instead, metadata, lines));
             reading.told.meant.extend(unknown.meant.as_ref().map(|meant| meant.key.join(".")));
             reading.take_out(&unknown.path);
         }
@@ -286,10 +286,10 @@ pub(super) fn origin(metadata: Option<&Metadata>) -> String {
     }
 }
 
-/// `tables` says in which others there is such a key.
+/// `instead` is what to say where no other key is meant.
 fn unknown_key(
     unknown: &Unknown<'_>,
-    tables: Option<String>,
+    instead: Option<String>,
     metadata: Option<&Metadata>,
     lines: &Lines,
 ) -> Mistake {
@@ -300,8 +300,8 @@ fn unknown_key(
         }
         (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
         (None, _) => {
-            let tables = tables.map_or_else(String::new, |tables| format!("{tables}; "));
-            format!("{tables}`tidegate config` lists all")
+            let instead = instead.map_or_else(String::new, |instead| format!("{instead}; "));
+            format!("{instead}`tidegate config` lists all")
         }
     };
     let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());

@@ -254,8 +254,12 @@ pub(super) fn suggest(schema: &Schema, path: &[String]) -> Option<Suggestion> {
     let (name, table) = path.split_last()?;
     let all = schema.keys();
     let plain = |key: Vec<String>| Suggestion { key, note: "" };
-    synonym(path)
-        .or_else(|| nearest_in(&all, table, name).map(plain))
+    let found = synonym(path);
+    if found.is_some() || is_of_https(path) {
+        return found;
+    }
+    nearest_in(&all, table, name)
+        .map(plain)
         .or_else(|| alike_in(&all, table, name).map(plain))
         .or_else(|| only(all.iter().filter(|known| words(known) == words(path))).map(plain))
         .or_else(|| elsewhere(&all, path).map(plain))
@@ -265,8 +269,30 @@ pub(super) fn suggest(schema: &Schema, path: &[String]) -> Option<Suggestion> {
 /// Most tables that are told of a name.
 const MOST_TABLES: usize = 3;
 
+/// Words that stand before those about TLS: `http.tls_cert`, `[server] enable_ssl`.
+const BEFORE_TLS: [&str; 6] = ["http", "server", "web", "listen", "enable", "use"];
+
+/// Whether other programs are given the certificate of HTTPS by that key. `tls_cert` of [pgwire] is none of it.
+fn is_of_https(path: &[String]) -> bool {
+    let mut words = path.iter().flat_map(|name| name.split(['_', '-'])).map(str::to_lowercase);
+    let first = words.find(|word| !BEFORE_TLS.contains(&word.as_str()));
+    first.is_some_and(|word| {
+        matches!(word.as_str(), "https" | "acme" | "letsencrypt")
+            || ["tls", "ssl", "cert"].iter().any(|start| word.starts_with(start))
+    })
+}
+
+/// What to say of a key for which there is no other name.
+pub(super) fn instead_of(schema: &Schema, path: &[String]) -> Option<String> {
+    if is_of_https(path) {
+        let text = "HTTP is served without TLS, and a proxy in front has the certificate: docs/guides/reverse-proxy.md";
+        return Some(text.to_owned());
+    }
+    tables_with(schema, path)
+}
+
 /// In which other tables there is a key of that name: one that was written into the wrong one.
-pub(super) fn tables_with(schema: &Schema, path: &[String]) -> Option<String> {
+fn tables_with(schema: &Schema, path: &[String]) -> Option<String> {
     let all = schema.keys();
     let tables: Vec<String> = all
         .iter()

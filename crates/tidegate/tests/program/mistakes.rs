@@ -57,12 +57,39 @@ fn a_command_of_another_name_or_misspelled_leads_to_the_right_one() {
         (&["user", "ls"], "did you mean `list`?"),
         (&["outbox", "resend", "1"], "did you mean `retry`?"),
         (&["jobs", "rm", "1"], "did you mean `drop`?"),
+        (&["user", "lock", "1"], "did you mean `disable`?"),
+        (&["user", "reset-2fa", "1"], "did you mean `reset-mfa`?"),
+        (&["client", "update", "1"], "did you mean `change`?"),
+        (&["client", "disable", "1"], "did you mean `suspend`?"),
+        (&["client", "reset-secret", "1"], "did you mean `rotate-secret`?"),
+        (&["source", "disable", "1"], "did you mean `pause`?"),
+        (&["source", "enable", "1"], "did you mean `resume`?"),
         (&["version"], "did you mean `--version`?"),
         (&["frobnicate"], ""),
         (&["user", "frobnicate"], ""),
     ] {
         let said = here.run(arguments);
         assert_eq!((said.code, tip(&said)), (2, meant), "{arguments:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_command_that_there_is_not_says_what_does_it_instead() {
+    let here = Installation::new();
+    for (arguments, says) in [
+        (
+            &["user", "set-password", "ada@example.com"][..],
+            "no command sets a password: the account's owner ",
+        ),
+        (&["user", "verify", "ada@example.com"], "an address is verified by the code that is mailed to it "),
+        (&["user", "rename", "1"], "no command changes an account: "),
+        (&["org", "invite", "1"], "an organization invites and removes people itself; "),
+        (&["restart"], "a server stops where it was started: "),
+        (&["client", "restart"], ""),
+    ] {
+        let said = here.run(arguments);
+        assert!(said.code == 2 && tip(&said).starts_with(says), "{arguments:?}: {}", said.err);
+        assert_eq!(tip(&said).is_empty(), says.is_empty(), "{arguments:?}: {}", said.err);
     }
 }
 

@@ -5,9 +5,10 @@ use tidegate_domain::limit::Limit;
 use tidegate_testkit::{Engine, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, App, assert_flat, basic, claims, code, described, described_with, exchange_request, form, me,
-    register, register_public, token_request,
+    ADA, App, approve, assert_flat, basic, claims, code, described, described_with, exchange_request, form,
+    me, parameters_with, register, register_public, token_request,
 };
+use crate::watch::Log;
 
 const OWN: (&str, &str) = ("grant_type", "client_credentials");
 
@@ -67,14 +68,32 @@ on_both_engines! {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let web = described_with(json!({ "name": "Web", "grant_types": ["authorization_code"] }));
         let web = register(&app, &ada, &web).await;
-        assert_flat(&token_request(&app, &web, &[OWN]).send().await, 400, "unauthorized_client");
+        let answer = token_request(&app, &web, &[OWN]).send().await;
+        assert_flat(&answer, 400, "unauthorized_client");
+        assert!(answer.text.contains("not registered for this grant_type: its organization"), "{}", answer.text);
         let public = register_public(&app, &ada).await;
         assert_flat(&token_request(&app, &public, &[OWN]).send().await, 400, "unauthorized_client");
         for grant in ["password", "urn:ietf:params:oauth:grant-type:jwt-bearer", "x"] {
             let answer = token_request(&app, &web, &[("grant_type", grant)]).send().await;
             assert_flat(&answer, 400, "unsupported_grant_type");
+            let is_told = answer.text.contains("there is no grant_type password: the person signs in at /oauth/authorize");
+            assert_eq!(is_told, grant == "password", "{}", answer.text);
         }
         assert_flat(&token_request(&app, &web, &[]).send().await, 400, "invalid_request");
+    }
+
+    async fn an_api_that_is_named_as_elsewhere_is_told_the_operator(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let log = Log::listen();
+        let named = ("audience", "https://api.example.com");
+        let answer = token_request(&app, &client, &[OWN, named]).send().await;
+        assert_eq!(claims(&answer.assert_status(200).text_at("access_token"))["aud"], json!("https://id.example.com"));
+        let line = log.last_answer();
+        assert!(line.contains(" status=200 ") && line.contains(" ignored=\"audience\""), "{line}");
+        let asked = parameters_with(&client, &[named, ("access_type", "offline")]);
+        approve(&app, &ada.access_token, &asked).await.assert_status(302);
+        assert!(log.last_answer().contains(" ignored=\"audience, access_type\""), "{}", log.last_answer());
     }
 
     async fn the_secret_comes_in_the_header_or_in_the_body(app: TestApp) {

@@ -104,7 +104,9 @@ on_both_engines! {
     async fn an_operator_says_who_may_and_from_where_to_where(engine: Engine) {
         let world = World::new(engine).await;
         let to_stock = [("audience", STOCK)];
-        assert_flat(&world.ask(&world.shop, &world.token, &to_stock).await, 400, "unauthorized_client");
+        let answer = world.ask(&world.shop, &world.token, &to_stock).await;
+        assert_flat(&answer, 400, "unauthorized_client");
+        assert!(answer.text.contains("may not exchange tokens: the operator allows it"), "{}", answer.text);
         assert!(!allow(&world.app, &world.shop, &["https://unknown.example.com"], &[STOCK]).await);
         let public = register_public(&world.app, &world.ada).await;
         assert!(!allow(&world.app, &public, &[ORDERS], &[STOCK]).await);

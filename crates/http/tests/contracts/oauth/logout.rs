@@ -78,6 +78,19 @@ on_both_engines! {
         assert_eq!(heading(&window.visit("/signed-out").await), "Signed out");
     }
 
+    async fn an_address_that_is_named_as_elsewhere_is_told_the_operator(app: TestApp) {
+        let shop = Hosted::shop(&app, OWNER).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let window = Window::new(&app);
+        let tokens = shop.sign_in(&app, &window, ADA).await;
+        let log = Log::listen();
+        let asked = [("id_token_hint", tokens.id_token.as_str()), ("redirect_uri", BYE), ("returnTo", BYE)];
+        let answer = window.open(&link(&asked)).await;
+        assert_eq!(answer.assert_status(303).header("location"), "/signed-out");
+        let line = log.last_answer();
+        assert!(line.contains(" status=303 ") && line.contains(" ignored=\"returnTo, redirect_uri\""), "{line}");
+    }
+
     async fn an_id_token_that_has_expired_is_a_hint_and_so_is_one_of_an_earlier_session(app: TestApp) {
         let shop = Hosted::shop(&app, OWNER).await;
         app.sign_up_rivergen_verified(ADA).await;

@@ -180,7 +180,9 @@ on_both_engines! {
         assert_flat(&app.post("/oauth/introspect").form(&form(&[("token", &token)])).send().await, 401, "invalid_client");
         let public = register_public(&app, &ada).await;
         let body = form(&[("token", &token), ("client_id", &public.client_id)]);
-        assert_flat(&app.post("/oauth/introspect").form(&body).send().await, 400, "unauthorized_client");
+        let answer = app.post("/oauth/introspect").form(&body).send().await;
+        assert_flat(&answer, 400, "unauthorized_client");
+        assert!(answer.text.contains("is told nothing of tokens: ask with the credentials of the API"), "{}", answer.text);
         let bearer = app.post("/oauth/introspect").form(&form(&[("token", &token)])).bearer(&token);
         assert_flat(&bearer.send().await, 401, "invalid_client");
         let none = basic(&client.client_id, client.secret.as_deref().unwrap());

@@ -6,7 +6,7 @@ use tidegate_testkit::{Answer, Engine, TestApp, on_both_engines};
 use super::wire::{
     ADA, BOB, EVE, MINUTE, SECOND, assert_invalid, assert_invalid_code, is_let_in, other_than, post,
 };
-use crate::watch::row_counts;
+use crate::watch::{Log, row_counts};
 
 const ENTER: &str = "auth/enter-phone";
 const CONFIRM: &str = "auth/confirm-code";
@@ -245,6 +245,15 @@ on_both_engines! {
         post(&app, ENTER, &json!({ "phone": "+254712345678" })).await.assert_status(200);
         let elsewhere = post(&app, ENTER, &json!({ "phone": "+256712345678" })).await;
         assert_invalid(&elsewhere, &[("phone", NO_NUMBER)]);
+        // The caller learns no more than of any text; the operator may have meant to serve that country.
+        let log = Log::listen();
+        let told = " refused=\"phone: of a country that phone.countries does not name\"";
+        for (phone, is_told) in [("+14155552671", true), ("+254812345678", false)] {
+            assert_invalid(&post(&app, ENTER, &json!({ "phone": phone })).await, &[("phone", NO_NUMBER)]);
+            let line = log.last_answer();
+            assert_eq!(line.contains(told), is_told, "{line}");
+            assert!(!line.contains(phone), "{line}");
+        }
     }
 
     async fn without_a_way_to_text_nobody_is_promised_a_code(engine: Engine) {

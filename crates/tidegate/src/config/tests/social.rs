@@ -25,6 +25,11 @@ fn providers_are_set_up_by_their_tables_and_secrets_come_from_anywhere() {
     std::fs::write(&secret, "hunter2\n").unwrap();
     let from_file = format!("{GITHUB}client_secret_file = '{}'", secret.display());
     Desk::file(&from_file).load();
+    // As Google's console has it for download.
+    std::fs::write(&secret, r#"{"web": {"client_id": "a", "client_secret": "hunter2"}}"#).unwrap();
+    let complaint = Desk::file(&from_file).complaint();
+    let said = "is a JSON document: write the client_secret that stands in it into a file of its own";
+    assert!(complaint.contains(said) && !complaint.contains("hunter2"), "{complaint}");
     std::fs::remove_file(&secret).unwrap();
     let complaint = Desk::file(&from_file).complaint();
     assert!(complaint.starts_with("social.github: client_secret_file: "), "{complaint}");
@@ -51,6 +56,10 @@ fn mistakes_are_named_with_their_place() {
         (oidc("isuer = 'x'"), "social.oidc.corp.isuer: unknown key"),
         (oidc(""), "social.oidc.corp.issuer: "),
         (oidc("issuer = 'sso'"), "social.oidc.corp: \"sso\" is not a URL"),
+        (
+            oidc("issuer = 'https://sso.example.com/.well-known/openid-configuration'"),
+            "social.oidc.corp: issuer is what stands before /.well-known/openid-configuration: \"https://sso.example.com\"",
+        ),
         (
             oidc("issuer = 'http://sso.example.com'"),
             "social.oidc.corp: \"http://sso.example.com\" must be an https address",

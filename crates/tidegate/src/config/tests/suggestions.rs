@@ -114,6 +114,31 @@ fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
 }
 
 #[test]
+fn a_certificate_for_https_leads_to_a_proxy_and_not_to_sql_clients() {
+    let said = "; HTTP is served without TLS, and a proxy in front has the certificate: docs/guides/reverse-proxy.md; \
+                `tidegate config` lists all";
+    for (text, key) in [
+        ("[http]\ntls_cert = 'x'", "http.tls_cert"),
+        ("[http.tls]\ncert_file = 'x'", "http.tls"),
+        ("tls_cert = 'x'", "tls_cert"),
+        ("[tls]\ncert = 'x'", "tls"),
+        ("[server]\nport = 8080\nssl_certificate = 'x'", "server.ssl_certificate"),
+        ("https = true", "https"),
+    ] {
+        let complaint = Desk::file(text).complaint();
+        let begins = format!("{key}: unknown key{said}");
+        assert!(complaint.lines().any(|line| line.starts_with(&begins)), "{text}: {complaint}");
+    }
+    let variable = Desk::new().variable("TIDEGATE_TLS_CERT", "x").complaint();
+    assert!(variable.starts_with(&format!("TIDEGATE_TLS_CERT: unknown variable{said}")), "{variable}");
+    // What begins with the name of another listener or server is its own.
+    let own = Desk::new().variable("TIDEGATE_PGWIRE_TLS_CERT", "x").complaint();
+    assert!(own.contains("did you mean TIDEGATE_PGWIRE__TLS_CERT?"), "{own}");
+    let mail = Desk::file("smtp_tls = 'starttls'").complaint();
+    assert!(mail.contains("did you mean `mail.smtp.tls`?"), "{mail}");
+}
+
+#[test]
 fn a_variable_leads_to_the_right_one() {
     for (name, said) in [
         ("TIDEGATE_PORT", "did you mean TIDEGATE_LISTEN? (address and port together: 127.0.0.1:8080)"),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tidegate_domain::{PhoneNumber, PhoneRule};
 use tidegate_identity::credentials::phone_code::PhonePurpose;
 use tidegate_identity::sign_in::phone_sign_in::PhoneCode;
+use tidegate_kernel::noted::{CredentialFault, refused};
 use utoipa::ToSchema;
 
 use crate::wire::fields::{Check, Field, Violations};
@@ -57,7 +58,11 @@ impl CodeBody {
 
 fn phone(check: &mut Check, field: Field<TypedDigits>, rule: &PhoneRule) -> Option<PhoneNumber> {
     let text = check.required("phone", field)?.into_text();
-    check.parsed("phone", rule.parse(&text))
+    let read = rule.parse(&text);
+    if read.is_err() && rule.is_of_another_country(&text) {
+        refused(CredentialFault::Phone("of a country that phone.countries does not name"));
+    }
+    check.parsed("phone", read)
 }
 
 #[cfg(test)]

@@ -25,12 +25,17 @@ pub(super) async fn providers(config: &Config) -> Vec<Finding> {
 
 async fn ask(config: &Config, provider: &Provider) -> Finding {
     let name = provider.name();
-    let callback =
-        format!("{}/api/v1/auth/oauth/{name}/callback", config.expected_url().trim_end_matches('/'));
+    let base = config.expected_url();
+    let base = base.trim_end_matches('/');
+    let callback = format!("{base}/api/v1/auth/oauth/{name}/callback");
     let registered = provider.redirect_uri().unwrap_or(&callback);
     match provider.check().await {
         Ok(()) => {
-            let detail = format!("{}: register {registered} there", provider.title());
+            // The hosted page offers every provider, and comes back at an address of its own.
+            let detail = format!(
+                "{}: register {registered} there, and {base}/sign-in/with/{name}/callback for the sign-in page",
+                provider.title()
+            );
             Finding::new(NAME, Verdict::Fine, detail)
         }
         Err(error) => {
@@ -67,7 +72,8 @@ mod tests {
         });
         let found = providers(&set_up(&address)).await.remove(0);
         answering.await.unwrap();
-        let register = "GitHub: register http://127.0.0.1:8080/api/v1/auth/oauth/github/callback there";
+        let register = "GitHub: register http://127.0.0.1:8080/api/v1/auth/oauth/github/callback there, and \
+                        http://127.0.0.1:8080/sign-in/with/github/callback for the sign-in page";
         assert_eq!((found.verdict, found.detail.as_str()), (Verdict::Fine, register));
 
         // Nobody listens there any more.
