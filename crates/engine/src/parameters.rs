@@ -14,6 +14,8 @@ use crate::session::unbound;
 
 /// The most there are of them.
 const MOST: usize = 1_000;
+/// What is said where a text has other ones, as `?` and `:name`.
+const WRITTEN: &str = "Parameters are written $1, $2 and so on.";
 
 /// Values of a query's parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,7 +82,8 @@ pub(crate) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryEr
     for (name, kind) in found {
         let place = name.strip_prefix('$').and_then(|place| place.parse::<usize>().ok());
         let Some(place) = place.and_then(|place| place.checked_sub(1)) else {
-            return Err(QueryError::not_allowed(format!("The parameter {} has no number.", quoted(&name))));
+            let name = quoted(&name);
+            return Err(QueryError::not_allowed(format!("The parameter {name} has no number. {WRITTEN}")));
         };
         if place >= MOST {
             return Err(QueryError::too_big(format!("There are more than {MOST} parameters.")));
@@ -131,7 +134,9 @@ pub(crate) fn without_values(
 }
 
 fn without_value(name: &str) -> QueryError {
-    QueryError::new(Code::TypeMismatch, format!("There is no value for the parameter {}.", quoted(name)))
+    let told = format!("There is no value for the parameter {}.", quoted(name));
+    let told = if name.starts_with('$') { told } else { format!("{told} {WRITTEN}") };
+    QueryError::new(Code::TypeMismatch, told)
 }
 
 fn bound(plan: LogicalPlan, values: ParamValues) -> Result<LogicalPlan, QueryError> {

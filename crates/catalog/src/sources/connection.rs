@@ -155,7 +155,8 @@ impl Connection {
         }
         if new(|connection| connection.database_name.as_deref()).is_some_and(|name| name.contains("://")) {
             return Err(SourceRefusal::Contradiction(
-                "the field database_name takes the name alone: a whole address is sent as connection_string",
+                "the field database_name takes the name alone: a whole address is sent as connection_string, and of a bucket what is \
+                 behind its name as metadata.prefix",
             ));
         }
         Ok(())

@@ -64,6 +64,12 @@ impl Store {
     pub(super) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         let (key, access) = credentials(settings, policy).await?;
         let bucket = settings.database_name.clone().filter(|name| !name.is_empty());
+        if bucket.as_ref().is_some_and(|name| name.contains('/')) {
+            return Err(SourceError::connection(
+                "database_name is the name of the bucket alone; where keys begin is metadata.prefix, the address of the store \
+                 metadata.endpoint.",
+            ));
+        }
         let endpoint = match (settings.option("endpoint")?, &settings.host) {
             (Some(text), _) => Some(client::url(text)?.to_string()),
             (None, Some(_)) => Some(client::base(settings, 443)?.to_string()),
@@ -244,17 +250,56 @@ async fn credentials(
 fn region(settings: &Settings) -> Result<String, SourceError> {
     let default = if settings.kind == SourceType::Gcs { "auto" } else { "us-east-1" };
     let region = settings.option("region")?.unwrap_or(default);
-    let fits = !region.is_empty()
-        && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if fits {
+    if is_region(region) {
         Ok(region.to_owned())
     } else {
         Err(SourceError::connection("metadata.region is no name of a region."))
     }
 }
 
+fn is_region(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(is_part)
+}
+
+/// Why a store refused a request, by the code in its answer, and which setting decides it.
+fn refused(answer: &str) -> Option<(ErrorCode, String)> {
+    let says = |code: &str| answer.contains(&format!("<Code>{code}</Code>"));
+    let named = answer.split_once("<Region>").and_then(|(_, rest)| rest.split_once("</Region>"));
+    let named = named.map(|(region, _)| region).filter(|region| is_region(region));
+    if let Some(region) = named.filter(|_| says("AuthorizationHeaderMalformed")) {
+        let message = format!("The bucket is in the region {region}, and metadata.region is another one.");
+        return Some((ErrorCode::Connection, message));
+    }
+    let (code, message) = if says("PermanentRedirect") {
+        (ErrorCode::Connection, "The bucket is in another region than metadata.region (PermanentRedirect).")
+    } else if says("SignatureDoesNotMatch") {
+        (
+            ErrorCode::Authentication,
+            "The server knows the access key, and refused the secret key (SignatureDoesNotMatch): it is credentials.password.",
+        )
+    } else if says("RequestTimeTooSkewed") {
+        (
+            ErrorCode::Connection,
+            "The clock of the machine that asks, or that of the store, is wrong (RequestTimeTooSkewed).",
+        )
+    } else if says("AccessDenied") {
+        (
+            ErrorCode::Authentication,
+            "The credentials may not list the bucket or read its files (AccessDenied); without credentials it has to be public.",
+        )
+    } else {
+        return None;
+    };
+    Some((code, message.to_owned()))
+}
+
 /// What stores say with statuses that are others' too.
 fn explained(mut error: SourceError) -> SourceError {
+    if let Some((code, message)) = refused(&error.detail) {
+        (error.code, error.refused, error.message) = (code, None, message);
+        return error;
+    }
     let says = |word: &str| error.message.contains(word);
     let (code, message) = if says("status 404") {
         (ErrorCode::FileNotFound, "The bucket or the file does not exist.")
@@ -278,4 +323,50 @@ fn explained(mut error: SourceError) -> SourceError {
 #[expect(clippy::disallowed_methods, reason = "a signature of another time is refused by the server")]
 fn now() -> i64 {
     Timestamp::now().as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_refuses_is_told_with_the_setting_that_decides_it() {
+        let malformed = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>expecting</Message><Region>eu-central-1</Region></Error>";
+        for (answer, code, said) in [
+            (
+                malformed,
+                ErrorCode::Connection,
+                "in the region eu-central-1, and metadata.region is another one",
+            ),
+            ("<Error><Code>PermanentRedirect</Code></Error>", ErrorCode::Connection, "than metadata.region"),
+            ("<Code>SignatureDoesNotMatch</Code>", ErrorCode::Authentication, "it is credentials.password"),
+            (
+                "<Code>RequestTimeTooSkewed</Code>",
+                ErrorCode::Connection,
+                "The clock of the machine that asks",
+            ),
+            (
+                "<Code>AccessDenied</Code>",
+                ErrorCode::Authentication,
+                "without credentials it has to be public",
+            ),
+        ] {
+            let told =
+                explained(SourceError::refused("The server refused (status 400).").with_detail(answer));
+            assert_eq!((told.code, told.refused), (code, None), "{told}");
+            assert!(told.message.contains(said), "{said}: {told}");
+            assert_eq!(told.detail, answer);
+        }
+        // A region of an answer is repeated only where it is the name of one.
+        for answer in [
+            "<Code>AuthorizationHeaderMalformed</Code><Region><b>x</b></Region>",
+            "<Code>AuthorizationHeaderMalformed</Code>",
+            "<Code>SlowDown</Code><Region>eu-central-1</Region>",
+            "AccessDenied",
+        ] {
+            let told =
+                explained(SourceError::refused("The server refused (status 400).").with_detail(answer));
+            assert_eq!(told.message, "The server refused (status 400).", "{answer}");
+        }
+    }
 }

@@ -150,6 +150,9 @@ impl Connector {
             Error::Server(server) if server.code == 1049 => {
                 SourceError::connection(format!("The database {database} does not exist."))
             }
+            Error::Server(server) if matches!(server.code, 1045 | 1129 | 1130) => {
+                of_address(server.code, &known.message)
+            }
             _ => return known,
         };
         told.with_detail(known.detail)
@@ -250,6 +253,26 @@ impl Connector {
     }
 }
 
+/// Why nobody is let in who comes from here, as far as the error's number says so. A user is of a host: its address is a part of it.
+fn of_address(code: u16, known: &str) -> SourceError {
+    match code {
+        1129 => SourceError::connection(
+            "The server has blocked the address from which it was asked, after many connections that failed (error 1129): FLUSH HOSTS there \
+             lets it in again.",
+        ),
+        1130 => SourceError::new(
+            ErrorCode::Authentication,
+            "The server has no user who may come from the address from which it was asked (error 1130): 'reader'@'%' may come from anywhere.",
+        ),
+        _ => SourceError::new(
+            ErrorCode::Authentication,
+            format!(
+                "{known} A user there is of a host, too: 'reader'@'localhost' is none who comes from elsewhere, 'reader'@'%' is."
+            ),
+        ),
+    }
+}
+
 /// The rows of a query, which is prepared and so is one statement. Without a result there are none.
 pub(crate) async fn rows<'a>(
     conn: &'a mut Conn,
@@ -309,6 +332,29 @@ mod tests {
             let told = connector.error(&error);
             assert_eq!(told.code, ErrorCode::Query, "{told}");
             assert!(!told.message.contains("shop"), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_may_not_come_from_here_is_told_that_users_are_of_a_host() {
+        let mut settings = Settings::new(SourceType::Mysql);
+        settings.host = Some("db.example.com".to_owned());
+        settings.database_name = Some("shop".to_owned());
+        let connector = Connector::new(&settings, &NetworkPolicy::default()).await.unwrap();
+        for (code, expected, part) in [
+            (
+                1045,
+                ErrorCode::Authentication,
+                "the password. A user there is of a host, too: 'reader'@'localhost'",
+            ),
+            (1129, ErrorCode::Connection, "FLUSH HOSTS"),
+            (1130, ErrorCode::Authentication, "'reader'@'%'"),
+        ] {
+            let said = ServerError { code, message: "Host 'h' is not".to_owned(), state: "HY000".to_owned() };
+            let told = connector.not_signed_in(&Error::Server(said));
+            assert_eq!(told.code, expected, "{told}");
+            assert!(told.message.contains(part), "{told}");
+            assert!(told.detail.contains("Host 'h' is not"), "{}", told.detail);
         }
     }
 

@@ -98,12 +98,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some(chain) => {
                 let chain = certificates(chain, "ssl_cert")?;
-                let key = settings.credentials.client_key().unwrap_or_default();
-                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
-                    SourceError::connection(
-                        "credentials.ssl_key must hold the PEM private key of metadata.ssl_cert.",
-                    )
-                })?;
+                let key = private_key(settings.credentials.client_key().unwrap_or_default())?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
                     SourceError::connection("metadata.ssl_cert and its private key do not fit.")
                         .with_detail(error)
@@ -287,8 +282,23 @@ fn certificates(pem: &str, field: &str) -> Result<Vec<CertificateDer<'static>>, 
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
-        _ => Err(SourceError::connection(format!("metadata.{field} must hold certificates in PEM."))),
+        _ => Err(SourceError::connection(format!(
+            "metadata.{field} must hold certificates in PEM: the text of their file, and not its name."
+        ))),
     }
+}
+
+fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, SourceError> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
+        SourceError::connection(match pem.contains("ENCRYPTED") {
+            true => {
+                "credentials.ssl_key must hold a key that is not encrypted: `openssl pkey -in KEY -out PLAIN` takes its passphrase off."
+            }
+            false => {
+                "credentials.ssl_key must hold the PEM private key of metadata.ssl_cert: the text of its file, and not its name."
+            }
+        })
+    })
 }
 
 fn verifier(

@@ -141,6 +141,13 @@ impl Connector {
     fn said(&self, server: &DbError) -> SourceError {
         let state = server.code().code();
         match (state, state.get(..2).unwrap_or_default()) {
+            // PostgreSQL itself has 28P01 for passwords; others have this for them, too.
+            ("28000", _) if self.kind == SourceType::Postgresql => SourceError::new(
+                ErrorCode::Authentication,
+                "The server does not let the user in, whatever the password is (SQLSTATE 28000): its pg_hba.conf must have a line for this \
+                 user, database and address, with TLS or without as metadata.ssl_mode has it, and credentials.username be one that is there \
+                 and may log in (alter role ... login).",
+            ),
             (_, "28") => SourceError::new(
                 ErrorCode::Authentication,
                 "The server refused the user name or the password.",

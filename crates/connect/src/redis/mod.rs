@@ -103,9 +103,18 @@ impl Redis {
     fn checked(&self, reply: Reply) -> Result<Reply, SourceError> {
         let Reply::Error(text) = reply else { return Ok(reply) };
         let known = match text.split(' ').next().unwrap_or_default() {
+            // Without one nothing was sent to sign in with, not even a name.
+            "NOAUTH" if self.credentials.password.is_none() => SourceError::new(
+                ErrorCode::Authentication,
+                "The server asks for a password, and there is none: it is sent as credentials.password.",
+            ),
             "NOAUTH" | "WRONGPASS" => SourceError::new(
                 ErrorCode::Authentication,
                 "The server refused the user name or the password.",
+            ),
+            "DENIED" => SourceError::connection(
+                "The server answers nobody but its own machine (protected mode): it needs a password (requirepass), which is \
+                 credentials.password.",
             ),
             "NOPERM" => SourceError::forbidden("The user may not run this command."),
             "LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" => {

@@ -66,6 +66,49 @@ fn advised(nearest: &[&'static str]) -> String {
     }
 }
 
+/// What types are called elsewhere, in small letters and without what parts words. `mssql` is one letter away from `mysql`.
+const ALSO: [(&str, SourceType); 39] = [
+    ("alloydb", SourceType::Postgresql),
+    ("neon", SourceType::Postgresql),
+    ("pg", SourceType::Postgresql),
+    ("psql", SourceType::Postgresql),
+    ("supabase", SourceType::Postgresql),
+    ("timescale", SourceType::Postgresql),
+    ("timescaledb", SourceType::Postgresql),
+    ("percona", SourceType::Mysql),
+    ("tidb", SourceType::Mysql),
+    ("azuresql", SourceType::Sqlserver),
+    ("microsoftsqlserver", SourceType::Sqlserver),
+    ("mssql", SourceType::Sqlserver),
+    ("mssqlserver", SourceType::Sqlserver),
+    ("documentdb", SourceType::Mongodb),
+    ("scylla", SourceType::Cassandra),
+    ("scylladb", SourceType::Cassandra),
+    ("keydb", SourceType::Redis),
+    ("valkey", SourceType::Redis),
+    ("opensearch", SourceType::Elasticsearch),
+    ("tab", SourceType::Csv),
+    ("text", SourceType::Csv),
+    ("tsv", SourceType::Csv),
+    ("txt", SourceType::Csv),
+    ("ods", SourceType::Excel),
+    ("xls", SourceType::Excel),
+    ("xlsb", SourceType::Excel),
+    ("xlsm", SourceType::Excel),
+    ("xlsx", SourceType::Excel),
+    ("jsonl", SourceType::Json),
+    ("ndjson", SourceType::Json),
+    ("amazons3", SourceType::S3),
+    ("minio", SourceType::S3),
+    ("googlecloudstorage", SourceType::Gcs),
+    ("adls", SourceType::AzureBlob),
+    ("blob", SourceType::AzureBlob),
+    ("api", SourceType::RestApi),
+    ("http", SourceType::RestApi),
+    ("https", SourceType::RestApi),
+    ("rest", SourceType::RestApi),
+];
+
 /// From this likeness on, a name was meant.
 const NEAR: f64 = 0.85;
 
@@ -78,6 +121,10 @@ impl FromStr for SourceType {
         }
         // A mistyped name of any length costs no more than a long one.
         let short: String = name.chars().take(40).flat_map(char::to_lowercase).collect();
+        let plain = short.replace(['-', '_', ' '], "");
+        if let Some((_, kind)) = ALSO.iter().find(|(also, _)| *also == plain) {
+            return Err(UnknownType { name: name.chars().take(40).collect(), nearest: vec![kind.as_str()] });
+        }
         let mut scored: Vec<(f64, &'static str)> = Self::ALL
             .iter()
             .map(|kind| (strsim::jaro_winkler(&short, kind.as_str()), kind.as_str()))
@@ -234,6 +281,21 @@ mod tests {
         let said = |name: &str| name.parse::<SourceType>().unwrap_err().to_string();
         assert_eq!(said("cvs"), "\"cvs\" is no type of data source; did you mean csv?");
         assert_eq!(said("postgres"), "\"postgres\" is no type of data source; did you mean postgresql?");
+        for (name, kind) in [
+            ("mssql", "sqlserver"),
+            ("MS-SQL Server", "sqlserver"),
+            ("psql", "postgresql"),
+            ("XLSX", "excel"),
+            ("tsv", "csv"),
+            ("minio", "s3"),
+            ("opensearch", "elasticsearch"),
+            ("rest", "rest_api"),
+        ] {
+            assert_eq!(nearest(name), [kind], "{name}");
+        }
+        for (also, _) in ALSO {
+            assert!(SourceType::ALL.iter().all(|kind| kind.as_str() != also), "{also} is a type");
+        }
         assert!(said("spreadsheet").contains("the nearest are: "), "{}", said("spreadsheet"));
         assert!(said(&"x".repeat(1_000_000)).len() < 200);
     }

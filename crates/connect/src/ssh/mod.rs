@@ -111,7 +111,10 @@ impl Tunnel {
             (seen.key.clone(), seen.refused)
         };
         if refused {
-            return Err(failed("The SSH server has another key than the one that is pinned."));
+            return Err(failed(
+                "The SSH server has another key than the one that is pinned (ssh_host_key). If it was given a new one, change ssh_host to \
+                 another name or an address of it: the next key is pinned then. If not, another server is in its place.",
+            ));
         }
         let mut session = connected
             .map_err(|error| failed(&SourceError::foreign("an SSH server").message).with_detail(error))?;
@@ -198,6 +201,26 @@ fn near_port(wanted: Option<u16>, policy: &NetworkPolicy) -> Option<u16> {
     wanted.filter(|_| policy.allows(std::net::Ipv4Addr::LOCALHOST.into()))
 }
 
+/// Why a private key cannot be read, as far as its text says.
+fn unread(text: &str, has_passphrase: bool, error: &russh::keys::Error) -> &'static str {
+    let text = text.trim();
+    let is_encrypted = matches!(error, russh::keys::Error::KeyIsEncrypted) || text.contains("ENCRYPTED");
+    if ["ssh-", "ecdsa-", "sk-"].iter().any(|begin| text.starts_with(begin)) {
+        return "What was sent as credentials.ssh_private_key is a public key: the private one is in the file without .pub.";
+    }
+    if !text.contains("-----BEGIN ") && !text.starts_with("PuTTY-") {
+        return "The SSH private key cannot be read: credentials.ssh_private_key is the text of its file, from -----BEGIN on, and not the \
+                file's name.";
+    }
+    if !text.contains('\n') {
+        return "The SSH private key cannot be read: its lines became one; in JSON each of them ends with \\n.";
+    }
+    if is_encrypted && !has_passphrase {
+        return "The SSH private key is encrypted: its passphrase is credentials.ssh_passphrase.";
+    }
+    "The SSH private key cannot be read, or its passphrase is wrong."
+}
+
 async fn sign_in(
     session: &mut Handle<Keeper>,
     ssh: &SshSettings,
@@ -209,9 +232,8 @@ async fn sign_in(
     let mut offered = None;
     if let Some(key) = &credentials.ssh_private_key {
         let passphrase = credentials.ssh_passphrase.as_ref().map(|secret| secret.expose());
-        let key: PrivateKey = russh::keys::decode_secret_key(key.expose(), passphrase).map_err(|error| {
-            failed("The SSH private key cannot be read, or its passphrase is wrong.").with_detail(error)
-        })?;
+        let key: PrivateKey = russh::keys::decode_secret_key(key.expose(), passphrase)
+            .map_err(|error| failed(unread(key.expose(), passphrase.is_some(), &error)).with_detail(error))?;
         let hash = session.best_supported_rsa_hash().await.map_err(broken)?.flatten();
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
         let answer = session.authenticate_publickey(&ssh.username, key).await.map_err(broken)?;

@@ -557,6 +557,15 @@ async fn wrong_credentials_and_addresses_have_their_codes_and_no_secret_is_told(
         open(outsider, &here()).await.unwrap().test(None, Duration::from_secs(3)).await.unwrap_err();
     assert_eq!(outside.code, ErrorCode::Authentication, "{outside} {}", outside.detail);
     assert!(outside.message.ends_with("grant connect on database \"shut\" to it."), "{outside}");
+    // It was said to have a wrong password.
+    admin.batch_execute("CREATE ROLE kept_out NOLOGIN PASSWORD 's3cret'").await.unwrap();
+    let mut kept_out = server.settings("postgres");
+    kept_out.credentials.username = secret("kept_out");
+    kept_out.credentials.password = secret("s3cret");
+    let refused =
+        open(kept_out, &here()).await.unwrap().test(None, Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Authentication, "{refused} {}", refused.detail);
+    assert!(refused.message.contains("pg_hba.conf") && refused.message.contains("log in"), "{refused}");
     check(&|settings| settings.port = Some(crate::servers::free_port()), ErrorCode::Connection).await;
     check(&|settings| settings.host = Some("does-not-exist.invalid".into()), ErrorCode::Connection).await;
     check(

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_connect::{ConnectionString, Credentials, ErrorCode, Relation, open};
+use tidegate_connect::{ConnectionString, Credentials, ErrorCode, Relation, SourceType, open};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::cells::{read, row};
 use crate::servers::{Certificates, Redis, free_port, here, secret};
@@ -66,6 +66,7 @@ async fn keys_are_relations_by_their_prefix() {
         let source = open(settings, &here()).await.unwrap();
         let error = source.test(None, Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(error.code, code, "{error}");
+        assert_eq!(error.message.contains("there is none"), password.is_empty(), "{error}");
     }
     let mut settings = server.settings("hunter2");
     settings.database_name = Some("99".to_owned());
@@ -77,6 +78,26 @@ async fn keys_are_relations_by_their_prefix() {
     settings.credentials.username = secret("nobody");
     let source = open(settings, &here()).await.unwrap();
     assert_eq!(source.test(None, Duration::from_secs(5)).await.unwrap_err().code, ErrorCode::Authentication);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_its_own_machine_alone_says_what_it_needs() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"-DENIED Redis is running in protected mode\r\n").await.unwrap();
+        let mut asked = Vec::new();
+        let _ = stream.read_to_end(&mut asked).await;
+    });
+    let mut settings = stubs::settings(SourceType::Redis, port);
+    settings.database_name = None;
+    let source = open(settings, &here()).await.unwrap();
+    let error = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Connection, "{error}");
+    assert!(error.message.contains("protected mode") && error.message.contains("requirepass"), "{error}");
+    drop(source);
+    serving.await.unwrap();
 }
 
 /// Somebody who may do anything, and has signed in.

@@ -57,7 +57,10 @@ async fn a_source_behind_openssh_is_reached_and_the_host_key_is_pinned() {
     pinned(&mut settings, ssh.key("client.pub"));
     let refused = open(settings.clone(), &here()).await.map(drop).unwrap_err();
     assert_eq!(refused.code, ErrorCode::SshTunnel);
-    assert!(refused.message.contains("another key"), "{refused}");
+    assert!(
+        refused.message.contains("another key") && refused.message.contains("change ssh_host"),
+        "{refused}"
+    );
     pinned(&mut settings, "nonsense".to_owned());
     assert_eq!(open(settings, &here()).await.map(drop).unwrap_err().code, ErrorCode::SshTunnel);
 }
@@ -95,6 +98,16 @@ async fn keys_are_taken_with_their_passphrase_and_others_refused() {
             .await
             .contains("cannot be read")
     );
+    for (sent, said) in [
+        (ssh.key("client.pub"), "a public key"),
+        ("~/.ssh/id_ed25519".to_owned(), "not the file's name"),
+        (rsa.replace('\n', " "), "its lines became one"),
+        (rsa.replace('\n', "\\n"), "its lines became one"),
+        (rsa.clone(), "its passphrase is credentials.ssh_passphrase"),
+    ] {
+        let told = refused(&|settings| settings.credentials.ssh_private_key = secret(&sent)).await;
+        assert!(told.contains(said), "{said}: {told}");
+    }
     let host_key = ssh.key("host");
     assert!(
         refused(&|settings| settings.credentials.ssh_private_key = secret(&host_key))

@@ -92,6 +92,22 @@ async fn parameters_are_values() {
         ask("select id from emp where dept = $2", json!(["a"])).await.unwrap_err().code,
         Code::TypeMismatch
     );
+    for (sql, told) in [
+        ("select id from emp where dept = $1", "There is no value for the parameter \"$1\"."),
+        (
+            "select id from emp where dept = ?",
+            "There is no value for the parameter \"?\". Parameters are written $1, $2 and so on.",
+        ),
+        (
+            "select id from emp where dept = :dept",
+            "There is no value for the parameter \":dept\". Parameters are written $1, $2 and so on.",
+        ),
+    ] {
+        assert_eq!(ask(sql, json!(null)).await.unwrap_err().message, told, "{sql}");
+        if !told.contains("$1\"") {
+            assert_eq!(ask(sql, json!(["lab"])).await.unwrap_err().message, told, "{sql}");
+        }
+    }
     assert_eq!(ask("select $1", json!([[1]])).await.unwrap_err().code, Code::TypeMismatch);
     assert_eq!(ask("select $1", json!("a")).await.unwrap_err().code, Code::TypeMismatch);
     assert_eq!(ask("select $1", json!(vec![1; 1_001])).await.unwrap_err().code, Code::LimitMemory);

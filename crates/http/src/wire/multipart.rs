@@ -206,7 +206,9 @@ fn boundary(headers: &HeaderMap, field: &'static str) -> Result<String, Rejectio
     let content_type = content_type.filter(is_form).ok_or(refusal)?;
     match multer::parse_boundary(content_type) {
         Ok(boundary) if (1..=MAX_BOUNDARY).contains(&boundary.len()) => Ok(boundary),
-        _ => Err(malformed("the content type must name the form's boundary")),
+        _ => Err(malformed(
+            "the content type must name the form's boundary: leave that header to the client, which writes both (curl -F, FormData)",
+        )),
     }
 }
 

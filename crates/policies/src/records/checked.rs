@@ -11,7 +11,7 @@ use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_policy::{PolicyType, Relation, RuleError, RuleKind, RuleType};
 
 use super::error::PolicyRefusal;
-use super::lacking::ReadAttributes;
+use super::lacking::{ReadAttributes, of_quotes};
 use super::native::declared;
 use super::policy::{NewRule, Targets};
 use crate::hooks::{KnownRelation, KnownSource, SourceRelations};
@@ -61,6 +61,7 @@ impl Acting<'_> {
                 Ok(told) => warnings.extend(told.into_iter().map(|text| format!("rules[{place}]: {text}"))),
                 Err(error) => return refuse(bad(error)),
             }
+            warnings.extend(of_quotes(place, &read));
             attributes.note(place, &read);
         }
         warnings.extend(self.lacking(&attributes).await?);

@@ -9,7 +9,7 @@ use tidegate_kernel::{Actor, Call};
 
 use super::error::PolicyRefusal;
 use super::find::full;
-use super::lacking::with_what_it_lacks;
+use super::lacking::{of_alternatives, with_what_it_lacks};
 use super::policy::{
     FullPolicy, MAX_ASSIGNMENTS, MAX_ASSIGNMENTS_OF_ALL, MAX_CONFIG_OF_ALL, MAX_RULES, MAX_RULES_OF_ALL,
     NewPolicy, Targets,
@@ -66,6 +66,7 @@ impl Acting<'_> {
         self.require_room().await?;
         let made = self.unit.policies().of_key(id).await?;
         let made = made.ok_or_else(|| Fault::Internal("a policy is gone that was just made".to_owned()))?;
+        let warnings = of_alternatives(made.number, &new.targets).into_iter().chain(warnings).collect();
         Ok(with_what_it_lacks(full(&mut self.unit, made, warnings).await?))
     }
 

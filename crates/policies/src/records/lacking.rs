@@ -6,7 +6,7 @@ use tidegate_domain::text::nearest;
 use tidegate_kernel::Fault;
 use tidegate_policy::{RESERVED, RuleKind};
 
-use super::policy::FullPolicy;
+use super::policy::{FullPolicy, Targets};
 use crate::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use crate::work::Acting;
 
@@ -55,6 +55,32 @@ impl Acting<'_> {
         });
         Ok(told.collect())
     }
+}
+
+/// What is told of a policy that was made with people and places side by side, which looks as if both had to match.
+pub(super) fn of_alternatives(number: i64, targets: &[Targets]) -> Option<String> {
+    let only = |is: fn(&Targets) -> bool, is_not: fn(&Targets) -> bool| {
+        targets.iter().any(|targets| is(targets) && !is_not(targets))
+    };
+    let are_both = only(Targets::names_people, Targets::names_places)
+        && only(Targets::names_places, Targets::names_people);
+    are_both.then(|| {
+        format!(
+            "each number and group is an assignment by itself: this policy holds for the people that it names on all data, and for \
+             everybody where it names data sources or workspaces. Where both have to match, make it without them and assign it with POST \
+             /api/v1/policies/{number}/assignments, which takes both together: {{\"role_id\": 4, \"data_source_id\": 7}}."
+        )
+    })
+}
+
+/// Texts of a rule that are written as an attribute is, in quotes: a row filter compares with them as they are, and mostly hides all rows.
+pub(super) fn of_quotes(place: usize, rule: &RuleKind) -> Vec<String> {
+    let told = |text: &str| {
+        format!(
+            "rules[{place}]: '{text}' is a text, because of its quotes; the attribute of that name is written without them."
+        )
+    };
+    rule.quoted_attributes().into_iter().map(told).collect()
 }
 
 /// Adds, before what is told of its rules, that a policy does nothing at all.

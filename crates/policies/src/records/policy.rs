@@ -114,6 +114,19 @@ impl Targets {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether it says for whom.
+    pub(super) fn names_people(&self) -> bool {
+        self.role.is_some() || self.user.is_some() || self.group.is_some()
+    }
+
+    /// Whether it says of what, or where.
+    pub(super) fn names_places(&self) -> bool {
+        self.data_source.is_some()
+            || self.dataset.is_some()
+            || self.query.is_some()
+            || self.workspace.is_some()
+    }
 }
 
 /// An assignment of a policy.

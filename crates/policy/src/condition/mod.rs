@@ -14,7 +14,7 @@ pub(crate) use literal::{Raw, clock, literal};
 
 use crate::relation::Names;
 use crate::{ConditionError, Relation};
-use parse::{Node, What};
+use parse::{Node, Operand, What};
 
 /// Longest condition in characters.
 pub const MAX_CONDITION: usize = 4_000;
@@ -79,8 +79,19 @@ impl Condition {
 
     /// Names of the attributes that it reads, without `current_user_`, each once.
     pub fn attributes(&self) -> Vec<&str> {
-        let mut found = Vec::new();
-        self.node.attributes(&mut found);
+        self.each(Operand::attribute)
+    }
+
+    /// Texts that are written as attributes are, in quotes, each once. They are compared as they are.
+    pub fn quoted_attributes(&self) -> Vec<&str> {
+        self.each(Operand::quoted_attribute)
+    }
+
+    /// What its operands have of one kind, each once.
+    fn each(&self, of: fn(&Operand) -> Option<&str>) -> Vec<&str> {
+        let mut operands = Vec::new();
+        self.node.operands(&mut operands);
+        let mut found: Vec<&str> = operands.into_iter().filter_map(of).collect();
         found.sort_unstable();
         found.dedup();
         found

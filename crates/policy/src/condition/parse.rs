@@ -57,35 +57,45 @@ pub(crate) struct Operand {
 }
 
 impl Node {
-    /// Adds the names of the attributes that it reads.
-    pub(crate) fn attributes<'n>(&'n self, found: &mut Vec<&'n str>) {
+    /// What it compares, in the order of the text.
+    pub(super) fn operands<'n>(&'n self, found: &mut Vec<&'n Operand>) {
         match self {
-            Self::And(all) | Self::Or(all) => all.iter().for_each(|node| node.attributes(found)),
-            Self::Not(node) => node.attributes(found),
-            Self::Compare { left, right, .. } => {
-                found.extend(left.attribute().into_iter().chain(right.attribute()))
-            }
-            Self::Between { value, low, high, .. } => {
-                found.extend([value, low, high].into_iter().filter_map(Operand::attribute));
-            }
+            Self::And(all) | Self::Or(all) => all.iter().for_each(|node| node.operands(found)),
+            Self::Not(node) => node.operands(found),
+            Self::Compare { left, right, .. } => found.extend([left, right]),
+            Self::Between { value, low, high, .. } => found.extend([value, low, high]),
             Self::In { value, list, .. } => {
-                found.extend(value.attribute());
-                found.extend(list.iter().filter_map(Operand::attribute));
+                found.push(value);
+                found.extend(list);
             }
-            Self::Like { value, .. } | Self::IsNull { value, .. } | Self::Truth(value) => {
-                found.extend(value.attribute());
-            }
+            Self::Like { value, .. } | Self::IsNull { value, .. } | Self::Truth(value) => found.push(value),
         }
     }
 }
 
 impl Operand {
     /// The attribute that it reads.
-    fn attribute(&self) -> Option<&str> {
+    pub(super) fn attribute(&self) -> Option<&str> {
         match &self.what {
             What::Attribute(name) => Some(name),
             What::Call(_, argument) => argument.attribute(),
             What::Column(_) | What::Text(_) | What::Number(_) | What::Boolean(_) | What::Moment(_) => None,
+        }
+    }
+
+    /// A text that is written as an attribute is, in quotes.
+    pub(super) fn quoted_attribute(&self) -> Option<&str> {
+        match &self.what {
+            What::Text(text) => {
+                let name = text.get(..ATTRIBUTE.len()).filter(|begin| begin.eq_ignore_ascii_case(ATTRIBUTE));
+                let name = name.and_then(|_| text.get(ATTRIBUTE.len()..)).unwrap_or_default();
+                let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+                is_name.then_some(text.as_str())
+            }
+            What::Call(_, argument) => argument.quoted_attribute(),
+            What::Column(_) | What::Attribute(_) | What::Number(_) | What::Boolean(_) | What::Moment(_) => {
+                None
+            }
         }
     }
 

@@ -256,6 +256,16 @@ impl RuleKind {
         }
     }
 
+    /// Texts in it that are written as attributes are, in quotes, each once.
+    pub fn quoted_attributes(&self) -> Vec<&str> {
+        match self {
+            Self::Filter(rule) => rule.condition.quoted_attributes(),
+            Self::Mask(_) | Self::Limit(_) | Self::Allow(_) | Self::Deny(_) | Self::Unreadable(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     /// Schema and table that the rule is about; none of a table means all.
     pub fn place(&self) -> (Option<&str>, Option<&str>) {
         match self {

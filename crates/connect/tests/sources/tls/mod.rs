@@ -407,16 +407,27 @@ async fn tls_that_a_connection_string_asks_for_is_had_however_it_is_written() {
 #[tokio::test]
 async fn settings_of_tls_that_cannot_be_read_are_named_before_anybody_is_called() {
     let certificates = Certificates::make();
+    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    std::fs::write(certificates.path("locked.key"), locked).unwrap();
     for info in binary() {
         for (metadata, key, said) in [
             (json!({ "ssl_mode": "always" }), None, "metadata.ssl_mode must be one of"),
             (
                 json!({ "ssl_ca": "hunter2", "ssl_mode": "verify-ca" }),
                 None,
-                "metadata.ssl_ca must hold certificates in PEM",
+                "metadata.ssl_ca must hold certificates in PEM: the text of their file, and not its name.",
             ),
             (json!({ "ssl_cert": "hunter2" }), None, "metadata.ssl_cert must hold certificates in PEM"),
-            (json!({ "ssl_cert": certificates.pem("client.pem") }), None, "credentials.ssl_key must hold"),
+            (
+                json!({ "ssl_cert": certificates.pem("client.pem") }),
+                None,
+                "credentials.ssl_key must hold the PEM private key",
+            ),
+            (
+                json!({ "ssl_cert": certificates.pem("client.pem") }),
+                Some("locked.key"),
+                "credentials.ssl_key must hold a key that is not encrypted",
+            ),
             (json!({ "ssl_cert": certificates.pem("client.pem") }), Some("server.key"), "do not fit"),
             (json!({ "ssl_server_name": "a b" }), None, "no name that a certificate could have"),
         ] {

@@ -137,6 +137,7 @@ on_both_engines! {
             (json!({ "host": "postgres://127.0.0.1:19090" }), "host takes the host alone, without scheme"),
             (json!({ "host": "db.example.com:5432" }), "host takes the host alone, without scheme"),
             (json!({ "database_name": "postgres://db.example.com/shop" }), "database_name takes the name alone: a whole address is sent as connection_string"),
+            (json!({ "database_name": "s3://lake/2026" }), "of a bucket what is behind its name as metadata.prefix"),
             (json!({ "use_ssh_tunnel": true, "ssh_host": "ada@jump.example.com", "ssh_username": "a" }), "ssh_host takes the host alone"),
         ] {
             let answer = create(&app, &ada, &with(body(), &fields)).await;

@@ -139,6 +139,52 @@ on_both_engines! {
         }
     }
 
+    async fn an_attribute_in_quotes_is_told(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"region\": \"EU\"}'").await;
+        let by = |condition: &str| {
+            let config = json!({ "table": "*", "column": "region", "operator": "equals", "condition": condition });
+            let mut body = policy("P", "row_level_security", "filter_rows", config);
+            body["role_ids"] = json!([4]);
+            body
+        };
+        for condition in ["region = 'current_user_region'", "'current_user_region'", "region = lower('current_user_region')"] {
+            let told = warnings(post(&app, &ada, "", &by(condition)).await.assert_status(201));
+            let said = "rules[0]: 'current_user_region' is a text, because of its quotes; the attribute of that name is written without them.";
+            assert_eq!(told, [said], "{condition}");
+        }
+        for condition in ["region = current_user_region", "'current_user_'", "region = 'a current_user_region'"] {
+            let told = warnings(post(&app, &ada, "", &by(condition)).await.assert_status(201));
+            assert_eq!(told, Vec::<String>::new(), "{condition}");
+        }
+    }
+
+    async fn people_and_places_that_are_named_side_by_side_are_told_to_be_alternatives(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
+        body["role_ids"] = json!([4]);
+        body["groups"] = json!(["sales"]);
+        let mut made = post(&app, &ada, "", &body).await;
+        assert_eq!(warnings(made.assert_status(201)), Vec::<String>::new());
+        body["data_source_ids"] = json!([source]);
+        made = post(&app, &ada, "", &body).await;
+        let told = warnings(made.assert_status(201));
+        let path = format!("/{}", made.field("data.id"));
+        assert!(told.len() == 1 && told[0].starts_with("each number and group is an assignment by itself: "), "{told:?}");
+        assert!(told[0].contains(&format!(" POST /api/v1/policies{path}/assignments, which takes both together")), "{told:?}");
+        // What is assigned later was meant so.
+        let both = json!({ "role_id": 4, "data_source_id": source });
+        post(&app, &ada, &format!("{path}/assignments"), &both).await.assert_status(201);
+        let changed = patch(&app, &ada, &path, &json!({ "name": "Still" })).await;
+        assert_eq!(warnings(changed.assert_status(200)), Vec::<String>::new());
+        body.as_object_mut().unwrap().retain(|name, _| !matches!(name.as_str(), "role_ids" | "groups"));
+        made = post(&app, &ada, "", &body).await;
+        assert_eq!(warnings(made.assert_status(201)), Vec::<String>::new());
+    }
+
     async fn a_rule_about_a_table_that_there_is_not_holds_as_soon_as_there_is_one(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
