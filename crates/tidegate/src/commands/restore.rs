@@ -375,6 +375,14 @@ fn unusable(failure: &Failure, backup: &Path, origin: Origin, draft: &Path) -> F
             "take another one: a copy of it that was kept elsewhere, or an earlier backup",
         );
     }
+    if failure.code() == "database_foreign_log" {
+        return Failure::advised(
+            "restore",
+            format!("{shown}-wal is not the log of {shown} as it is, and nothing was changed"),
+            "the two are of different moments, or of different databases: copy both again while nothing writes, or make a backup with \
+             `tidegate backup FILE`",
+        );
+    }
     let advice = match failure.code() {
         // A server that was not restarted since it began may have copied nothing out of its log.
         "database_missing" if origin == (Origin::Copy { has_log: false }) => Some(format!(

@@ -109,19 +109,11 @@ async fn register(server: &Server, email: &str) {
     assert_eq!(server.post("/api/v2/auth/register", body).await.0, 201, "{email}");
 }
 
-#[tokio::test]
-async fn no_command_opens_a_database_beside_the_log_of_another() {
-    let here = Installation::new();
-    let server = here.serve(&["--dev"]);
-    register(&server, "ada@example.com").await;
-    here.output(&["backup", "b1"]);
-    register(&server, "bob@example.com").await;
-    server.kill();
+/// Has every command refuse the log that is beside the database, for that reason, and change neither.
+fn refuse_the_log(here: &Installation, reason: &str) {
     let data = here.path().join("tidegate-data");
-    let (database, log, away) = (data.join("tidegate.db"), data.join("tidegate.db-wal"), data.join("away"));
-    fs::rename(&database, &away).unwrap();
-    fs::rename(here.path().join("b1"), &database).unwrap();
-    let content = || (fs::read(&database).unwrap(), fs::read(&log).unwrap());
+    let content =
+        || (fs::read(data.join("tidegate.db")).unwrap(), fs::read(data.join("tidegate.db-wal")).unwrap());
     let before = content();
     let others = [
         &["doctor"][..],
@@ -136,28 +128,90 @@ async fn no_command_opens_a_database_beside_the_log_of_another() {
         let said = here.run(arguments);
         assert_eq!(said.code, 1, "{arguments:?}: {said:?}");
         let told = format!("{}{}", said.out, said.err);
-        for part in
-            ["tidegate.db-wal is not the log of ", "neither was opened", "Then move ", "tidegate.db-shm"]
-        {
+        for part in [
+            "tidegate.db-wal is not the log of ",
+            reason,
+            "neither was opened",
+            "Then move ",
+            "tidegate.db-shm",
+        ] {
             assert!(told.contains(part), "{arguments:?}: {part}: {told}");
         }
         assert!(content() == before, "{arguments:?} has changed one of them");
     }
     assert_eq!(here.json(&["user", "list"])["error"]["code"], "database_foreign_log");
+}
+
+/// What the advice says: each is whole where it is. Answers how many accounts either has, the one that was moved away last.
+fn move_the_log_to(here: &Installation, away: &str) -> [usize; 2] {
+    let data = here.path().join("tidegate-data");
+    fs::rename(data.join("tidegate.db-wal"), data.join(format!("{away}-wal"))).unwrap();
+    fs::remove_file(data.join("tidegate.db-shm")).unwrap();
+    let of_the_other = format!("sqlite:tidegate-data/{away}");
+    [&["user", "list"][..], &["user", "list", "--database", of_the_other.as_str()]].map(|arguments| {
+        let accounts = here.json(arguments);
+        accounts.as_array().unwrap_or_else(|| panic!("{accounts}")).len()
+    })
+}
+
+#[tokio::test]
+async fn no_command_opens_a_database_beside_the_log_of_another() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    register(&server, "ada@example.com").await;
+    here.output(&["backup", "b1"]);
+    register(&server, "bob@example.com").await;
+    server.kill();
+    let data = here.path().join("tidegate-data");
+    let (database, log) = (data.join("tidegate.db"), data.join("tidegate.db-wal"));
+    fs::rename(&database, data.join("away")).unwrap();
+    fs::rename(here.path().join("b1"), &database).unwrap();
+    refuse_the_log(&here, ", which has none, ");
     // SQLite removes a log beside an empty file.
-    let backup = fs::read(&database).unwrap();
+    let (backup, before) = (fs::read(&database).unwrap(), fs::read(&log).unwrap());
     fs::write(&database, "").unwrap();
     let said = here.run(&["serve", "--new", "--listen", "127.0.0.1:0"]);
     assert!(said.code == 1 && said.err.contains("tidegate.db-wal is not the log of "), "{said:?}");
-    assert!(fs::read(&log).unwrap() == before.1);
+    assert!(fs::read(&log).unwrap() == before);
     fs::write(&database, backup).unwrap();
 
-    // What the advice says: each is whole where it is.
-    fs::rename(&log, data.join("away-wal")).unwrap();
-    fs::remove_file(data.join("tidegate.db-shm")).unwrap();
-    assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
-    let of_the_other = here.json(&["user", "list", "--database", "sqlite:tidegate-data/away"]);
-    assert_eq!(of_the_other.as_array().unwrap().len(), 2, "{of_the_other}");
+    assert_eq!(move_the_log_to(&here, "away"), [1, 2]);
+    here.serve(&[]).stop();
+}
+
+#[tokio::test]
+async fn no_command_opens_an_older_copy_of_a_database_beside_its_later_log() {
+    let here = Installation::new();
+    here.serve(&["--dev"]).stop();
+    let data = here.path().join("tidegate-data");
+    let database = data.join("tidegate.db");
+    let copy = here.path().join("copy");
+    fs::copy(&database, &copy).unwrap();
+    let server = here.serve(&["--dev"]);
+    for number in 1..=12 {
+        register(&server, &format!("ada{number}@example.com")).await;
+    }
+    server.stop();
+    let size = |path| fs::metadata(path).unwrap().len();
+    assert!(size(&database) > size(&copy), "it has grown");
+    let server = here.serve(&["--dev"]);
+    register(&server, "bob@example.com").await;
+    server.kill();
+    fs::rename(&database, data.join("away")).unwrap();
+    fs::copy(&copy, &database).unwrap();
+    refuse_the_log(&here, ", which lacks what was written before it, ");
+
+    // The same of a copy that was made in two steps.
+    for (from, to) in [("tidegate.db-wal", "copy-wal"), ("master.key", "copy.key")] {
+        fs::copy(data.join(from), here.path().join(to)).unwrap();
+    }
+    let said = here.run(&["restore", "copy", "--data-dir", "elsewhere"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    for part in ["copy-wal is not the log of ", "nothing was changed", "copy both again", "tidegate backup"] {
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    }
+
+    assert_eq!(move_the_log_to(&here, "away"), [0, 13]);
     here.serve(&[]).stop();
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use super::log::{beside, has_frames};
+use super::log::{Log, beside};
 use crate::Result;
 use crate::denial::Denial;
 use crate::error::{Refusal, StoreError, advice, naming, plain, without_number};
@@ -100,22 +100,26 @@ fn has_no_log(path: &Path) -> io::Result<bool> {
 ///
 /// A file has the mode with a log on the disk before it has one, and loses the mode after it (`pragma journal_mode`). One without the mode,
 /// and one that is empty or not there, has no log of its own. The log is looked at first: another process that makes a database writes the mode
-/// before it.
+/// before it. Of one with the mode, the log tells whether the file has what it goes on from.
 ///
 /// # Errors
 /// [`StoreError::Refused`] with what to do, also where the file cannot be read.
 pub(super) fn refuse_log_of_another(path: &Path) -> Result<()> {
     let (log, index) = (beside(path, "-wal"), beside(path, "-shm"));
-    if !has_frames(&log) || !has_no_log(path).map_err(|error| unusable(path, &error, "the database"))? {
+    let Some(found) = Log::begin(&log) else { return Ok(()) };
+    let of = if has_no_log(path).map_err(|error| unusable(path, &error, "the database"))? {
+        "which has none, but of another database that was there"
+    } else if found.can_be_of(path).unwrap_or(true) {
+        // Or one cannot be read, which SQLite tells.
         return Ok(());
-    }
+    } else {
+        "which lacks what was written before it, but of another database or a newer state of this one"
+    };
     let shown = path.display();
     let (log, index) = (log.display(), index.display());
     Err(refused(
         "database_foreign_log",
-        format!(
-            "{log} is not the log of {shown}, which has none, but of another database that was there; neither was opened"
-        ),
+        format!("{log} is not the log of {shown}, {of}; neither was opened"),
         format!(
             "if a server still runs, stop it, and put your file there again afterwards: as it stops, the server copies its log into the file. \
              Then move {log} away, and {index} where it is there, and run this again. Keep them: what was written last to the other database \
