@@ -110,6 +110,10 @@ on_both_engines! {
             assert_eq!((said.code, said.err.contains("ERROR")), (0, false), "{command}: {said:?}");
         }
         assert!(shown("select 1; drop table emp").err.contains("0A000") || shown("drop table emp").code != 0);
+        // What has no effect is told, once, and what drivers send is not.
+        let set = shown("set search_path to sales; set search_path to shop; set statement_timeout = 0; set extra_float_digits = 3");
+        assert_eq!((set.code, set.err.matches("WARNING").count()), (0, 1), "{set:?}");
+        assert!(set.err.contains("search_path changes nothing here"), "{set:?}");
 
         let said = Said::of(&mut here.python("postgres/clients.py", &[&port.to_string(), ADA, &token, "people"]));
         assert_eq!(said.code, 0, "{said:?} {}", server.log());
