@@ -103,13 +103,18 @@ impl SourceError {
 
     /// There is nothing of that name where it was looked for among these.
     pub(crate) fn no_such(what: &str, name: &str, there: Vec<String>) -> Self {
+        let message =
+            format!("There is no {what} {} that the user of the data source may use.", quoted(name));
+        Self::connection(message).with_names(name, there)
+    }
+
+    /// Adds what there is where that name is not.
+    pub(crate) fn with_names(self, name: &str, there: Vec<String>) -> Self {
         let mut near: Vec<(f64, String)> =
             there.into_iter().map(|one| (strsim::jaro_winkler(name, &one), one)).collect();
         near.sort_by(|one, other| other.0.total_cmp(&one.0));
         let names: Vec<String> = near.into_iter().take(MOST_NAMES).map(|(_, one)| cut(&one)).collect();
-        let message =
-            format!("There is no {what} {} that the user of the data source may use.", quoted(name));
-        let told = Self::connection(message).with_detail(format!("there are: {}", names.join(", ")));
+        let told = self.with_detail(format!("there are: {}", names.join(", ")));
         Self { names, ..told }
     }
 

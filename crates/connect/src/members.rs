@@ -68,7 +68,7 @@ impl Members {
 
 /// The members of bytes that are one JSON object, each value as it is written; none for everything else, and for objects with more
 /// members than a relation has columns.
-fn of_object(bytes: &[u8]) -> Option<Vec<(String, &str)>> {
+pub(crate) fn of_object(bytes: &[u8]) -> Option<Vec<(String, &str)>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut whole = Deserializer::from_str(text);
     let members = whole.deserialize_map(Raw).ok()?;

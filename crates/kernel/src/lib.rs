@@ -30,6 +30,7 @@ pub mod fault;
 pub mod issue;
 pub mod jobs;
 pub mod kept_out;
+pub mod last_line;
 mod last_used;
 pub mod limit_key;
 pub mod lockout;

@@ -47,6 +47,8 @@ pub struct SourceChange {
     pub ssh_username: Option<Option<String>>,
     /// The tunnel's end here.
     pub ssh_local_port: Option<Option<u16>>,
+    /// Whether the key of the tunnel's server is forgotten, so that the next one is pinned.
+    pub forgets_host_key: bool,
     /// Connections.
     pub pool_size: Option<u32>,
     /// Seconds.
@@ -125,6 +127,7 @@ impl Catalog {
 /// Whether connections of before are of no use.
 fn reaches_otherwise(before: &DataSource, after: &DataSource) -> bool {
     before.connection != after.connection
+        || before.ssh_host_key != after.ssh_host_key
         || before.sealed.connection_string != after.sealed.connection_string
         // Options of the driver are in it.
         || before.metadata.as_str() != after.metadata.as_str()
@@ -162,7 +165,10 @@ fn leads_elsewhere(before: &DataSource, after: &DataSource) -> bool {
         let options = PLACES.map(|name| metadata.get(name).cloned());
         (host, port, use_ssh_tunnel, ssh_host, ssh_port, options)
     };
-    place(before) != place(after) || before.sealed.connection_string != after.sealed.connection_string
+    place(before) != place(after)
+        // Whoever is in the place of the tunnel's server would be given them.
+        || before.ssh_host_key != after.ssh_host_key
+        || before.sealed.connection_string != after.sealed.connection_string
 }
 
 /// Whether other rows, or the same under other names of tables and columns, may be read of it: rules of policies are about names, and whom they
@@ -178,6 +184,7 @@ fn reads_otherwise(before: &DataSource, after: &DataSource) -> bool {
     let (old, new) =
         (before.metadata.to_value().unwrap_or_default(), after.metadata.to_value().unwrap_or_default());
     reading(before) != reading(after)
+        || before.ssh_host_key != after.ssh_host_key
         || before.sealed.connection_string != after.sealed.connection_string
         || TypeInfo::of(after.kind).options().any(|option| old.get(option) != new.get(option))
 }
@@ -229,6 +236,7 @@ impl Acting<'_> {
         let string = change.connection_string.as_ref().and_then(Option::as_ref);
         let string = string.filter(|text| before.connection_string.as_deref() != Some(text.expose()));
         check_options(info, sent.as_ref(), string).map_err(Refused::Rule)?;
+        let forgets_host_key = change.forgets_host_key;
         apply(&mut after, change);
         let has_string = after.sealed.connection_string.is_some();
         after.connection = after.connection.with_usual_port(info, has_string);
@@ -245,7 +253,7 @@ impl Acting<'_> {
             let connection = &source.connection;
             (connection.use_ssh_tunnel, connection.ssh_host.clone(), connection.ssh_port)
         };
-        if tunnel(&after) != tunnel(before) {
+        if forgets_host_key || tunnel(&after) != tunnel(before) {
             after.ssh_host_key = None;
         }
         if is_renamed {

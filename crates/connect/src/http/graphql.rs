@@ -5,7 +5,8 @@ use url::Url;
 
 use super::client::{self, Request};
 use super::oauth::Api;
-use super::{at_path, elements, json_body, nothing_at, text_at};
+use super::shape::{deeper, json_of, rows_at};
+use super::{at_path, elements, text_at, tree};
 use crate::error::{SourceError, quoted};
 use crate::network::NetworkPolicy;
 use crate::settings::Settings;
@@ -13,6 +14,8 @@ use crate::snapshot::{Fetcher, Lines};
 
 /// Pages of one relation at most.
 const MOST_PAGES: usize = 10_000;
+/// Longest code of an error that is told, in bytes.
+const LONGEST_CODE: usize = 64;
 
 /// A GraphQL endpoint and the query asked of it.
 pub(crate) struct Graphql {
@@ -59,14 +62,27 @@ impl Graphql {
     async fn ask(&self, query: &str, variables: &Map<String, Value>) -> Result<String, SourceError> {
         let body = json!({ "query": query, "variables": variables });
         let answer = self.api.send(Request::post(self.url.clone(), &body)).await?;
-        let body = json_body(&answer.body)?;
+        let body = json_of(&self.api, &answer).await?;
         if let Some(errors) = at_path(body, "errors")?.filter(|errors| *errors != "null") {
-            let count = elements(errors)?.len();
-            return Err(SourceError::refused(format!("The server answered with {count} GraphQL errors."))
-                .with_detail(self.api.client.told(errors, "")));
+            let all = elements(errors)?;
+            let first = self.api.told(&about_first(&all)).await;
+            let message = format!("The server answered with {} GraphQL errors.{first}", all.len());
+            return Err(SourceError::refused(message).with_detail(self.api.told(errors).await));
         }
         Ok(body.to_owned())
     }
+}
+
+/// Where the first of these errors is, and its code: numbers and a word. Its text may quote values, and is for the log.
+fn about_first(errors: &[&str]) -> String {
+    let first = errors.first().and_then(|first| tree(first.as_bytes()).ok()).unwrap_or_default();
+    let at = |name: &str| first.pointer(&format!("/locations/0/{name}")).and_then(Value::as_u64);
+    let place = at("line").zip(at("column")).map(|(line, column)| format!("line {line}, column {column}"));
+    let code = first.pointer("/extensions/code").and_then(Value::as_str);
+    let is_word = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    let code = code.filter(|code| (1..=LONGEST_CODE).contains(&code.len()) && code.bytes().all(is_word));
+    let told: Vec<String> = place.into_iter().chain(code.map(|code| format!("code {code}"))).collect();
+    if told.is_empty() { String::new() } else { format!(" The first: {}.", told.join(", ")) }
 }
 
 /// Whether a document defines a mutation or a subscription: outside of braces, strings and comments.
@@ -117,7 +133,12 @@ impl Fetcher for Graphql {
             return Err(SourceError::query("A GraphQL source runs its own query only; test it without one."));
         }
         let body = self.ask("{ __typename }", &Map::new()).await?;
-        Ok((None, text_at(&body, "data.__typename")?))
+        let kind = text_at(&body, "data.__typename")?;
+        // A discovery would find no columns, and say nothing of it.
+        let body = self.ask(&self.query, &self.variables).await?;
+        rows_at(&body, &self.rows_path)?;
+        let told: Vec<String> = kind.into_iter().chain(deeper(&body, &self.rows_path)).collect();
+        Ok((None, (!told.is_empty()).then(|| told.join("; "))))
     }
 
     async fn relations(&self) -> Result<Vec<(String, String, Option<i64>)>, SourceError> {
@@ -132,8 +153,7 @@ impl Fetcher for Graphql {
         let mut last = None;
         for _ in 0..MOST_PAGES {
             let body = self.ask(&self.query, &variables).await?;
-            for row in elements(at_path(&body, &self.rows_path)?.ok_or_else(|| nothing_at(&self.rows_path))?)?
-            {
+            for row in rows_at(&body, &self.rows_path)? {
                 out.write(row)?;
             }
             let Some((variable, path)) = self.cursor.as_ref().filter(|_| out.rows < wanted) else {
@@ -162,6 +182,15 @@ impl Fetcher for Graphql {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_first_error_is_told_by_its_place_and_code() {
+        let told = |error: &str| super::about_first(&[error, "{}"]);
+        let both = r#"{"message": "x", "locations": [{"line": 1, "column": 9}], "extensions": {"code": "BAD_USER_INPUT"}}"#;
+        assert_eq!(told(both), " The first: line 1, column 9, code BAD_USER_INPUT.");
+        assert_eq!(told(r#"{"extensions": {"code": "no such user: ada"}}"#), "");
+        assert_eq!((told("7"), super::about_first(&[])), (String::new(), String::new()));
+    }
+
     #[test]
     fn mutations_are_found_wherever_they_stand() {
         let other = |text: &str| super::has_other_operation(text);

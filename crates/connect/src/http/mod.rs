@@ -25,6 +25,7 @@ pub(crate) mod oauth;
 pub(crate) mod oracle;
 pub(crate) mod pubsub;
 pub(crate) mod rest;
+mod shape;
 pub(crate) mod snowflake;
 pub(crate) mod sql;
 

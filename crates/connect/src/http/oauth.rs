@@ -83,6 +83,15 @@ impl Api {
         })
     }
 
+    /// What the interface says, for the log: without what signs in at it.
+    pub(super) async fn told(&self, text: &str) -> String {
+        let token = match &self.grant {
+            Some(grant) => grant.fresh.lock().await.as_ref().and_then(Fresh::usable).map(Secret::new),
+            None => None,
+        };
+        self.client.told(text, token.as_ref().map(Secret::expose).unwrap_or_default())
+    }
+
     async fn received(&self, request: Request, token: &Secret) -> Result<Response, SourceError> {
         let request = request.with("authorization", format!("Bearer {}", token.expose()));
         self.client.received(request, LARGEST).await.map_err(|error| without(error, token))

@@ -7,7 +7,8 @@ use url::Url;
 
 use super::client::{self, Request, Response};
 use super::oauth::Api;
-use super::{at_path, elements, json_body, nothing_at, text_at};
+use super::shape::{deeper, json_of, rows_at};
+use super::text_at;
 use crate::error::{ErrorCode, SourceError, quoted};
 use crate::gate;
 use crate::network::NetworkPolicy;
@@ -172,10 +173,11 @@ impl Fetcher for Rest {
             return Err(SourceError::new(ErrorCode::Query, "A REST API runs no query; test it without one."));
         }
         let answer = self.ask(self.url.clone()).await?;
-        let body = json_body(&answer.body)?;
-        let rows = elements(at_path(body, &self.rows_path)?.ok_or_else(|| nothing_at(&self.rows_path))?)?;
+        let body = json_of(&self.api, &answer).await?;
+        let rows = rows_at(body, &self.rows_path)?.len();
         let server = answer.headers.get("server").and_then(|name| name.to_str().ok()).map(gate::bounded);
-        Ok((server, Some(format!("{} rows on the first page", rows.len()))))
+        let hint = deeper(body, &self.rows_path).map(|hint| format!("; {hint}")).unwrap_or_default();
+        Ok((server, Some(format!("{rows} rows on the first page{hint}"))))
     }
 
     async fn relations(&self) -> Result<Vec<(String, String, Option<i64>)>, SourceError> {
@@ -190,8 +192,8 @@ impl Fetcher for Rest {
         for page in 0..MOST_PAGES {
             let Some(here) = url.take() else { return Ok(()) };
             let answer = self.ask(here.clone()).await?;
-            let body = json_body(&answer.body)?;
-            let rows = elements(at_path(body, &self.rows_path)?.ok_or_else(|| nothing_at(&self.rows_path))?)?;
+            let body = json_of(&self.api, &answer).await?;
+            let rows = rows_at(body, &self.rows_path)?;
             for row in &rows {
                 out.write(row)?;
             }

@@ -112,8 +112,9 @@ impl Tunnel {
         };
         if refused {
             return Err(failed(
-                "The SSH server has another key than the one that is pinned (ssh_host_key). If it was given a new one, change ssh_host to \
-                 another name or an address of it: the next key is pinned then. If not, another server is in its place.",
+                "The SSH server has another key than the one that is pinned (ssh_host_key). If it was given a new one, send \
+                 \"ssh_host_key\": \"\" with PATCH /api/v1/data-sources/{data_source_id}: the next key is pinned then. If not, another server \
+                 is in its place.",
             ));
         }
         let mut session = connected

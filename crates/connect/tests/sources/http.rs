@@ -244,6 +244,49 @@ async fn graphql_is_read_by_its_cursor_and_never_changed() {
     }
 }
 
+// Each was one row, an error that names nothing, or no columns without a word.
+#[tokio::test]
+async fn a_test_says_where_the_rows_are_and_what_is_no_answer() {
+    let (port, _) = serve(|asked| match (asked.target.as_str(), asked.body.as_str()) {
+        ("/page", _) => (200, vec![], "<!doctype html><title>Sign in, hunter2</title>".to_owned()),
+        ("/graphql", body) if body.contains("wrong") => {
+            let place = json!([{ "line": 1, "column": 3 }]);
+            let error = json!({ "message": "Cannot query field hunter2", "locations": place });
+            (200, vec![], json!({ "errors": [error] }).to_string())
+        }
+        ("/graphql", body) if body.contains("__typename") => {
+            (200, vec![], json!({ "data": { "__typename": "Query" } }).to_string())
+        }
+        _ => (200, vec![], json!({ "data": { "items": [{ "id": 1 }] }, "total": 1 }).to_string()),
+    })
+    .await;
+    let tested = async |kind: SourceType, path: &str, more: Value| {
+        let mut metadata = json!({ "url": format!("http://127.0.0.1:{port}{path}") });
+        metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut settings = settings(kind, metadata);
+        settings.credentials.api_key = secret("hunter2");
+        open(settings, &here()).await.unwrap().test(None, Duration::from_secs(5)).await
+    };
+    let told = |result: Option<String>| result.unwrap_or_default();
+    let right = tested(SourceType::RestApi, "/", json!({ "rows_path": "data.items" })).await.unwrap();
+    assert_eq!(right.result.as_deref(), Some("1 rows on the first page"));
+    let whole = tested(SourceType::RestApi, "/", json!({})).await.unwrap();
+    assert!(told(whole.result.clone()).ends_with("rows_path could be \"data.items\""), "{whole:?}");
+    let wrong = tested(SourceType::RestApi, "/", json!({ "rows_path": "data.rows" })).await.unwrap_err();
+    assert_eq!((wrong.code, wrong.names.as_slice()), (ErrorCode::Query, &["data.items".to_owned()][..]));
+    let page = tested(SourceType::RestApi, "/page", json!({})).await.unwrap_err();
+    assert!(page.message.starts_with("The answer (status 200) is an HTML page, as of a sign-in"), "{page}");
+    assert_eq!(page.detail, "the title of the page: Sign in, ***");
+
+    let whole =
+        tested(SourceType::Graphql, "/graphql", json!({ "query": "{ items { id } }" })).await.unwrap();
+    assert!(told(whole.result.clone()).starts_with("Query; "), "{whole:?}");
+    assert!(told(whole.result.clone()).ends_with("rows_path could be \"data.items\""), "{whole:?}");
+    let wrong = tested(SourceType::Graphql, "/graphql", json!({ "query": "{ wrong }" })).await.unwrap_err();
+    assert_eq!(wrong.message, "The server answered with 1 GraphQL errors. The first: line 1, column 3.");
+    assert!(wrong.detail.contains("Cannot query field ***"), "{wrong:?}");
+}
+
 // Its certificate is verified, or nothing is sent.
 #[tokio::test]
 async fn https_without_verification_is_refused() {

@@ -49,6 +49,8 @@ impl Stub {
         }
         match asked.target.as_str() {
             "/graphql" => (200, vec![], json!({ "data": { "rows": [{ "n": 1 }] } }).to_string()),
+            "/errors" => (200, vec![], json!({ "errors": [{ "message": now }] }).to_string()),
+            "/page" => (200, vec![], format!("<html><title>{now}</title>")),
             "/denied" => (403, vec![], "{}".to_owned()),
             _ => (200, vec![], json!([{ "n": 1 }]).to_string()),
         }
@@ -210,6 +212,22 @@ async fn graphql_is_asked_with_such_a_token_too() {
     let source = open(settings, &here()).await.unwrap();
     assert_eq!(rows_of(source.as_ref()).await.unwrap(), [row(["1"])]);
     assert_eq!(log.lock().unwrap().last().unwrap().authorization.as_deref(), Some("Bearer t0ken-1"));
+}
+
+// In what the log is told.
+#[tokio::test]
+async fn a_token_that_an_answer_repeats_is_told_to_nobody() {
+    let stub = Stub::with_life(json!(3_600));
+    let (port, _) = served(&stub).await;
+    for (kind, path) in [(SourceType::RestApi, "page"), (SourceType::Graphql, "errors")] {
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        let mut settings = api(port, json!({ "url": url, "query": "{ rows { n } }" }));
+        settings.kind = kind;
+        let source = open(settings, &here()).await.unwrap();
+        let error = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+        assert!(error.detail.contains("Bearer ***"), "{kind}: {error:?}");
+        has_no_secret(&error);
+    }
 }
 
 /// What a source says whose token endpoint answers so.

@@ -496,6 +496,7 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "connection_string" => json!("postgres://nobody@db.example.com/nobodys"),
         "file_path" => json!("organizations/0/files/0/nobodys.csv"),
         "use_ssh_tunnel" | "rotate_credentials" => json!(false),
+        "ssh_host_key" => json!("ssh-ed25519 bm9ib2R5"),
         "connection_pool_size" | "connection_timeout" | "query_timeout" | "max_retries" => json!(3),
         "schema_auto_refresh" => json!(true),
         "schema_refresh_interval" => json!(3_600),

@@ -438,8 +438,8 @@ impl Connection {
         let tag = match kind {
             Kind::Query => return Ok(None),
             Kind::Set(name, value) => {
-                if !self.settings.set(name, value)? {
-                    self.out.notice("01000", "This setting stays what it is.");
+                if let Some(told) = self.settings.change(name, value)? {
+                    self.out.notice("01000", told);
                 }
                 if name == "application_name" {
                     self.out.parameter(name, self.settings.get(name).unwrap_or_default());

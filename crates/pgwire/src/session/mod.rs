@@ -1,6 +1,7 @@
 //! A connection, from its first message to its end.
 
 mod answer;
+mod beginning;
 mod connection;
 mod database;
 mod extended;

@@ -12,6 +12,7 @@ use tidegate_kernel::{Actor, Call};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::beginning::Foreign;
 use super::database::Database;
 use super::server::{Io, Wire};
 use super::settings::{REPORTED, SessionSettings};
@@ -67,9 +68,11 @@ fn invalid(malformed: Malformed) -> io::Error {
 }
 
 async fn read_opening(io: &mut Io) -> io::Result<Opening> {
-    let length = usize::try_from(io.read_u32().await?).unwrap_or(usize::MAX);
+    let first = io.read_u32().await?;
+    let length = usize::try_from(first).unwrap_or(usize::MAX);
     if !(8..=LONGEST_OPENING).contains(&length) {
-        return Err(invalid(Malformed("the first message is of no known length")));
+        let unknown = invalid(Malformed("the first message is of no known length"));
+        return Err(Foreign::of(first.to_be_bytes()).map_or(unknown, Foreign::into));
     }
     let mut body = vec![0; length - 4];
     io.read_exact(&mut body).await?;
@@ -85,11 +88,11 @@ async fn tell(io: &mut Io, problem: &Problem) -> io::Result<Opened> {
 }
 
 async fn encrypted(wire: &Wire, io: Io, is_direct: bool) -> io::Result<Io> {
-    let Some(acceptor) = &wire.acceptor else { return Err(invalid(Malformed("there is no TLS here"))) };
-    let stream = acceptor.accept(io).await?;
+    let Some(acceptor) = &wire.acceptor else { return Err(Foreign::OtherTls.into()) };
+    let stream = acceptor.accept(io).await.map_err(Foreign::of_handshake)?;
     // Without asking first, a client has to say that it means this protocol.
     if is_direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
-        return Err(invalid(Malformed("a client begins with TLS and does not name the protocol")));
+        return Err(Foreign::OtherTls.into());
     }
     Ok(Box::new(stream))
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::beginning::Beginnings;
 use super::connection::Connection;
 use super::opening::{self, Opened, Places, Session};
 use crate::cancel::Cancels;
@@ -47,6 +48,7 @@ pub struct Wire {
     pub(crate) sign_ins: Counts,
     /// Refusals that the log was told of, by network.
     refusals: Counts,
+    beginnings: Beginnings,
 }
 
 /// The names of metrics.
@@ -122,6 +124,7 @@ impl Wire {
             failures: Counts::of_failures(),
             sign_ins: Counts::of_sign_ins(),
             refusals: Counts::of_failures(),
+            beginnings: Beginnings::default(),
         }))
     }
 
@@ -202,7 +205,7 @@ impl Wire {
             }
             Ok((Err(error), _)) => {
                 Metrics::ended("no_session");
-                tracing::debug!(%error, %peer, "a PostgreSQL client did not begin a session");
+                self.beginnings.note(&error, peer);
             }
             // Its time is over.
             Err(_) => Metrics::ended("no_session"),

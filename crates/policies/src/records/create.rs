@@ -66,7 +66,9 @@ impl Acting<'_> {
         self.require_room().await?;
         let made = self.unit.policies().of_key(id).await?;
         let made = made.ok_or_else(|| Fault::Internal("a policy is gone that was just made".to_owned()))?;
-        let warnings = of_alternatives(made.number, &new.targets).into_iter().chain(warnings).collect();
+        let unheeded = self.unheeded_workspace(made.number, new).await?;
+        let told = of_alternatives(made.number, &new.targets).into_iter().chain(unheeded);
+        let warnings = told.chain(warnings).collect();
         Ok(with_what_it_lacks(full(&mut self.unit, made, warnings).await?))
     }
 

@@ -6,7 +6,8 @@ use tidegate_domain::text::nearest;
 use tidegate_kernel::Fault;
 use tidegate_policy::{RESERVED, RuleKind};
 
-use super::policy::{FullPolicy, Targets};
+use super::policy::{FullPolicy, NewPolicy, Targets};
+use crate::PolicyTables;
 use crate::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use crate::work::Acting;
 
@@ -54,6 +55,33 @@ impl Acting<'_> {
             )
         });
         Ok(told.collect())
+    }
+
+    /// What is told of a policy that was made with assignments and a workspace, which limits none of them. A client that sends the only
+    /// workspace with everything means nothing by it, and what names the workspace, or a data source of it, is there already.
+    pub(super) async fn unheeded_workspace(
+        &mut self,
+        number: i64,
+        new: &NewPolicy,
+    ) -> Result<Option<String>, Fault> {
+        let Some(workspace) = new.workspace.filter(|_| !new.targets.is_empty()) else { return Ok(None) };
+        let organization = self.grant.organization();
+        if !self.unit.policies().has_other_workspace(organization, workspace).await? {
+            return Ok(None);
+        }
+        let sources = self.app.sources.sources(&mut self.unit, organization).await?;
+        let is_there = |targets: &Targets| {
+            let mut of_it = sources.iter().filter(|source| source.workspace == workspace);
+            targets.workspace == Some(workspace)
+                || targets.data_source.is_some_and(|source| of_it.any(|known| known.number == source))
+        };
+        Ok((!new.targets.iter().all(is_there)).then(|| {
+            format!(
+                "workspace_id limits no assignment: this policy holds for what it is assigned to whatever the workspace. Where both have to \
+                 match, make it without role_ids and the like, and assign it with POST /api/v1/policies/{number}/assignments, which takes both \
+                 together: {{\"role_id\": 4, \"workspace_id\": {workspace}}}."
+            )
+        }))
     }
 }
 

@@ -129,6 +129,22 @@ impl PolicyRows<'_> {
         Ok(row.map(|(id,)| id))
     }
 
+    /// Whether the organization has another workspace than that.
+    pub(crate) async fn has_other_workspace(
+        &mut self,
+        organization: OrganizationId,
+        number: i64,
+    ) -> Result<bool> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "select number from workspaces where organization_id = $1 and number <> $2 limit 1",
+            organization.0,
+            number,
+        )?;
+        Ok(row.is_some())
+    }
+
     /// Whether the account of that number is a member of the organization.
     pub(crate) async fn has_member(&mut self, organization: OrganizationId, account: i64) -> Result<bool> {
         let row = fetch_optional!(

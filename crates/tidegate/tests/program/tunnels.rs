@@ -116,11 +116,12 @@ on_both_engines! {
         ask(&server, token, Method::PATCH, &format!("{one}/credentials"), &json!({ "rotate_credentials": true })).await;
         let tested = test().await;
         assert_eq!((&tested["error_code"], &tested["ssh_tunnel_established"]), (&json!("SSH_TUNNEL_ERROR"), &json!(false)), "{tested}");
-        assert!(tested["error_message"].as_str().unwrap().contains("another key"), "{tested}");
+        let told = r#"send "ssh_host_key": "" with PATCH /api/v1/data-sources/{data_source_id}"#;
+        assert!(tested["error_message"].as_str().unwrap().contains(told), "{tested}");
         assert_eq!(here.database().sql_texts("select ssh_host_key from data_sources").await, pinned);
 
-        // Who says that the SSH server is another one pins the key of that.
-        ask(&server, token, Method::PATCH, &one, &json!({ "ssh_host": "localhost" })).await;
+        // Who says that the SSH server has a new key pins that.
+        ask(&server, token, Method::PATCH, &one, &json!({ "ssh_host_key": "" })).await;
         let tested = test().await;
         assert_eq!((&tested["status"], &tested["ssh_tunnel_established"]), (&json!("active"), &json!(true)), "{tested}");
         assert_ne!(here.database().sql_texts("select ssh_host_key from data_sources").await, pinned);

@@ -110,6 +110,10 @@ on_both_engines! {
             assert_eq!((said.code, said.err.contains("ERROR")), (0, false), "{command}: {said:?}");
         }
         assert!(shown("select 1; drop table emp").err.contains("0A000") || shown("drop table emp").code != 0);
+        // What has no effect is told, once, and what drivers send is not.
+        let set = shown("set search_path to sales; set search_path to shop; set statement_timeout = 0; set extra_float_digits = 3");
+        assert_eq!((set.code, set.err.matches("WARNING").count()), (0, 1), "{set:?}");
+        assert!(set.err.contains("search_path changes nothing here"), "{set:?}");
 
         let said = Said::of(&mut here.python("postgres/clients.py", &[&port.to_string(), ADA, &token, "people"]));
         assert_eq!(said.code, 0, "{said:?} {}", server.log());
@@ -238,12 +242,44 @@ async fn strangers_who_send_anything_leave_it_serving() {
         b"\0\0\0\0",
         b"\xff\xff\xff\xff",
         b"GET / HTTP/1.1\r\n\r\n",
+        b"PROXY TCP4 198.51.100.1 127.0.0.1 51000 5432\r\n",
+        b"\x16\x03\x01\0\x05hello",
         b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02",
     ] {
         assert_eq!(send(port, bytes), b"", "{bytes:?}");
     }
+    for told in [
+        "a client speaks HTTP where",
+        "a proxy speaks the PROXY protocol where",
+        "a client begins with TLS where",
+    ] {
+        server.logs(told);
+    }
     assert_eq!(server.get("/healthz").await.0, 200);
     assert!(!server.log().contains("panic"), "{}", server.log());
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_told_in_the_log() {
+    let here = Installation::with_database(Engine::Sqlite).await;
+    let mut openssl = here.command_of("openssl");
+    openssl.args(["req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-newkey", "ec"]);
+    openssl.args(["-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key", "-out", "tls.pem"]);
+    let made = Said::of(&mut openssl);
+    assert_eq!(made.code, 0, "{made:?}");
+    let server = here.serve_with(&["--dev"], |command: &mut Command| {
+        command.env("TIDEGATE_PGWIRE__LISTEN", "127.0.0.1:0");
+        command.env("TIDEGATE_PGWIRE__TLS_CERT", here.path().join("tls.pem"));
+        command.env("TIDEGATE_PGWIRE__TLS_KEY", here.path().join("tls.key"));
+    });
+    let port = port(&server);
+    // Asks for TLS, and goes away.
+    assert_eq!(send(port, b"\0\0\0\x08\x04\xd2\x16\x2f"), b"S");
+    assert!(!server.log().contains("the handshake of TLS"), "{}", server.log());
+    let garbled = [&b"\0\0\0\x08\x04\xd2\x16\x2f"[..], b"GET / HTTP/1.1\r\n\r\n"].concat();
+    assert_eq!(send(port, &garbled).first(), Some(&b'S'));
+    server.logs("the handshake of TLS with a PostgreSQL client failed: ");
     server.stop();
 }
 

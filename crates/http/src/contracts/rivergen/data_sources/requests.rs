@@ -10,6 +10,7 @@ use tidegate_catalog::sources::source::{MAX_NAME, MAX_PATH};
 use tidegate_catalog::sources::{Connection, CredentialChange, NewDataSource};
 use tidegate_domain::Secret;
 use tidegate_domain::text::line;
+use tidegate_kernel::noted;
 use utoipa::ToSchema;
 
 use super::fields::{
@@ -20,6 +21,9 @@ use super::places;
 use super::responses::DataSourceData;
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
 use crate::wire::unknown::{Exact, Object, fields_of};
+
+/// Longest key of a tunnel's server, in characters: more than any algorithm's.
+const MAX_HOST_KEY: usize = 16_384;
 
 /// A tag.
 #[derive(ToSchema)]
@@ -235,6 +239,7 @@ macro_rules! described {
                     ssh_port: port(check, "ssh_port", take(&mut self.ssh_port)),
                     ssh_username: text(check, "ssh_username", take(&mut self.ssh_username), 255),
                     ssh_local_port: port(check, "ssh_local_port", take(&mut self.ssh_local_port)),
+                    forgets_host_key: false,
                     pool_size: count(
                         check, "connection_pool_size", take(&mut self.connection_pool_size), 1, MAX_POOL,
                     ),
@@ -294,6 +299,10 @@ described! {
         #[schema(value_type = String, format = "single-line", max_length = 255)]
         #[serde(default)]
         name: Field<String>,
+        /// An empty text forgets the key of the tunnel's server: the next one is pinned. What answers show of it, a key or `null`, is ignored.
+        #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 16384)]
+        #[serde(default)]
+        ssh_host_key: Field<String>,
     }
 }
 
@@ -401,8 +410,22 @@ fn connection(change: &SourceChange) -> Connection {
 impl ChangeDataSourceBody {
     pub(super) fn read(mut self) -> Result<SourceChange, Violations> {
         let mut check = Check::new();
-        let change = self.common(&mut check);
+        let forgets_host_key = forgets_host_key(&mut check, std::mem::take(&mut self.ssh_host_key));
+        let change = SourceChange { forgets_host_key, ..self.common(&mut check) };
         check.finish(Some(change))
+    }
+}
+
+/// Whether the key of the tunnel's server is to be forgotten. A client that sends back what it was shown, which is `null` until there is a
+/// key, does not mean it.
+fn forgets_host_key(check: &mut Check, field: Field<String>) -> bool {
+    match text(check, "ssh_host_key", defaulted(field), MAX_HOST_KEY) {
+        Some(None) => true,
+        Some(Some(_)) => {
+            noted::ignored(vec!["ssh_host_key".to_owned()]);
+            false
+        }
+        None => false,
     }
 }
 

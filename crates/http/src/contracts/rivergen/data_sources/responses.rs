@@ -89,7 +89,7 @@ pub(super) struct DataSourceData {
     /// Always `null`: keys of tunnels are credentials.
     ssh_key_id: Option<i64>,
     ssh_local_port: Option<u16>,
-    /// The key that the tunnel's server showed first. Another one is refused until the tunnel is changed.
+    /// The key that the tunnel's server showed first. Another one is refused until the tunnel is changed, or an empty text is sent as this field.
     ssh_host_key: Option<String>,
     connection_pool_size: u32,
     /// Seconds.

@@ -97,6 +97,32 @@ on_both_engines! {
         patch(&app, &developer, &format!("/{bare}"), &json!({ "port": 1 })).await.assert_status(200);
     }
 
+    // What signs in is given to whoever is in the place of the tunnel's server.
+    async fn the_key_of_a_tunnels_server_is_forgotten_by_who_may_send_secrets_elsewhere(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let developer = member(&app, &manager, "developer@example.com", "backend").await;
+        let path = format!("/{}", created(&app, &ada, &server.body()).await);
+        let pinned = json!("ssh-ed25519 AAAA");
+        let pin = async || app.sql("update data_sources set ssh_host_key = 'ssh-ed25519 AAAA'").await;
+        pin().await;
+        patch(&app, &developer, &path, &json!({ "ssh_host_key": "" })).await.assert_error(403, "FORBIDDEN");
+        // What a client was shown it may send back.
+        for shown in [json!(null), pinned.clone(), json!("ssh-ed25519 BBBB")] {
+            for who in [&developer, &ada] {
+                let changed = patch(&app, who, &path, &json!({ "ssh_host_key": shown })).await;
+                assert_eq!(changed.assert_status(200).field("data.ssh_host_key"), &pinned);
+            }
+        }
+        let tunnel = json!({ "use_ssh_tunnel": true, "ssh_host": "jump.example.com", "ssh_username": "x" });
+        for change in [json!({ "ssh_host_key": "" }), tunnel] {
+            let changed = patch(&app, &ada, &path, &change).await;
+            assert_eq!(changed.assert_status(200).field("data.ssh_host_key"), &json!(null), "{change}");
+            pin().await;
+        }
+    }
+
     async fn options_that_lead_elsewhere_are_its_makers(engine: Engine) {
         let app = start(engine).await;
         let manager = app.provision(ADA).await;

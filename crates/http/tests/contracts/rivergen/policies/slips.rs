@@ -185,6 +185,40 @@ on_both_engines! {
         assert_eq!(warnings(made.assert_status(201)), Vec::<String>::new());
     }
 
+    async fn a_workspace_that_limits_no_assignment_is_told_where_there_is_another(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let own = app.sql_count("select number from workspaces").await;
+        let told = async |workspace: i64, targets: &Value| {
+            let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
+            body["workspace_id"] = json!(workspace);
+            body.as_object_mut().unwrap().extend(targets.as_object().unwrap().clone());
+            let made = post(&app, &ada, "", &body).await;
+            warnings(made.assert_status(201))
+        };
+        // Clients send the only one with everything.
+        assert_eq!(told(own, &json!({ "role_ids": [4] })).await, Vec::<String>::new());
+        let key = app.database.sql_uuid(app.kernel().new_uuid());
+        app.sql(&format!(
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             select {key}, organization_id, 'Vault', 'vault', (1 = 0), 0 from workspaces"
+        ))
+        .await;
+        let vault = app.sql_count("select number from workspaces where slug = 'vault'").await;
+        for targets in [json!({ "role_ids": [4] }), json!({ "groups": ["sales"] })] {
+            let told = told(own, &targets).await;
+            assert!(told.len() == 1 && told[0].starts_with("workspace_id limits no assignment: "), "{told:?}");
+            let both = format!("{{\"role_id\": 4, \"workspace_id\": {own}}}.");
+            assert!(told[0].ends_with(&both), "{told:?}");
+        }
+        // What is there already is limited by nothing more.
+        for targets in [json!({}), json!({ "workspace_ids": [own] }), json!({ "data_source_ids": [source] })] {
+            assert_eq!(told(own, &targets).await, Vec::<String>::new(), "{targets}");
+        }
+        assert_eq!(told(vault, &json!({ "data_source_ids": [source] })).await.len(), 1);
+    }
+
     async fn a_rule_about_a_table_that_there_is_not_holds_as_soon_as_there_is_one(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;

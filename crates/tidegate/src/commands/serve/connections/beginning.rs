@@ -3,13 +3,8 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::time::Instant;
-
-/// How long nothing more is logged of one kind: strangers begin as they like.
-const QUIET: Duration = Duration::from_secs(60);
+use tidegate_kernel::last_line::LastLine;
 
 /// How the PROXY protocol begins, in version 1 and in version 2.
 const PROXY_PROTOCOL: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
@@ -40,10 +35,6 @@ pub(super) struct Beginnings {
     tls: LastLine,
     long_head: LastLine,
 }
-
-/// When the log last had a line of one kind.
-#[derive(Default)]
-struct LastLine(Mutex<Option<Instant>>);
 
 impl Beginnings {
     /// Writes a line about a connection that was refused for how it began.
@@ -76,18 +67,6 @@ impl Beginnings {
     }
 }
 
-impl LastLine {
-    fn is_long_ago(&self) -> bool {
-        let now = Instant::now();
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_long_ago = last.is_none_or(|last| last + QUIET <= now);
-        if is_long_ago {
-            *last = Some(now);
-        }
-        is_long_ago
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,11 +85,5 @@ mod tests {
         for (bytes, foreign) in cases {
             assert_eq!(Foreign::of(bytes), foreign, "{bytes:?}");
         }
-    }
-
-    #[test]
-    fn a_line_is_not_repeated_at_once() {
-        let last = LastLine::default();
-        assert!(last.is_long_ago() && !last.is_long_ago());
     }
 }
