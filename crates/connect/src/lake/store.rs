@@ -28,6 +28,8 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const LARGEST_PAGE: usize = 16 << 20;
 /// Files that are listed at most.
 pub(super) const MOST_FILES: usize = 100_000;
+/// Longest name of a region, in bytes: one that a store answers is told.
+const LONGEST_REGION: usize = 64;
 /// The headers that requests have: the client knows names by heart only.
 const HEADERS: [&str; 9] = [
     "authorization",
@@ -259,7 +261,7 @@ fn region(settings: &Settings) -> Result<String, SourceError> {
 
 fn is_region(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty() && text.bytes().all(is_part)
+    (1..=LONGEST_REGION).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 /// Why a store refused a request, by the code in its answer, and which setting decides it.
@@ -358,7 +360,9 @@ mod tests {
             assert_eq!(told.detail, answer);
         }
         // A region of an answer is repeated only where it is the name of one.
+        let long = format!("<Code>AuthorizationHeaderMalformed</Code><Region>{}</Region>", "a".repeat(65));
         for answer in [
+            long.as_str(),
             "<Code>AuthorizationHeaderMalformed</Code><Region><b>x</b></Region>",
             "<Code>AuthorizationHeaderMalformed</Code>",
             "<Code>SlowDown</Code><Region>eu-central-1</Region>",

@@ -257,8 +257,8 @@ impl Connector {
 fn of_address(code: u16, known: &str) -> SourceError {
     match code {
         1129 => SourceError::connection(
-            "The server has blocked the address from which it was asked, after many connections that failed (error 1129): FLUSH HOSTS there \
-             lets it in again.",
+            "The server has blocked the address from which it was asked, after many connections that failed (error 1129): FLUSH HOSTS there, \
+             or in MySQL TRUNCATE TABLE performance_schema.host_cache, lets it in again.",
         ),
         1130 => SourceError::new(
             ErrorCode::Authentication,
@@ -347,7 +347,7 @@ mod tests {
                 ErrorCode::Authentication,
                 "the password. A user there is of a host, too: 'reader'@'localhost'",
             ),
-            (1129, ErrorCode::Connection, "FLUSH HOSTS"),
+            (1129, ErrorCode::Connection, "TRUNCATE TABLE performance_schema.host_cache"),
             (1130, ErrorCode::Authentication, "'reader'@'%'"),
         ] {
             let said = ServerError { code, message: "Host 'h' is not".to_owned(), state: "HY000".to_owned() };

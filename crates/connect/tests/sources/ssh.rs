@@ -58,7 +58,7 @@ async fn a_source_behind_openssh_is_reached_and_the_host_key_is_pinned() {
     let refused = open(settings.clone(), &here()).await.map(drop).unwrap_err();
     assert_eq!(refused.code, ErrorCode::SshTunnel);
     assert!(
-        refused.message.contains("another key") && refused.message.contains("change ssh_host"),
+        refused.message.contains("another key") && refused.message.contains(r#"send "ssh_host_key": """#),
         "{refused}"
     );
     pinned(&mut settings, "nonsense".to_owned());
