@@ -88,7 +88,10 @@ impl UnreadForwarding {
             let (why, trust) = if is_trusted_proxy(proxy, settings) {
                 ("it is in http.trusted_proxies", "")
             } else if proxy.is_loopback() {
-                ("it is this machine, and people ask for another", " and set http.trusted_proxies")
+                (
+                    "it is this machine, and people ask for another, or by https",
+                    " and set http.trusted_proxies",
+                )
             } else {
                 ("public_url is https", " and set http.trusted_proxies")
             };

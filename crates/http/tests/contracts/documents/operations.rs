@@ -371,7 +371,8 @@ async fn a_proxy_that_names_nobody_is_told_once_where_all_its_clients_meet_a_lim
     assert_eq!(told.len(), 1, "{told:?}");
     let line =
         "rivergen.limits.sign_in_by_ip refuses requests of 127.0.0.1, which come without x-forwarded-for";
-    let why = "while it is this machine, and people ask for another: if this is a proxy, have it send x-forwarded-for";
+    let why =
+        "while it is this machine, and people ask for another, or by https: if this is a proxy, have it send";
     assert!(told[0].starts_with("WARN ") && told[0].contains(line) && told[0].contains(why), "{told:?}");
 }
 
