@@ -35,7 +35,7 @@ use crate::opening::{
 use crate::output::tell_afterwards;
 use crate::peppers::warn_of_missing;
 use crate::program::of_another_user;
-use crate::schema::refuse_lost_tables;
+use crate::schema::{refuse_lost_tables, refuse_taken_keys};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
 
@@ -183,6 +183,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                 if !may_replace {
                     traces.refuse_lost_tables(config, &store).await?;
                 }
+                refuse_taken_keys(&store).await?;
                 // Only now: a database that is refused leaves no directory behind.
                 if config.uses_data_dir() && !config.data_dir.is_dir() {
                     store.pending_migrations().await?;
