@@ -44,7 +44,7 @@ pub(in crate::engine) async fn why_keys_are_taken(pool: &PgPool, ours: &[&str]) 
 }
 
 fn taken((table, key, most, next): &Behind, count: usize) -> Refusal {
-    let more = if count > 1 { format!(", and those of {} more tables", count - 1) } else { String::new() };
+    let more = if count > 1 { format!("; so it is with {} more", count - 1) } else { String::new() };
     Refusal::new(
         "database_sequences",
         format!(
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_sequence_that_is_behind_is_told_with_what_mends_it() {
         let first = ("accounts".to_owned(), "number".to_owned(), 57, 12);
-        for (count, what) in [(1, "rows up to 57"), (3, "rows up to 57, and those of 2 more tables")] {
+        for (count, what) in [(1, "rows up to 57"), (3, "rows up to 57; so it is with 2 more")] {
             let refusal = taken(&first, count);
             assert!(refusal.what.ends_with(what) && refusal.what.contains("goes on with 12"), "{refusal}");
             assert!(refusal.advice.starts_with("a dump was restored over existing tables"), "{refusal}");
