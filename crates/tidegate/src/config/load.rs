@@ -124,7 +124,7 @@ impl Loaded {
     }
 
     /// Whether nobody has set it.
-    fn is_default(&self, key: &str) -> bool {
+    pub(crate) fn is_default(&self, key: &str) -> bool {
         self.figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS)
     }
 
