@@ -12,6 +12,7 @@ use tidegate_catalog::{Catalog, DataSettings};
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
 use tidegate_database::{Denial, Store};
 use tidegate_delivery::SmsProviders;
+use tidegate_federation::Federation;
 use tidegate_http::Features;
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
@@ -234,7 +235,7 @@ async fn start(config: &Config, purpose: &Purpose, closing: Closing) -> Result<O
     let vault = open_vault(config, may_create)?;
     // Told only if the start fails: keys of long ago may be sealed with a master key that is gone.
     let opens = check_opens(config, &vault, &keys);
-    let federation = config.federation(Arc::new(SystemClock))?;
+    let federation = federation(config, purpose)?;
     let parts = Parts {
         store: closing.store.clone(),
         clock: Arc::new(SystemClock),
@@ -267,6 +268,14 @@ async fn start(config: &Config, purpose: &Purpose, closing: Closing) -> Result<O
     let engine = query_engine(config, purpose)?;
     let prompts = prompts(config, &kernel, &catalog, &policies, &engine)?;
     Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, closing })
+}
+
+/// The other identity providers. Nobody signs in through a command, which may not have their secrets.
+fn federation(config: &Config, purpose: &Purpose) -> Result<Federation, Failure> {
+    match purpose {
+        Purpose::Serve { .. } => config.federation(Arc::new(SystemClock)),
+        Purpose::Begin | Purpose::Existing => Config::default().federation(Arc::new(SystemClock)),
+    }
 }
 
 /// Data sources; in development whoever asks about one is the operator.

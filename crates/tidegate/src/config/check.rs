@@ -82,7 +82,7 @@ impl Loaded {
         self.check_paths(&mut mistakes);
         self.check_listeners(&mut mistakes);
         self.check_passkeys(&mut mistakes);
-        self.check_social(&mut mistakes);
+        self.check_outgoing(reader, &mut mistakes);
         self.check_lifetimes(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
@@ -157,11 +157,13 @@ impl Loaded {
         }
     }
 
-    /// Makes the providers, which reads their keys and connects to nothing.
-    fn check_social(&self, mistakes: &mut Vec<Mistake>) {
-        // Models are asked over the network, too.
+    /// Makes the models and the providers of sign-in, which reads their keys and connects to nothing. Commands sign nobody in.
+    fn check_outgoing(&self, reader: Reader, mistakes: &mut Vec<Mistake>) {
         if let Err(what) = self.config.prompts.check() {
             mistakes.push(self.mistake("prompts", what));
+        }
+        if reader == Reader::Command {
+            return;
         }
         let made = Federation::new(&self.config.social, Arc::new(SystemClock));
         if let Err(SocialConfigError { setting, reason }) = made {

@@ -70,7 +70,7 @@ pub(crate) enum Reader {
     /// A server, or who looks whether one could be served with it.
     #[default]
     Server,
-    /// A command in an installation. It leaves mails to the server, which alone may have the password for them.
+    /// A command in an installation. It sends no mail and signs nobody in by another provider: the server alone may have the secrets for that.
     Command,
 }
 

@@ -88,7 +88,7 @@ fn a_secret_that_is_missing_is_told_with_its_variable() {
 }
 
 #[test]
-fn commands_leave_the_password_of_the_mail_server_to_the_server() {
+fn commands_leave_secrets_of_mail_and_of_providers_to_the_server() {
     let read = |text: &str| {
         let mut desk = Desk::file(text);
         desk.flags = Flags { reader: Reader::Command, ..Flags::default() };
@@ -99,6 +99,7 @@ fn commands_leave_the_password_of_the_mail_server_to_the_server() {
     for wrong in [MAIL.replace("smtp.example.com", "a b"), MAIL.replace("username", "password")] {
         assert!(read(&wrong).is_err(), "{wrong}");
     }
+    assert!(read("[social.github]\nclient_id = 'a'").is_ok());
     // It is mixed into the passwords that commands set.
     assert!(read("[pepper]\nid = 'p1'").is_err());
 }
