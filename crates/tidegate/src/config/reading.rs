@@ -221,7 +221,10 @@ fn unset_secrets(schema: &Schema, values: &Figment, key: &str, what: &str) -> Ve
     let path: Vec<&str> = key.split('.').collect();
     let keys: Vec<String> = match schema.find(&path).map(|found| &found.kind) {
         Some(ValueKind::Table(keys)) => {
-            let named = keys.keys().filter(|name| what.contains(name.as_str()));
+            let is_named = |name: &str| {
+                what.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name)
+            };
+            let named = keys.keys().filter(|name| is_named(name));
             named.map(|name| format!("{key}.{name}")).collect()
         }
         Some(_) => vec![key.to_owned()],
@@ -229,7 +232,7 @@ fn unset_secrets(schema: &Schema, values: &Figment, key: &str, what: &str) -> Ve
     };
     let is_set = |key: &str| values.find_value(key).is_ok_and(|value| !matches!(value, Value::Empty(..)));
     keys.into_iter()
-        .filter(|key| is_secret(key) && !is_set(key))
+        .filter(|key| is_secret(key) && !is_set(key) && !is_set(&format!("{key}_file")))
         .map(|key| format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase()))
         .collect()
 }
