@@ -137,7 +137,11 @@ impl From<sqlx::Error> for StoreError {
                     let advice = if code.len() == 5 { DAMAGED_SERVER } else { DAMAGED_FILE };
                     return Self::Damaged { said: text, advice: advice.to_owned() };
                 }
-                let advice = advice_of(&code, routine_of(cause.as_ref()));
+                let advice = if gives_taken_key(&code, cause.as_ref()) {
+                    Some(RESTORE_ANEW.to_owned())
+                } else {
+                    advice_of(&code, routine_of(cause.as_ref()))
+                };
                 let reason = Reason { what: text, advice };
                 match class {
                     Class::Unavailable | Class::Pooler => Self::Unavailable(reason),
@@ -272,12 +276,27 @@ fn advice_of(code: &str, routine: &str) -> Option<String> {
     }
 }
 
+/// Whether PostgreSQL generated a key that a row has already: all such keys are called so, and no others are.
+fn gives_taken_key(code: &str, cause: &(dyn DatabaseError + 'static)) -> bool {
+    let postgres = cause.try_downcast_ref::<PgDatabaseError>();
+    code == "23505" && postgres.is_some_and(|cause| is_generated_key(cause.constraint(), cause.detail()))
+}
+
+/// The columns are written so in every language of the server.
+fn is_generated_key(constraint: Option<&str>, detail: Option<&str>) -> bool {
+    constraint.is_some_and(|name| name.ends_with("_pkey"))
+        && detail.is_some_and(|detail| detail.contains("(number)=("))
+}
+
 /// Advice that is about the database's `FILE`, with the file's own name.
 pub(crate) fn naming(file: &Path, advice: &str) -> String {
     let shown = file.display().to_string();
     advice.replace("NEW", &format!("{shown}.recovered")).replace("FILE", &shown)
 }
 
+/// What to do where sequences are behind their tables.
+pub(crate) const RESTORE_ANEW: &str = "a dump was restored over existing tables: stop the server, and restore it into an empty database, or in \
+     the place of these tables: `pg_restore --clean --if-exists --no-owner --dbname=ADDRESS FILE`";
 /// What is left to do with a damaged file.
 pub(crate) const DAMAGED_FILE: &str = "stop the server, keep a copy of FILE, and of FILE-wal and FILE-shm where they are there. With a backup, move \
      them away and restore your backup with `tidegate restore BACKUP`. Without one, recover what can be read with `sqlite3 FILE .recover | \
@@ -387,6 +406,25 @@ mod tests {
             assert!(advice(code).is_some_and(|advice| advice.starts_with(begin)), "{code}");
         }
         assert_eq!((advice("23505"), advice("2067"), advice("")), (None, None, None));
+    }
+
+    #[test]
+    fn only_keys_that_the_database_gives_are_advised_to_be_restored() {
+        for (constraint, detail, is_told) in [
+            (Some("sessions_pkey"), Some("Key (number)=(12) already exists."), true),
+            (
+                Some("sessions_pkey"),
+                Some("Schl\u{fc}ssel \u{bb}(number)=(12)\u{ab} existiert bereits."),
+                true,
+            ),
+            (Some("credentials_pkey"), Some("Key (account_id)=(x) already exists."), false),
+            (Some("members_pkey"), Some("Key (organization_id, number)=(x, 12) already exists."), false),
+            (Some("accounts_number_key"), Some("Key (number)=(12) already exists."), false),
+            (Some("sessions_pkey"), None, false),
+            (None, None, false),
+        ] {
+            assert_eq!(is_generated_key(constraint, detail), is_told, "{constraint:?} {detail:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use tidegate_database::{Result, Store, WholeSchema};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, refuse};
 
 /// What all migrations make of an empty database.
 pub(crate) static WHOLE_SCHEMA: WholeSchema = WholeSchema { last: 30, text: include_str!("schema.sql") };
@@ -38,6 +38,15 @@ async fn missing_tables(store: &Store) -> Result<Vec<&'static str>> {
 pub(crate) async fn refuse_lost_tables(store: &Store) -> Result<(), Failure> {
     let missing = missing_tables(store).await?;
     if missing.is_empty() { Ok(()) } else { Err(lost("tables", &missing)) }
+}
+
+/// Refuses a database that would give new rows the keys of others: every sign-up and sign-in would fail, until the sequences have caught up.
+///
+/// # Errors
+/// Names the table; or those of the database.
+pub(crate) async fn refuse_taken_keys(store: &Store) -> Result<(), Failure> {
+    let ours: Vec<&str> = tables().collect();
+    refuse(store.why_keys_are_taken(&ours).await?)
 }
 
 /// The same of columns, which takes longer: all of them are made in memory to be compared with.

@@ -12,6 +12,7 @@ use tidegate_catalog::{Catalog, DataSettings};
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
 use tidegate_database::{Denial, Store};
 use tidegate_delivery::SmsProviders;
+use tidegate_federation::Federation;
 use tidegate_http::Features;
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
@@ -35,7 +36,7 @@ use crate::opening::{
 use crate::output::tell_afterwards;
 use crate::peppers::warn_of_missing;
 use crate::program::of_another_user;
-use crate::schema::refuse_lost_tables;
+use crate::schema::{refuse_lost_tables, refuse_taken_keys};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault, warn_of_lost_signing_keys};
 use crate::spilling;
 
@@ -183,6 +184,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
                 if !may_replace {
                     traces.refuse_lost_tables(config, &store).await?;
                 }
+                refuse_taken_keys(&store).await?;
                 // Only now: a database that is refused leaves no directory behind.
                 if config.uses_data_dir() && !config.data_dir.is_dir() {
                     store.pending_migrations().await?;
@@ -233,7 +235,7 @@ async fn start(config: &Config, purpose: &Purpose, closing: Closing) -> Result<O
     let vault = open_vault(config, may_create)?;
     // Told only if the start fails: keys of long ago may be sealed with a master key that is gone.
     let opens = check_opens(config, &vault, &keys);
-    let federation = config.federation(Arc::new(SystemClock))?;
+    let federation = federation(config, purpose)?;
     let parts = Parts {
         store: closing.store.clone(),
         clock: Arc::new(SystemClock),
@@ -266,6 +268,14 @@ async fn start(config: &Config, purpose: &Purpose, closing: Closing) -> Result<O
     let engine = query_engine(config, purpose)?;
     let prompts = prompts(config, &kernel, &catalog, &policies, &engine)?;
     Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, closing })
+}
+
+/// The other identity providers. Nobody signs in through a command, which may not have their secrets.
+fn federation(config: &Config, purpose: &Purpose) -> Result<Federation, Failure> {
+    match purpose {
+        Purpose::Serve { .. } => config.federation(Arc::new(SystemClock)),
+        Purpose::Begin | Purpose::Existing => Config::default().federation(Arc::new(SystemClock)),
+    }
 }
 
 /// Data sources; in development whoever asks about one is the operator.

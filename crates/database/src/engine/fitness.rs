@@ -63,6 +63,15 @@ impl Store {
         postgres::why_denied(pool, ours, migrates).await
     }
 
+    /// Why new rows of the tables `ours` of a PostgreSQL database would get keys that are taken, if it is so: their sequences are behind.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn why_keys_are_taken(&self, ours: &[&str]) -> Result<Option<Refusal>> {
+        let Backend::Postgres { pool, .. } = &self.backend else { return Ok(None) };
+        postgres::why_keys_are_taken(pool, ours).await
+    }
+
     /// The columns of its tables, as `table.column`.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod connections;
 mod fitness;
 mod opening;
 mod owner;
+mod sequences;
 mod settings;
 
 pub use allowance::ConnectionLimit;
@@ -14,6 +15,7 @@ pub(crate) use announcer::{Announced, Announcer};
 pub(super) use connections::{Connections, Pooled, Transaction};
 pub(super) use fitness::{why_hidden, why_misencoded, why_not_made};
 pub(super) use owner::why_denied;
+pub(super) use sequences::why_keys_are_taken;
 
 use std::str::FromStr;
 use std::sync::Arc;

@@ -28,7 +28,7 @@ mod user;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, Operate};
-use crate::config::{Config, Flags, Loaded, load};
+use crate::config::{Config, Flags, Loaded, Reader, load};
 use crate::data_dir::refuse_other_than_directory;
 use crate::failure::Failure;
 use crate::installation::{is_served_with_raised_limits, naming_the_server};
@@ -47,7 +47,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
         logging::start(&loaded.config, filter)?;
         Ok(loaded)
     };
-    let quiet = || prepare(&Flags::default(), logging::OF_COMMANDS);
+    let quiet = |reader| prepare(&Flags { reader, ..Flags::default() }, logging::OF_COMMANDS);
     match cli.command {
         Command::Serve(flags) => {
             // Before the configuration is read: what follows may take less time, and has to wait for it.
@@ -66,13 +66,13 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             Ok(None)
         }
         Command::Operate(command) => {
-            let mut loaded = quiet()?;
+            let mut loaded = quiet(Reader::Command)?;
             if is_served_with_raised_limits(&loaded.config) {
-                loaded = load(&global, &Flags { raised: true, ..Flags::default() })?;
+                loaded = load(&global, &Flags { raised: true, reader: Reader::Command, ..Flags::default() })?;
             }
             operate(&loaded.config, command, global.json).map_err(|failure| hinted(failure, &loaded))
         }
-        Command::Doctor(command) => block_on(doctor::run(quiet(), &command)),
+        Command::Doctor(command) => block_on(doctor::run(quiet(Reader::Server), &command)),
         Command::Config => Ok(Some(config::run())),
         Command::Openapi(command) => openapi::run(&command).map(Some),
     }

@@ -32,7 +32,8 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
         DatabaseUrl::Sqlite(path) => path,
         url @ DatabaseUrl::Postgres(_) => {
             return Err(failure(format!(
-                "{url} is restored by PostgreSQL's own programs (pg_restore). To move a backup there: `tidegate copy --from {} --to {}`",
+                "{url} is restored by PostgreSQL's own programs: `pg_restore --clean --if-exists --no-owner --dbname=ADDRESS FILE`. \
+                 To move a backup there: `tidegate copy --from {} --to {}`",
                 shell_word(&format!("sqlite:{}", command.file.display())),
                 shell_word(&url.to_string())
             )));

@@ -13,12 +13,13 @@ use tidegate_crypto::webauthn::RelyingPartyError;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
-use tidegate_delivery::{SmsProviders, Smtp};
+use tidegate_delivery::{ConfigError, SmsProviders, Smtp, SmtpConfig};
 use tidegate_domain::{ContractProfile, RegistrationMode, Scopes};
 use tidegate_federation::{Federation, SocialConfigError};
 use url::Url;
 
 use super::brand::languages;
+use super::load::Reader;
 use super::log_filter::read_log_filter;
 use super::reading::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
@@ -34,8 +35,8 @@ const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
 const NO_SECOND: &str = "must be at least 1 second";
 
 impl Loaded {
-    /// All that keeps a configuration from working.
-    pub(super) fn mistakes(&self) -> Vec<Mistake> {
+    /// All that keeps a configuration from working for who reads it.
+    pub(super) fn mistakes(&self, reader: Reader) -> Vec<Mistake> {
         let config = &self.config;
         let mut mistakes = Vec::new();
         let mut check = |key: &str, verdict: Result<(), String>| {
@@ -72,10 +73,7 @@ impl Loaded {
         check("data", config.data.check());
         check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
         check("log.filter", each(&config.log.filter, |filter| read_log_filter(filter).map(drop)));
-        check(
-            "mail.smtp",
-            each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),
-        );
+        check("mail.smtp", each(&config.mail.smtp, |smtp| mail_server(smtp, reader)));
         let countries = config.phone.countries.len();
         check("phone.countries", require(countries > 0, || "must name a country: [\"KE\"]".to_owned()));
         let alpaca = |alpaca: &AlpacaConfig| alpaca.check().map_err(|error| error.to_string());
@@ -84,7 +82,7 @@ impl Loaded {
         self.check_paths(&mut mistakes);
         self.check_listeners(&mut mistakes);
         self.check_passkeys(&mut mistakes);
-        self.check_social(&mut mistakes);
+        self.check_outgoing(reader, &mut mistakes);
         self.check_lifetimes(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
@@ -159,11 +157,13 @@ impl Loaded {
         }
     }
 
-    /// Makes the providers, which reads their keys and connects to nothing.
-    fn check_social(&self, mistakes: &mut Vec<Mistake>) {
-        // Models are asked over the network, too.
+    /// Makes the models and the providers of sign-in, which reads their keys and connects to nothing. Commands sign nobody in.
+    fn check_outgoing(&self, reader: Reader, mistakes: &mut Vec<Mistake>) {
         if let Err(what) = self.config.prompts.check() {
             mistakes.push(self.mistake("prompts", what));
+        }
+        if reader == Reader::Command {
+            return;
         }
         let made = Federation::new(&self.config.social, Arc::new(SystemClock));
         if let Err(SocialConfigError { setting, reason }) = made {
@@ -322,6 +322,13 @@ fn master_key(key: &SecretText) -> Result<(), String> {
 
 fn pepper(entry: &PepperEntry) -> Result<(), String> {
     entry.pepper().map(drop)
+}
+
+fn mail_server(smtp: &SmtpConfig, reader: Reader) -> Result<(), String> {
+    match Smtp::new(smtp) {
+        Err(ConfigError::Credentials) if reader == Reader::Command && smtp.password.is_none() => Ok(()),
+        made => made.map(drop).map_err(|error| error.to_string()),
+    }
 }
 
 fn base_url(url: &str) -> Result<(), String> {

@@ -60,6 +60,18 @@ pub(crate) struct Flags {
     pub(crate) limits: bool,
     /// A server for development runs beside the command: limits are a hundred times higher, as there. Nothing else is as with `--dev`.
     pub(crate) raised: bool,
+    /// Who reads it.
+    pub(crate) reader: Reader,
+}
+
+/// Who reads a configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A server, or who looks whether one could be served with it.
+    #[default]
+    Server,
+    /// A command in an installation. It sends no mail and signs nobody in by another provider: the server alone may have the secrets for that.
+    Command,
 }
 
 /// Names and values.
@@ -108,7 +120,8 @@ pub(super) fn load_from(
     let told = reading.told;
     let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment, lines };
     loaded.config.master_key_place = loaded.place_of("master_key");
-    let mistakes = told.with(loaded.mistakes());
+    let found = loaded.mistakes(flags.reader).into_iter();
+    let mistakes = told.with(found.map(|found| found.naming_unset(&schema, &loaded.figment)).collect());
     if !mistakes.is_empty() {
         return Err(Failure::mistakes(mistakes));
     }
@@ -124,7 +137,7 @@ impl Loaded {
     }
 
     /// Whether nobody has set it.
-    fn is_default(&self, key: &str) -> bool {
+    pub(crate) fn is_default(&self, key: &str) -> bool {
         self.figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS)
     }
 

@@ -47,7 +47,7 @@ use tidegate_storage::StorageLimits;
 
 pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
-pub(crate) use load::{Flags, Loaded, load};
+pub(crate) use load::{Flags, Loaded, Reader, load};
 pub(crate) use log_filter::read_log_filter;
 pub(crate) use passkeys::Passkeys;
 pub(crate) use reading::Mistake;

@@ -10,7 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::complaint::{Guide, without_places};
 use super::limits::lifted;
 use super::lines::Lines;
-use super::schema::{Unknown, ValueKind};
+use super::schema::{Schema, Unknown, ValueKind};
 use super::suggest::{Suggestion, instead_of};
 use super::{Config, Contracts};
 
@@ -18,6 +18,10 @@ use super::{Config, Contracts};
 pub(super) const PREFIX: &str = "TIDEGATE_";
 /// Where values come from that nobody has set.
 pub(super) const DEFAULTS: &str = "the defaults";
+
+/// How the names of secrets end, which a server often has from variables of its service.
+const SECRETS: [&str; 7] =
+    ["password", "secret", "token", "api_key", "access_key", "access_key_id", "private_key"];
 
 /// Most keys of a table that are told.
 const MOST_TOLD: usize = 4;
@@ -55,6 +59,23 @@ impl Mistake {
             text: format!("{key}: {what} (in {})", place_of(key, metadata, lines)),
             from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
         }
+    }
+
+    /// The same, with the variables of the secrets that it is about and that are not among the values: a shell has none of those of a service.
+    pub(super) fn naming_unset(mut self, schema: &Schema, values: &Figment) -> Self {
+        let what = self.text.rsplit_once(" (in ").map_or("", |(what, _)| what);
+        let unset = unset_secrets(schema, values, &self.key, what);
+        let are = match unset.len() {
+            0 => return self,
+            1 => "is",
+            _ => "are",
+        };
+        let _ = write!(
+            self.text,
+            "; {} {are} not set here, or empty: what the server has from its service, a command needs, too",
+            unset.join(" and ")
+        );
+        self
     }
 }
 
@@ -152,7 +173,12 @@ impl<'r> Reading<'r> {
                 }
                 (None, None) => self.guide.value(&key, &error.kind),
             };
-            self.told.mistakes.push(Mistake::at(&key, &what, error.metadata.as_ref(), self.lines));
+            let mistake = Mistake::at(&key, &what, error.metadata.as_ref(), self.lines);
+            self.told.mistakes.push(match &error.kind {
+                // It is among no values.
+                Kind::MissingField(_) => mistake.naming_unset(self.guide.schema, &Figment::new()),
+                _ => mistake,
+            });
         }
     }
 
@@ -188,6 +214,32 @@ impl<'r> Reading<'r> {
         }
         found
     }
+}
+
+/// The variables of the secret at `key`, or of those in its table that `what` names, where nobody has set them.
+fn unset_secrets(schema: &Schema, values: &Figment, key: &str, what: &str) -> Vec<String> {
+    let path: Vec<&str> = key.split('.').collect();
+    let keys: Vec<String> = match schema.find(&path).map(|found| &found.kind) {
+        Some(ValueKind::Table(keys)) => {
+            let is_named = |name: &str| {
+                what.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name)
+            };
+            let named = keys.keys().filter(|name| is_named(name));
+            named.map(|name| format!("{key}.{name}")).collect()
+        }
+        Some(_) => vec![key.to_owned()],
+        None => Vec::new(),
+    };
+    let is_set = |key: &str| values.find_value(key).is_ok_and(|value| !matches!(value, Value::Empty(..)));
+    keys.into_iter()
+        .filter(|key| is_secret(key) && !is_set(key) && !is_set(&format!("{key}_file")))
+        .map(|key| format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase()))
+        .collect()
+}
+
+fn is_secret(key: &str) -> bool {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    name == "key" || SECRETS.iter().any(|end| name.ends_with(end))
 }
 
 fn merged(defaults: Dict, layers: &[Layer]) -> Figment {

@@ -20,7 +20,7 @@ use tidegate_domain::{ContractId, ContractProfile};
 use tidegate_kernel::settings::DeliveryMode;
 
 use super::Config;
-use super::load::{Flags, Loaded, load_from};
+use super::load::{Flags, Loaded, Reader, load_from};
 use crate::cli::GlobalFlags;
 use crate::clock::SystemClock;
 
@@ -235,7 +235,8 @@ fn a_mistake_about_text_messages_names_its_setting_and_its_place() {
     );
     assert_eq!(
         complaint("[sms.webhook]\nurl = 'https://sms.example.com/send'"),
-        "sms.webhook.secret: is missing; its table requires it (in t.toml)"
+        "sms.webhook.secret: is missing; its table requires it (in t.toml); TIDEGATE_SMS__WEBHOOK__SECRET is not set here, or empty: what \
+         the server has from its service, a command needs, too"
     );
     let desk = Desk::file("").variable("TIDEGATE_SMS__WEBHOOK__URL", "https://sms.example.com/hunter2");
     let desk = desk.variable("TIDEGATE_SMS__WEBHOOK__SECRET", "hunter2");

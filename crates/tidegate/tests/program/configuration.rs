@@ -25,6 +25,27 @@ fn an_unknown_variable_is_told_as_a_variable() {
 }
 
 #[test]
+fn commands_run_where_the_secrets_of_mail_and_of_providers_are_not() {
+    let here = Installation::new();
+    here.begin();
+    let github = "[social.github]\nclient_id = 'a'\n";
+    let mail = "[mail.smtp]\nhost = 'smtp.example.com'\nfrom = 'a@example.com'\nusername = 'ada'\n";
+    here.write("tidegate.toml", &format!("{mail}{github}"));
+    here.output(&["user", "list"]);
+    here.output(&["backup", "--without-key", "copy"]);
+    here.output(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
+    // What a server needs is told with the variable that has it.
+    for arguments in [&["doctor"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let said = here.run(arguments);
+        let told = format!("{}{}", said.out, said.err);
+        assert_eq!(said.code, 1, "{told}");
+        for variable in ["TIDEGATE_MAIL__SMTP__PASSWORD", "TIDEGATE_SOCIAL__GITHUB__CLIENT_SECRET"] {
+            assert!(told.contains(&format!("{variable} is not set here")), "{told}");
+        }
+    }
+}
+
+#[test]
 fn flags_win_over_variables_and_those_over_the_file_wherever_they_stand() {
     let here = Installation::new();
     here.write("other.toml", "product = 'file'\ndata_dir = 'file'\npublic_url = 'https://file.example'\n");

@@ -156,6 +156,29 @@ fn one_problem_does_not_hide_another() {
 }
 
 #[test]
+fn own_settings_do_not_drown_in_the_limits_of_development() {
+    let here = Installation::new();
+    let text =
+        "dev = true\nproduct = 'Example'\n[rivergen.limits]\nsign_up_by_ip = { attempts = 7, window = 60 }\n";
+    here.write("tidegate.toml", text);
+    let out = here.run(&["doctor"]).out;
+    let settings = out.split_once("`tidegate doctor --all` shows all:\n").unwrap().1.trim_end();
+    for own in
+        ["  dev = true\n", "  product = \"Example\"\n", "  rivergen.limits.sign_up_by_ip.attempts = 7\n"]
+    {
+        assert!(settings.contains(own), "{own}: {settings}");
+    }
+    let (own, raised): (Vec<&str>, Vec<&str>) =
+        settings.lines().partition(|line| !line.contains("a hundred times higher"));
+    assert!(own.iter().filter(|line| line.contains(".attempts = ")).count() == 1, "{settings}");
+    assert!(raised.len() == 1 && settings.ends_with(raised[0]), "{settings}");
+    // Where nobody asks for them, they are not told.
+    here.write("tidegate.toml", &format!("dev_limits = true\n{text}"));
+    assert!(!here.run(&["doctor"]).out.contains("a hundred times higher"));
+    assert!(here.run(&["doctor", "--all"]).out.contains("  rivergen.limits.sign_in_by_ip.attempts = "));
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_is_a_finding_too() {
     let here = Installation::new();
     here.write("tidegate.toml", "prodcut = 'x'\n[http]\ndeadline = 'x'\n");

@@ -205,6 +205,50 @@ async fn a_role_or_a_database_that_lets_nobody_in_is_told_with_what_opens_it() {
     refused(&said, "database_unavailable", &format!("lets nobody into the database {shut}"), &open);
 }
 
+/// As `pg_restore` leaves it that was not told to replace what is there: the rows stay, and the sequences go back.
+const GO_BACK: &str = "select setval(pg_get_serial_sequence('accounts', 'number'), 1, false)";
+
+#[tokio::test]
+async fn sequences_behind_their_tables_are_told_before_a_key_is_given_twice() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    here.begin();
+    let accounts = here.database().sql_count("select max(number) from accounts").await;
+    assert!(accounts > 0);
+    // Ahead, as where rows are gone or a unit was given up, and one that was never used.
+    here.database().sql("select setval(pg_get_serial_sequence('accounts', 'number'), 1000)").await;
+    assert_eq!(here.database().sql_count("select count(*) from prompts").await, 0);
+    assert_eq!(here.run(&["doctor"]).code, 0);
+    here.serve(&[]).stop();
+
+    here.database().sql(GO_BACK).await;
+    let what = format!("the sequence of accounts goes on with 1, and accounts has rows up to {accounts}");
+    let advice = "`pg_restore --clean --if-exists --no-owner --dbname=ADDRESS FILE`";
+    for arguments in [SERVE, &["org", "create", "--new", "--name", "B", "--root-email", "b@begin.example"]] {
+        let said = here.run(&[arguments, &["--json"]].concat());
+        refused(&said, "database_sequences", &what, advice);
+    }
+    told_by_doctor(&here, &name(here.database()), &[&what, advice]);
+    // The other way that it names, up to the last key that was given.
+    let set =
+        "select setval(pg_get_serial_sequence('accounts', 'number'), (select max(number) from accounts))";
+    told_by_doctor(&here, &name(here.database()), &[set]);
+    here.database().sql(set).await;
+    assert_eq!(here.run(&["doctor"]).code, 0);
+    here.serve(&[]).stop();
+}
+
+#[tokio::test]
+async fn a_generated_key_that_is_taken_is_logged_with_what_mends_it() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    here.begin();
+    let server = here.serve(&[]);
+    here.database().sql(GO_BACK).await;
+    let said = here.run(&["user", "create", "--email", "ada@begin.example", "--json"]);
+    let advice = "a dump was restored over existing tables";
+    refused(&said, "internal", "\"accounts_pkey\" (code 23505)", advice);
+    server.stop();
+}
+
 on_both_engines! {
     async fn a_column_that_was_dropped_is_missed_by_the_doctor(engine: Engine) {
         let here = Installation::with_database(engine).await;

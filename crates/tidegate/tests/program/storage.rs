@@ -292,7 +292,7 @@ on_one_engine! { Engine::Postgres;
         let said = here.run(&["restore", "tidegate.backup"]);
         assert_eq!(said.code, 1);
         let copy = format!("copy --from sqlite:tidegate.backup --to '{}", here.database_url());
-        assert!(said.err.contains("pg_restore") && said.err.contains(&copy), "{said:?}");
+        assert!(said.err.contains("pg_restore --clean --if-exists") && said.err.contains(&copy), "{said:?}");
     }
 }
 

@@ -90,18 +90,31 @@ fn report(findings: &[Finding], loaded: Option<&Loaded>, command: &Doctor) -> An
     Answer { good, ..Answer::new(lines.join("\n"), json) }
 }
 
-/// The settings in force, below the checks: by default those that somebody has set.
+/// The settings in force, below the checks: by default those that somebody has set, and how many limits development raises.
 fn settings(loaded: &Loaded, all: bool) -> Vec<String> {
     let (mut shown, mut head) = (loaded.config.lines(), "\nEvery setting:");
+    let mut raised = 0;
     if !all {
         let defaults = Config::default().lines();
         shown.retain(|line| !defaults.contains(line));
-        head = match shown.len() {
+        let differing = shown.len();
+        shown.retain(|line| !is_raised(loaded, line));
+        raised = differing - shown.len();
+        head = match differing {
             0 => "\nEvery setting has its default; `tidegate doctor --all` shows them.",
             _ => "\nSettings that differ from their defaults; `tidegate doctor --all` shows all:",
         };
     }
-    std::iter::once(head.to_owned()).chain(shown.into_iter().map(|line| format!("  {line}"))).collect()
+    let raised = (raised > 0).then(|| {
+        format!("{raised} limits that nobody has set are a hundred times higher, because of `dev`; `dev_limits = true` keeps them")
+    });
+    let lines = shown.into_iter().chain(raised).map(|line| format!("  {line}"));
+    std::iter::once(head.to_owned()).chain(lines).collect()
+}
+
+/// Whether a setting that differs from its default is a limit that nobody has set.
+fn is_raised(loaded: &Loaded, line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(key, _)| key.ends_with(".attempts") && loaded.is_default(key))
 }
 
 fn line(finding: &Finding) -> String {

@@ -49,6 +49,61 @@ fn our_variables_that_are_empty_are_told_and_those_of_others_are_not() {
     assert!(Desk::new().variable("TIDEGATE_DEV", "1").load().unread.is_empty());
 }
 
+/// A mail server whose password a variable has.
+const MAIL: &str = "[mail.smtp]\nhost = 'smtp.example.com'\nfrom = 'a@b.cd'\nusername = 'ada'\n";
+
+#[test]
+fn a_secret_that_is_missing_is_told_with_its_variable() {
+    for (text, said, variable) in [
+        (
+            MAIL,
+            "mail.smtp: username and password must be given together (in t.toml); ",
+            "MAIL__SMTP__PASSWORD",
+        ),
+        ("[pepper]\nid = 'p1'", "pepper.key: is missing; its table requires it (in t.toml); ", "PEPPER__KEY"),
+        ("[social.github]\nclient_id = 'a'", "social.github", "SOCIAL__GITHUB__CLIENT_SECRET"),
+        (
+            "[storage]\nbackend = 's3'\nbucket = 'files'\naccess_key_id = 'a'",
+            "storage",
+            "STORAGE__SECRET_ACCESS_KEY",
+        ),
+    ] {
+        let complaint = Desk::file(text).complaint();
+        let told = format!("; TIDEGATE_{variable} is not set here, or empty: ");
+        assert!(complaint.starts_with(said) && complaint.contains(&told), "{complaint}");
+        let name = format!("TIDEGATE_{variable}");
+        let set = Desk::file(text).variable(&name, "0123456789abcdef0123456789abcdef");
+        assert!(load_from(&set.global, &set.flags, set.variables.clone()).is_ok(), "{name}");
+    }
+    // Of secrets that are there, and where something else is wrong, nothing is said.
+    for text in [
+        "[mail.smtp]\nhost = 'a b'\nfrom = 'a@b.cd'",
+        "[mail.smtp]\nhost = 'smtp.example.com'\nfrom = 'a@b.cd'\npassword = 'hunter2'",
+        "[pepper]\nid = 'p1'\nkey = 'short'",
+        "[pepper]\nid = 'p1'\nkey = 7",
+    ] {
+        let complaint = Desk::file(text).complaint();
+        assert!(!complaint.contains("not set here"), "{complaint}");
+    }
+}
+
+#[test]
+fn commands_leave_secrets_of_mail_and_of_providers_to_the_server() {
+    let read = |text: &str| {
+        let mut desk = Desk::file(text);
+        desk.flags = Flags { reader: Reader::Command, ..Flags::default() };
+        load_from(&desk.global, &desk.flags, Vec::new())
+    };
+    let smtp = read(MAIL).unwrap().config.mail.smtp.unwrap();
+    assert!(smtp.username.is_some() && smtp.password.is_none());
+    for wrong in [MAIL.replace("smtp.example.com", "a b"), MAIL.replace("username", "password")] {
+        assert!(read(&wrong).is_err(), "{wrong}");
+    }
+    assert!(read("[social.github]\nclient_id = 'a'").is_ok());
+    // It is mixed into the passwords that commands set.
+    assert!(read("[pepper]\nid = 'p1'").is_err());
+}
+
 #[test]
 fn line_breaks_at_the_end_are_no_part_of_a_variable_or_a_secret() {
     let config = Desk::file(

@@ -30,9 +30,11 @@ fn providers_are_set_up_by_their_tables_and_secrets_come_from_anywhere() {
     let complaint = Desk::file(&from_file).complaint();
     let said = "is a JSON document: write the client_secret that stands in it into a file of its own";
     assert!(complaint.contains(said) && !complaint.contains("hunter2"), "{complaint}");
+    assert!(!complaint.contains("not set here"), "{complaint}");
     std::fs::remove_file(&secret).unwrap();
     let complaint = Desk::file(&from_file).complaint();
     assert!(complaint.starts_with("social.github: client_secret_file: "), "{complaint}");
+    assert!(!complaint.contains("not set here"), "{complaint}");
 }
 
 #[test]

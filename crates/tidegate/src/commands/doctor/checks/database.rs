@@ -144,6 +144,10 @@ async fn why_not_written(store: &Store, migrates: bool) -> Result<Option<Refusal
         None => store.why_denied(&ours, migrates).await?,
         found => found,
     };
+    let found = match found {
+        None => store.why_keys_are_taken(&ours).await?,
+        found => found,
+    };
     match found {
         None if migrates => Ok(store.why_not_made().await?),
         found => Ok(found),
