@@ -108,6 +108,7 @@ pub(super) fn load_from(
     let told = reading.told;
     let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment, lines };
     loaded.config.master_key_place = loaded.place_of("master_key");
+    loaded.config.database_place = loaded.place_of("database");
     let mistakes = told.with(loaded.mistakes());
     if !mistakes.is_empty() {
         return Err(Failure::mistakes(mistakes));
