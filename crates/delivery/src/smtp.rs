@@ -51,6 +51,11 @@ const CERTIFICATE: CertificateOf = CertificateOf {
 const CUT_OFF: &str = "incomplete response";
 /// What is said where nobody is signed in to a server that may want it.
 const NO_CREDENTIALS: &str = "no credentials are configured; set mail.smtp.username and mail.smtp.password";
+/// What is said of a server that does not answer in time.
+const SILENT: &str = "did not answer within";
+/// The same of one that broke off in the middle, or has no time now: nothing more is known of these.
+const BROKE_OFF: &str = "was lost";
+const BUSY: &str = "is temporarily unavailable";
 
 /// Why a mail was not delivered. The texts name settings to look at and never hold what the mail says or a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +66,17 @@ pub enum SendError {
     /// No later attempt can succeed: the recipient or the message itself is refused.
     #[error("{0}")]
     Permanent(String),
+}
+
+impl SendError {
+    /// Whether the text ends with the settings to look at, or with whom to ask.
+    pub fn has_advice(&self) -> bool {
+        let Self::Transient(text) = self else { return false };
+        match text.split_once(SILENT) {
+            Some((_, rest)) => rest.contains(": "),
+            None => ![BROKE_OFF, BUSY].iter().any(|words| text.contains(words)),
+        }
+    }
 }
 
 /// A mail server to deliver through. Shared by all workers; keeps a few connections open between mails.
@@ -284,7 +300,7 @@ impl Smtp {
         let Some(cause) = &trouble.cause else {
             let seconds = self.timeout.as_secs();
             let advice = self.advice_on_silence(trouble.stage);
-            return SendError::Transient(format!("{server} did not answer within {seconds} s{advice}"));
+            return SendError::Transient(format!("{server} {SILENT} {seconds} s{advice}"));
         };
         let code = cause.status().map(u16::from);
         let reply = match (code, std::error::Error::source(cause)) {
@@ -321,11 +337,11 @@ impl Smtp {
             }
             _ if reply.contains("certificate") => distrusted(&server, &reply),
             (Stage::Greeting | Stage::Encryption, None) => self.unmet(cause, &server, &reply),
-            (_, None) => format!("the connection to {server} was lost ({reply})"),
+            (_, None) => format!("the connection to {server} {BROKE_OFF} ({reply})"),
             (_, Some(_)) if self.credentials.is_none() && status::asks_to_sign_in(&said(cause)) => {
                 format!("{server} does not take this mail now ({reply}): {NO_CREDENTIALS}")
             }
-            (_, Some(_)) => format!("{server} is temporarily unavailable ({reply})"),
+            (_, Some(_)) => format!("{server} {BUSY} ({reply})"),
         };
         SendError::Transient(text)
     }

@@ -234,6 +234,7 @@ async fn a_busy_server_is_asked_again_and_a_missing_mailbox_is_not() {
     let smtp = server.smtp();
     let busy = transient(smtp.send(&mail_to("busy@example.com")).await);
     assert!(busy.ends_with("is temporarily unavailable (451 4.3.2 Busy, try again later)"), "{busy}");
+    assert!(!SendError::Transient(busy).has_advice(), "the server alone knows more");
     let gone = permanent(smtp.send(&mail_to("gone@example.com")).await);
     assert!(gone.ends_with("refuses the recipient (550 5.1.1 No such user here)"), "{gone}");
 
@@ -336,6 +337,7 @@ async fn with_nobody_listening_the_mail_waits() {
     let refused = transient(smtp.send(&mail_to("ada@example.com")).await);
     assert!(refused.starts_with(&format!("mail server 127.0.0.1:{port} cannot be reached (")), "{refused}");
     assert_eq!(transient(smtp.check().await), refused);
+    assert!(SendError::Transient(refused).has_advice());
 }
 
 #[tokio::test]
@@ -347,6 +349,7 @@ async fn a_server_that_says_nothing_is_left_after_the_timeout() {
     assert!(left.contains("did not answer within 1 s: check host and port"), "{left}");
     // It may wait for TLS to begin.
     assert!(left.ends_with("needs tls = \"implicit\""), "{left}");
+    assert!(SendError::Transient(left).has_advice());
 }
 
 #[tokio::test]

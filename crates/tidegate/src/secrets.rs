@@ -31,6 +31,10 @@ pub(crate) const LOST_SIGNING_KEYS: &str = "access tokens and ID tokens of befor
 const LOST_MASTER_KEY: &str = "Where no copy is left, accounts and passwords go on without it: docs/operations.md, \"A lost master key\", says what is \
      lost, and the way";
 
+/// Where the key of a server may be that commands lack.
+const ELSEWHERE: &str = "the server may have the key from a variable or a file that this command was not given, such as TIDEGATE_MASTER_KEY in the \
+     EnvironmentFile of its service: give it the same";
+
 /// Permissions of others.
 const OTHERS: u32 = 0o077;
 
@@ -123,7 +127,8 @@ fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failu
         Some(key) => Ok(key),
         None if may_create == MayCreate::Yes => create_key(&path),
         None => Err(failure(&path, "is missing, but the database has data sealed with it").advise(format!(
-            "put the key there that the installation had ({}), or set master_key to it. {LOST_MASTER_KEY}",
+            "{}{ELSEWHERE}. Otherwise put the key there that the installation had ({}), or set master_key to it. {LOST_MASTER_KEY}",
+            doubt_about_database(config),
             where_keys_are_kept(config)
         ))),
     }
@@ -260,10 +265,21 @@ fn wrong_key(config: &Config, needed: KeyId) -> Failure {
             "the master key {id} ({place}) is not the one of this database, which was sealed with the master key {needed}"
         ),
         format!(
-            "{put_there} ({kept}). To use both, keep {id} and list {needed} in previous_master_keys. These names are the first \
+            "{doubt}{put_there} ({kept}). To use both, keep {id} and list {needed} in previous_master_keys. These names are the first \
              eight digits of the SHA-256 of the keys. {LOST_MASTER_KEY}",
+            doubt = doubt_about_database(config),
             kept = where_keys_are_kept(config)
         ),
+    )
+}
+
+/// What to look at before the key: a database that was chosen apart from the data directory may be that of another installation.
+fn doubt_about_database(config: &Config) -> String {
+    let Some(database) = &config.database else { return String::new() };
+    let place = &config.database_place;
+    format!(
+        "see first whether the database is the one that is meant: it is {}, from {place}. If it is, ",
+        database.0
     )
 }
 

@@ -103,7 +103,12 @@ impl Catalog {
             let job = test_job::of(&self.kernel, after.id)?;
             work.unit.jobs().enqueue(&job).await?;
         }
-        let metadata = json!({ "data_source": number, "reconnects": reconnects });
+        let forgets_host_key = before.ssh_host_key.is_some() && after.ssh_host_key.is_none();
+        let metadata = if forgets_host_key {
+            json!({ "data_source": number, "reconnects": reconnects, "forgets_host_key": true })
+        } else {
+            json!({ "data_source": number, "reconnects": reconnects })
+        };
         let subject = work.grant.subject();
         work.audit(Action::DataSourceUpdated, subject, metadata).await?;
         let changed = work.unit.data_sources().find(after.id).await?;

@@ -1,5 +1,9 @@
 //! `tidegate query`
 
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tidegate_catalog::sources::DataSource;
 use tidegate_kernel::{Call, Member, Refused};
@@ -16,6 +20,12 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, columns, print_bytes, print_line, tell_afterwards};
 use crate::wiring::{Opened, Purpose, open};
+
+/// Digits after the point of a column whose decimals have any scale: as many as there may be.
+const ANY_SCALE: usize = 38;
+
+/// A row whose values are as they were written: a decimal read as a floating-point number loses digits.
+type Row = BTreeMap<String, Box<RawValue>>;
 
 pub(super) async fn run(config: &Config, command: Query, as_json: bool) -> Result<Option<Answer>, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
@@ -42,14 +52,17 @@ async fn query(opened: &Opened, command: Query, as_json: bool) -> Result<Option<
         told(opened, &remarks, false).await;
         return Ok(None);
     }
-    let rows = collected(rows).await?;
-    let remarks = told(opened, &remarks, rows.is_empty()).await;
+    let bytes = collected(rows).await?;
     if as_json {
+        let rows: Vec<Map<String, Value>> = read(&bytes)?;
+        let remarks = told(opened, &remarks, rows.is_empty()).await;
         return Ok(Some(Answer::new(
             "",
             json!({ "columns": columns, "row_count": rows.len(), "rows": rows, "policies": remarks }),
         )));
     }
+    let rows: Vec<Row> = read(&bytes)?;
+    told(opened, &remarks, rows.is_empty()).await;
     print_line(&shown(&columns, &rows));
     Ok(None)
 }
@@ -153,24 +166,24 @@ async fn print(mut rows: Download) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All rows.
-async fn collected(mut rows: Download) -> Result<Vec<Map<String, Value>>, Failure> {
+/// All rows, as they are written.
+async fn collected(mut rows: Download) -> Result<Vec<u8>, Failure> {
     let mut all = Vec::new();
     while let Some(bytes) = rows.next().await.map_err(interrupted)? {
         all.extend_from_slice(&bytes);
     }
-    serde_json::from_slice(&all)
+    Ok(all)
+}
+
+fn read<R: DeserializeOwned>(rows: &[u8]) -> Result<Vec<R>, Failure> {
+    serde_json::from_slice(rows)
         .map_err(|error| Failure::internal(format!("the rows of the result cannot be read: {error}")))
 }
 
 /// Rows for people.
-fn shown(of: &[ResultColumn], rows: &[Map<String, Value>]) -> String {
+fn shown(of: &[ResultColumn], rows: &[Row]) -> String {
     let heads: Vec<String> = of.iter().map(|column| column.name.clone()).collect();
-    let cell = |row: &Map<String, Value>, name: &String| match row.get(name) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
+    let cell = |row: &Row, name: &String| row.get(name).map_or_else(String::new, |value| text_of(value));
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| heads.iter().map(|name| cell(row, name)).collect()).collect();
     let count = match rows.len() {
@@ -178,4 +191,48 @@ fn shown(of: &[ResultColumn], rows: &[Map<String, Value>]) -> String {
         count => format!("{count} rows"),
     };
     format!("{}\n\n{count}", columns(&heads, cells.iter().map(Vec::as_slice)))
+}
+
+/// A value for people. Numbers have the digits of their type: `10.00` of a `numeric(10,2)`.
+fn text_of(value: &RawValue) -> String {
+    let written = value.get();
+    match serde_json::from_str::<Value>(written) {
+        Ok(Value::Null) => String::new(),
+        Ok(Value::String(text)) => text,
+        Ok(Value::Number(_)) => without_filling(written).to_owned(),
+        _ => written.to_owned(),
+    }
+}
+
+/// A number without the zeros that only its column's type has.
+fn without_filling(number: &str) -> &str {
+    match number.split_once('.') {
+        Some((_, fraction)) if fraction.len() == ANY_SCALE => {
+            number.trim_end_matches('0').trim_end_matches('.')
+        }
+        _ => number,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_with_the_digits_that_it_has() {
+        let filled = |number: &str, zeros: usize| format!("{number}{}", "0".repeat(zeros));
+        for (written, expected) in [
+            ("10.00".to_owned(), "10.00"),
+            ("12345678901234567890123.10".to_owned(), "12345678901234567890123.10"),
+            (filled("10.", 38), "10"),
+            (filled("-1.5", 37), "-1.5"),
+            ("0.5".to_owned(), "0.5"),
+            ("null".to_owned(), ""),
+            ("\"1.50\"".to_owned(), "1.50"),
+            ("[1.50,null]".to_owned(), "[1.50,null]"),
+        ] {
+            let value = RawValue::from_string(written).unwrap();
+            assert_eq!(text_of(&value), expected, "{value}");
+        }
+    }
 }

@@ -317,6 +317,8 @@ async fn prepare(
     let about = |error: std::io::Error| not_written(config, draft, &error);
     copy_to_draft(backup, origin, draft).map_err(about)?;
     let of_draft = Config { database: Some(Database(DatabaseUrl::Sqlite(draft.clone()))), ..config.clone() };
+    // What is said about keys is about the backup, and not about the database in whose place it is put.
+    let of_backup = Config { database: None, ..config.clone() };
     let unusable = |failure| unusable(&failure, backup, origin, draft);
     let store = open_store(&of_draft, MissingStore::Refuse).await.map_err(unusable)?;
     let checked = async {
@@ -328,7 +330,7 @@ async fn prepare(
         };
         let mut unit = store.read().await?;
         let keys = unit.keys().all_of_any_version().await?;
-        check_opens(config, &vault, &keys).map_err(|failure| match &key {
+        check_opens(&of_backup, &vault, &keys).map_err(|failure| match &key {
             // It is about the key beside the backup.
             Some(key) => wrong_key_beside(backup, key),
             None => failure,

@@ -119,6 +119,7 @@ pub(super) fn load_from(
     }
     let told = reading.told;
     let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment, lines };
+    loaded.config.database_place = loaded.place_of("database");
     loaded.config.master_key_place = loaded.place_of("master_key");
     let found = loaded.mistakes(flags.reader).into_iter();
     let mistakes = told.with(found.map(|found| found.naming_unset(&schema, &loaded.figment)).collect());
@@ -172,12 +173,34 @@ impl Loaded {
         place_of(key, self.figment.find_metadata(key), &self.lines)
     }
 
-    /// The mistake `what` in the value at `key`, or in what should stand there: then its table is where it was made.
+    /// The mistake `what` in the value at `key`, or in what should stand there: then its table is where it was made, or the first key of
+    /// that which `what` names and somebody has set.
     pub(super) fn mistake(&self, key: &str, what: impl fmt::Display) -> Mistake {
+        let what = what.to_string();
         let mut places = iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
-        let metadata =
-            places.find_map(|place| first_metadata(&self.figment, &self.figment.find_value(place).ok()?));
-        Mistake::at(key, &what.to_string(), metadata, &self.lines)
+        let found = places.find_map(|place| {
+            let value = self.figment.find_value(place).ok()?;
+            let metadata = first_metadata(&self.figment, &value)?;
+            Some((place, value, metadata))
+        });
+        let Some((place, value, metadata)) = found else {
+            return Mistake::at(key, &what, None, &self.lines);
+        };
+        match value.as_dict().and_then(|keys| self.named(keys, &what)) {
+            Some((name, metadata)) => {
+                Mistake::made_at(key, &format!("{place}.{name}"), &what, Some(metadata), &self.lines)
+            }
+            None => Mistake::at(key, &what, Some(metadata), &self.lines),
+        }
+    }
+
+    /// The first key of a table that a text names and that somebody has set, and where.
+    fn named<'w>(&self, keys: &Dict, what: &'w str) -> Option<(&'w str, &Metadata)> {
+        let mut words = what.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.find_map(|word| {
+            let metadata = first_metadata(&self.figment, keys.get(word)?)?;
+            (metadata.name != DEFAULTS).then_some((word, metadata))
+        })
     }
 }
 

@@ -72,6 +72,9 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"sqlite:./tidegate-data/tidegate.db")]
     pub(crate) database: Option<Database>,
+    /// Where `database` was set.
+    #[serde(skip)]
+    pub(crate) database_place: String,
     /// A PostgreSQL address at which this node hears of changes on other nodes, if `database` is a pooler in
     /// transaction mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]

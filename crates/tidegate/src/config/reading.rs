@@ -54,9 +54,20 @@ pub(crate) struct Mistake {
 
 impl Mistake {
     pub(super) fn at(key: &str, what: &str, metadata: Option<&Metadata>, lines: &Lines) -> Self {
+        Self::made_at(key, key, what, metadata, lines)
+    }
+
+    /// One in the value at `key` that was made where the one at `place` was set.
+    pub(super) fn made_at(
+        key: &str,
+        place: &str,
+        what: &str,
+        metadata: Option<&Metadata>,
+        lines: &Lines,
+    ) -> Self {
         Self {
             key: key.to_owned(),
-            text: format!("{key}: {what} (in {})", place_of(key, metadata, lines)),
+            text: format!("{key}: {what} (in {})", place_of(place, metadata, lines)),
             from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
         }
     }

@@ -130,7 +130,6 @@ fn one_problem_does_not_hide_another() {
     assert_eq!(report["ok"], false);
     for (check, advice) in [
         ("database", "start the server"),
-        ("mail", "[mail.smtp]"),
         ("mail templates", "mail.templates_dir"),
         ("broker", "[broker.alpaca]"),
         ("public_url", "put a proxy that speaks TLS in front"),
@@ -140,6 +139,12 @@ fn one_problem_does_not_hide_another() {
         assert!(found["advice"].as_str().unwrap().contains(advice), "{found}");
         assert!(!found.to_string().contains("os error"), "{found}");
     }
+    // What names the settings to look at has no list of all of them below it.
+    assert_eq!(status(&report, "mail"), "error", "{report}");
+    let mail = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == "mail").unwrap();
+    let detail = mail["detail"].as_str().unwrap();
+    assert!(detail.starts_with("[mail.smtp] ") && detail.ends_with(": check host, port and tls"), "{mail}");
+    assert!(mail["advice"].is_null() && !mail.to_string().contains("os error"), "{mail}");
     let said = here.run(&["doctor"]);
     assert!(said.out.contains("\n                     \u{2192} start the server"), "{}", said.out);
     assert!(

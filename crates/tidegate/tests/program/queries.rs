@@ -100,6 +100,11 @@ on_both_engines! {
         let looked: Vec<&Value> = events.iter().filter(|event| event["action"] == "data.queried_as_member").collect();
         assert_eq!(looked.len(), 10, "{looked:?}");
         assert!(looked.iter().any(|event| event.to_string().contains("drop table")), "{looked:?}");
+        // Decimals have the digits of their type where people read them; in JSON they are numbers.
+        let exact = "select cast(amount as decimal(10, 2)) as amount from orders where id = 1";
+        let shown = query(&[&number], exact);
+        assert_eq!((shown.code, shown.out.as_str()), (0, "amount\n19.90\n\n1 row\n"), "{shown:?}");
+        assert_eq!(query(&[&number, "--json"], exact).json()["rows"], json!([{ "amount": 19.9 }]));
         // What is misspelled stands beside what may have been meant.
         let misspelled = query(&[&number], "select amout from orders");
         assert!(misspelled.err.contains("Nearest: amount"), "{misspelled:?}");

@@ -319,6 +319,10 @@ async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("is missing, but the database has data sealed with it"), "{}", said.err);
     assert!(said.err.contains("it is in BACKUP.key beside a backup"), "{}", said.err);
+    // A command in a shell without the variables of the service says the same: first that the key may be in one.
+    let variable = said.err.find("such as TIDEGATE_MASTER_KEY in the EnvironmentFile of its service");
+    assert!(variable.is_some() && variable < said.err.find("put the key there"), "{}", said.err);
+    assert!(!said.err.contains("whether the database"), "it is that of the data directory: {}", said.err);
     assert!(!key.exists());
 
     // As text it does as well.
@@ -326,6 +330,24 @@ async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
         command.env("TIDEGATE_MASTER_KEY", text.trim());
     })
     .stop();
+}
+
+#[test]
+fn a_database_of_another_installation_is_named_before_the_key_is_doubted() {
+    let (here, other) = (Installation::new(), Installation::new());
+    here.begin();
+    other.begin();
+    let address = format!("sqlite:{}", other.path().join("tidegate-data/tidegate.db").display());
+    let told = |said: &Said, place: &str| {
+        assert_eq!(said.code, 1, "{said:?}");
+        let database = said.err.find(&format!("it is {address}, from {place}. If it is, "));
+        assert!(database.is_some() && database < said.err.find("put the key"), "{}", said.err);
+    };
+    let with_variable = || Said::of(here.command(&["user", "list"]).env("TIDEGATE_DATABASE", &address));
+    told(&with_variable(), "TIDEGATE_DATABASE");
+    told(&here.run(&["user", "list", "--database", &address]), "--database");
+    fs::remove_file(here.path().join("tidegate-data/master.key")).unwrap();
+    told(&with_variable(), "TIDEGATE_DATABASE");
 }
 
 #[tokio::test]

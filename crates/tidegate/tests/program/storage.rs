@@ -111,6 +111,15 @@ async fn a_backup_with_another_master_key_is_refused_as_a_start_is() {
     assert!(!here.path().join("keyless.key").exists());
     fs::write(&file, &right).unwrap();
     here.output(&["backup", "b"]);
+    // What a restore says is about the backup, and not about the database in whose place it would be put.
+    let address = format!("sqlite:{}", here.path().join("third.db").display());
+    let mut command = here.command(&["restore", "b", "--data-dir", "third"]);
+    let said = Said::of(command.env("TIDEGATE_MASTER_KEY", &other).env("TIDEGATE_DATABASE", &address));
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.err.contains(" is not the one of this database") && !said.err.contains("see first"),
+        "{said:?}"
+    );
     here.output(&["restore", "b", "--data-dir", "elsewhere"]);
 }
 

@@ -121,7 +121,16 @@ on_both_engines! {
         assert_eq!(here.database().sql_texts("select ssh_host_key from data_sources").await, pinned);
 
         // Who says that the SSH server has a new key pins that.
+        let recorded = async || {
+            let updates = "select cast(metadata as text) from audit_events where action = 'data_source.updated' order by number";
+            let last = here.database().sql_texts(updates).await.pop().unwrap_or_default();
+            serde_json::from_str::<Value>(&last).unwrap()
+        };
+        ask(&server, token, Method::PATCH, &one, &json!({ "description": "Of the shop" })).await;
+        assert_eq!(recorded().await, json!({ "data_source": made["id"], "reconnects": false }));
         ask(&server, token, Method::PATCH, &one, &json!({ "ssh_host_key": "" })).await;
+        let forgotten = json!({ "data_source": made["id"], "reconnects": true, "forgets_host_key": true });
+        assert_eq!(recorded().await, forgotten);
         let tested = test().await;
         assert_eq!((&tested["status"], &tested["ssh_tunnel_established"]), (&json!("active"), &json!(true)), "{tested}");
         assert_ne!(here.database().sql_texts("select ssh_host_key from data_sources").await, pinned);

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// What a log begins with. The last bit says in which order of bytes its checksums are made.
 const MAGIC: u32 = 0x377f_0682;
 const LARGEST_PAGE: u32 = 65_536;
+/// Bytes that are read at once: some frames of pages of the usual size.
+const READ_AT_ONCE: usize = 64 * 1024;
 /// The page of a database with this byte is for locks alone (section 1.5).
 const LOCK_BYTE: u64 = 0x4000_0000;
 
@@ -27,7 +29,8 @@ pub(crate) fn has_frames(log: &Path) -> bool {
 /// A log with something in it, as far as it was read. Not more is read of it at once: what is behind may be written meanwhile.
 pub(super) struct Log {
     path: PathBuf,
-    file: File,
+    /// Without a buffer until the database was read: frames that were read before it would be older than what it has.
+    file: BufReader<File>,
     head: [u8; 32],
     page_size: u32,
     is_big_endian: bool,
@@ -62,7 +65,7 @@ impl Log {
         }
         Ok(Some(Self {
             path: path.to_owned(),
-            file,
+            file: BufReader::with_capacity(0, file),
             head,
             page_size,
             is_big_endian,
@@ -81,7 +84,7 @@ impl Log {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
             read => read?,
         }
-        (&self.file).take(self.page_size.into()).read_to_end(&mut page)?;
+        (&mut self.file).take(self.page_size.into()).read_to_end(&mut page)?;
         let [[number, database_pages], salts, sums] = pairs(&head);
         let (summed, _) = head.split_at(8);
         let added_up = add_up(add_up(self.sums, summed, self.is_big_endian), &page, self.is_big_endian);
@@ -113,7 +116,7 @@ impl Log {
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn can_be_of(mut self, database: &Path) -> io::Result<bool> {
+    pub(super) fn can_be_of(self, database: &Path) -> io::Result<bool> {
         // Another process may write meanwhile: what it copies into the file until here is in the log that is read after it.
         let mut file = File::open(database)?;
         let mut head = [0; 32];
@@ -121,15 +124,16 @@ impl Log {
         let counter = change_counter(&head);
         let page_size = u64::from(self.page_size);
         let pages_of_file = file.metadata()?.len() / page_size;
-        while self.read_frame()? {}
-        let counter_fits = self
+        let mut log = Self { file: BufReader::with_capacity(READ_AT_ONCE, self.file.into_inner()), ..self };
+        while log.read_frame()? {}
+        let counter_fits = log
             .counters
             .is_none_or(|(least, greatest)| (least.saturating_sub(1)..=greatest).contains(&counter));
         let never_written = LOCK_BYTE / page_size + 1;
-        let is_whole = (pages_of_file + 1..=self.database_pages)
-            .all(|page| page == never_written || self.pages.contains(&page));
+        let is_whole = (pages_of_file + 1..=log.database_pages)
+            .all(|page| page == never_written || log.pages.contains(&page));
         // Where the log was begun anew or removed meanwhile, the file was read beside another one.
-        Ok((counter_fits && is_whole) || Self::begin(&self.path).is_none_or(|log| log.head != self.head))
+        Ok((counter_fits && is_whole) || Self::begin(&log.path).is_none_or(|now| now.head != log.head))
     }
 }
 
@@ -270,6 +274,27 @@ mod tests {
         }
         written.store(true, Ordering::SeqCst);
         looks.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_written_after_a_log_was_begun_is_read_after_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let length = || fs::metadata(beside(&path, "-wal")).unwrap().len();
+        let (copy, mut one) = ("pragma wal_checkpoint(passive)", open(&path).await);
+        for statement in ["pragma user_version = 1", "pragma user_version = 2", copy] {
+            run(&mut one, statement).await;
+        }
+        let before = length();
+        run(&mut one, "pragma user_version = 3").await;
+        assert_eq!(length(), before, "it is begun anew, with an old frame behind the first");
+        let log = Log::begin(&beside(&path, "-wal")).unwrap();
+        // Another connection raises the change counter.
+        let mut other = open(&path).await;
+        for statement in ["pragma user_version = 4", copy] {
+            run(&mut other, statement).await;
+        }
+        assert!(log.can_be_of(&path).unwrap());
     }
 
     #[tokio::test]

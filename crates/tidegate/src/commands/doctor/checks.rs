@@ -123,6 +123,10 @@ async fn mail(config: &Config) -> Finding {
         (DeliveryMode::Keep, _) => Ok((Warning, "development: kept in the outbox, not sent".to_owned())),
         (DeliveryMode::Send, Ok(Some(provider))) => match provider.check().await {
             Ok(()) => Ok((Fine, taken(config))),
+            // It says which settings to look at: a list of all would lead away from them.
+            Err(error) if error.has_advice() => {
+                return Finding::new("mail", Verdict::Wrong, format!("[mail.smtp] {error}"));
+            }
             Err(error) => Err(Failure::configuration(format!("[mail.smtp] {error}"))),
         },
     };

@@ -27,6 +27,23 @@ fn each_mistake_in_a_file_has_its_line() {
         ),
         ("[[previous_peppers]]\nid = 'a'\nkeys = 'b'", "(in t.toml, line 3)"),
         ("phone.countries = [\n'KE',\n'Kenya']", "(in t.toml, line 3)"),
+        // Of keys that are given together, the line of the one that is there.
+        (
+            "[mail.smtp]\nhost = 'a.example'\nfrom = 'a@b.cd'\nusername = 'u'",
+            "mail.smtp: username and password must be given together (in t.toml, line 4)",
+        ),
+        (
+            "[pgwire]\nconnections = 3\ntls_key = 'k'",
+            "pgwire: tls_cert and tls_key are set together (in t.toml, line 3)",
+        ),
+        (
+            "[sms.twilio]\naccount_sid = 'AC1'\nfrom = 'RIVEN'\napi_key_sid = 'SK1'",
+            "api_key_secret: must be given together with api_key_sid (in t.toml, line 4)",
+        ),
+        (
+            "[pgwire]\nidle_timeout = 9\nconnections = 0",
+            "pgwire: connections must be at least 1 (in t.toml, line 3)",
+        ),
         ("ingestiq = { password = { min_length = 'x' } }", "(in t.toml, line 1)"),
     ] {
         assert!(complaint(text).ends_with(said), "{}", complaint(text));

@@ -57,6 +57,22 @@ on_both_engines! {
         get(&app, &ada, "/999999").await.assert_error(404, "NOT_FOUND");
     }
 
+    async fn the_body_that_the_guide_shows_makes_a_policy(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guides/policies.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, shown) = page.split_once("<!-- policy -->").unwrap();
+        let text = shown.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let body: Value = serde_json::from_str(text).unwrap();
+        let answer = post(&app, &ada, "", &body).await;
+        let data = answer.assert_status(201).field("data");
+        for name in ["rule_name", "rule_type", "rule_config"] {
+            assert_eq!(data["rules"][0][name], body["rules"][0][name], "{name}");
+        }
+        assert_eq!(data["assignments"][0]["role_name"], "viewer");
+    }
+
     async fn policies_are_listed_by_priority_filtered_searched_and_paged(engine: Engine) {
         let app = start(engine).await;
         let ada = owner(&app, ADA).await;
