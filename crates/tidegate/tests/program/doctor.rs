@@ -83,6 +83,20 @@ async fn lifetimes_that_are_cut_are_told_as_the_start_tells_them() {
     server.stop();
 }
 
+#[tokio::test]
+async fn a_lifetime_that_was_meant_in_minutes_is_told_as_the_start_tells_it() {
+    let here = Installation::new();
+    here.write("tidegate.toml", "[rivergen]\naccess_token_lifetime = 15\n");
+    let report = here.json(&["doctor"]);
+    assert_eq!(status(&report, "lifetimes"), "warning", "{report}");
+    let told =
+        "rivergen.access_token_lifetime is 15 seconds: where minutes were meant, write 900, for hours 54000";
+    assert!(report.to_string().contains(told), "{report}");
+    let server = here.serve(&[]);
+    server.logs(told);
+    server.stop();
+}
+
 #[test]
 fn a_public_url_with_a_path_is_not_called_well() {
     let here = Installation::new();
