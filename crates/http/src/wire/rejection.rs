@@ -82,6 +82,8 @@ pub(crate) enum Rejection {
     NotFound {
         /// As it was asked for.
         path: String,
+        /// The one that was perhaps meant, as a clause.
+        elsewhere: Option<Box<str>>,
     },
     /// The route exists, with other methods.
     MethodNotAllowed {
