@@ -310,6 +310,23 @@ fn variables_that_only_others_read_are_told() {
 }
 
 #[tokio::test]
+async fn a_variable_in_quotation_marks_is_told_by_its_name() {
+    let here = Installation::new();
+    let quoted = |command: &mut Command| {
+        command.env("TIDEGATE_PRODUCT", "\"hunter2\"");
+    };
+    let mut command = here.command(&["doctor"]);
+    quoted(&mut command);
+    let said = Said::of(&mut command);
+    let told = "the value begins and ends with a quotation mark, which is part of it";
+    assert!(said.out.contains(&format!("! environment        {told}")), "{}", said.out);
+    assert!(said.out.contains("passes the marks on): TIDEGATE_PRODUCT. "), "{}", said.out);
+    let server = here.serve_with(&[], quoted);
+    server.logs(told);
+    server.stop();
+}
+
+#[tokio::test]
 async fn a_variable_that_is_empty_is_told() {
     let here = Installation::new();
     let told = "set and empty, which is as if not set: TIDEGATE_CONFIG, TIDEGATE_DATABASE";
