@@ -48,6 +48,9 @@ pub enum CredentialFault {
     /// The session that the token stands for.
     #[error("session: {0}")]
     Session(&'static str),
+    /// What the scopes of a token do not give.
+    #[error("scope: {0}")]
+    Scope(String),
     /// A token that an application asks about.
     #[error("introspection: {0}")]
     Introspection(&'static str),
