@@ -369,7 +369,7 @@ impl From<ActivateError> for Error {
         match error {
             ActivateError::UnknownEmail(email) => Self::account_not_found(&email.to_string()),
             ActivateError::WrongCode => Self::wrong_code(
-                "the code of the invitation mail is meant, not the six digits of a sign-up or sign-in; \
+                "the code of the newest invitation mail is meant, not the six digits of a sign-up or sign-in; \
                  PUT /v1/accounts/resend-verification-code/",
             ),
         }

@@ -204,6 +204,15 @@ fn presented(form: &FactorForm) -> Option<Presented> {
     }
 }
 
+/// What is said of a wrong code. One that was sent may be that of an earlier mail or message.
+fn said_of_wrong_code(step: &FactorStep, is_backup: bool) -> &'static str {
+    match step.asked() {
+        Some(FactorKind::EmailOtp) if !is_backup => "page.code.wrong",
+        Some(FactorKind::SmsOtp) if !is_backup => "page.code.wrong_sms",
+        _ => "page.factor.wrong",
+    }
+}
+
 /// Judges the code.
 pub(super) async fn show(State(app): State<App>, sent: Sent<FactorForm>) -> Response {
     let Sent { visitor, form } = sent;
@@ -232,7 +241,7 @@ pub(super) async fn show(State(app): State<App>, sent: Sent<FactorForm>) -> Resp
             response
         }
         Err(Refused::Rule(error)) => match error {
-            ShowFactorError::WrongCode => wrong("page.factor.wrong"),
+            ShowFactorError::WrongCode => wrong(said_of_wrong_code(&step, is_backup)),
             ShowFactorError::UsedCode => wrong("page.factor.used"),
             ShowFactorError::InvalidToken | ShowFactorError::AccountNotFound => {
                 begin_anew(&app, &visitor, &flow)
