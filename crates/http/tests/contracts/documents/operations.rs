@@ -146,9 +146,8 @@ async fn outside_of_every_contract_there_is_json_and_a_request_id() {
 #[tokio::test]
 async fn a_path_to_which_a_proxy_has_added_a_beginning_is_answered_with_the_one_that_is_served() {
     let app = on_sqlite(|_| {}).await;
-    let told = |path: &str| {
-        format!("{path} is served: a proxy in front may add a beginning, or not take it away.")
-    };
+    let told =
+        |path: &str| format!("{path} is served: a proxy in front may add a beginning, or not take it away.");
     for (path, served) in [("/auth/api/v1/auth/me", "/api/v1/auth/me"), ("/id/oauth/token", "/oauth/token")] {
         let answer = app.get(path).send().await;
         let description = answer.assert_status(404).text_at("error_description");
