@@ -279,3 +279,24 @@ async fn trust(
         Err(Refused::Fault(fault)) => tracing::error!(%fault, "a browser is not trusted"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_code_that_was_sent_the_newest_is_asked_for() {
+        for (chosen, is_backup, said) in [
+            ("email_otp", false, "page.code.wrong"),
+            ("sms_otp", false, "page.code.wrong_sms"),
+            ("totp", false, "page.factor.wrong"),
+            ("sms_otp", true, "page.factor.wrong"),
+        ] {
+            let step = json!({ "token": "", "login": "", "kinds": [], "has_recovery_codes": true, "chosen": chosen });
+            let step: FactorStep = serde_json::from_value(step).unwrap();
+            assert_eq!(said_of_wrong_code(&step, is_backup), said, "{chosen}");
+        }
+    }
+}
