@@ -27,7 +27,7 @@ pub(crate) async fn not_found() -> Response {
 
 /// Nothing is served at an unknown path, which is perhaps one that is served and was changed on its way.
 pub(crate) async fn nothing_here(extensions: Extensions) -> Response {
-    let Some(ServedElsewhere(told)) = extensions.get() else { return not_found().await };
+    let Some(ServedElsewhere(told)) = extensions.get::<ServedElsewhere>() else { return not_found().await };
     let text = format!("{NOT_SERVED} {told}.");
     refused(StatusCode::NOT_FOUND, "not_found", &text, NothingServed::Here)
 }
