@@ -45,6 +45,8 @@ pub enum TokenError {
     Expired {
         /// Its `exp`.
         at: Timestamp,
+        /// Its `iat`.
+        issued: Timestamp,
     },
     /// Anything else. The client is not told which: the difference would help attackers only. The operator is.
     #[error("the access token is invalid")]
@@ -181,7 +183,10 @@ impl KeyRing {
         let claims = self.read(token, issuer).map_err(TokenError::Invalid)?;
         let at = Timestamp::from_seconds(claims.exp);
         // RFC 7519 section 4.1.4: "on or after".
-        if now >= at { Err(TokenError::Expired { at }) } else { Ok(claims) }
+        if now < at {
+            return Ok(claims);
+        }
+        Err(TokenError::Expired { at, issued: Timestamp::from_seconds(claims.iat) })
     }
 
     /// What `token` says, if this installation issued it, however old it is.

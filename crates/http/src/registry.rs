@@ -1,18 +1,21 @@
 //! The contracts that are served, and all that is made of the list.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tidegate_domain::{ContractId, ContractProfiles};
 use tower::ServiceExt;
 
 use crate::contracts::{crossing_minds, ingestiq, riven, rivergen};
 use crate::wire::cors::with_cors;
-use crate::wire::not_found::not_found;
+use crate::wire::elsewhere::ServedElsewhere;
+use crate::wire::not_found::{not_found, nothing_here};
 use crate::wire::openapi::merged;
 use crate::wire::state::App;
 
@@ -56,12 +59,30 @@ pub(crate) fn router(app: &App) -> Router<App> {
     // What lies deeper comes first: two contracts may share a prefix.
     claims.sort_by_key(|(path, _)| Reverse(path.len()));
     // Below everything else, what is no contract's.
-    claims.push((String::new(), with_cors(Router::new().fallback(not_found), app).with_state(app.clone())));
+    claims
+        .push((String::new(), with_cors(Router::new().fallback(nothing_here), app).with_state(app.clone())));
     let claims: Arc<[(String, Router)]> = claims.into();
     router.fallback(move |request: Request| unknown(Arc::clone(&claims), request))
 }
 
-async fn unknown(claims: Arc<[(String, Router)]>, request: Request) -> Response {
+/// The paths that are described at `/docs`, as patterns, each below every prefix of its contract.
+static DESCRIBED: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let operations =
+        serde_json::from_str::<BTreeMap<String, IgnoredAny>>(include_str!("ops/operations.json"));
+    let mut described: Vec<String> = operations.unwrap_or_default().into_keys().collect();
+    for contract in contracts() {
+        let paths = (contract.endpoints)().into_openapi().paths.paths;
+        for mount in contract.mounts {
+            described.extend(paths.keys().map(|path| format!("{}{path}", mount.prefix)));
+        }
+    }
+    described
+});
+
+async fn unknown(claims: Arc<[(String, Router)]>, mut request: Request) -> Response {
+    if let Some(elsewhere) = ServedElsewhere::of(request.uri().path(), &DESCRIBED) {
+        request.extensions_mut().insert(elsewhere);
+    }
     let path = request.uri().path();
     let is_below =
         |claim: &str| path.strip_prefix(claim).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));

@@ -58,6 +58,11 @@ fn expired(term: &'static str, at: Timestamp, now: Timestamp) -> AuthError {
     AuthError::Expired
 }
 
+fn expired_token(issued: Timestamp, at: Timestamp, now: Timestamp) -> AuthError {
+    noted::refused(CredentialFault::expired_token(issued, at, now));
+    AuthError::Expired
+}
+
 impl Kernel {
     /// Verifies an access token, signed or opaque, and that its session is current; or a personal access token, which stands
     /// for a session.
@@ -103,7 +108,8 @@ impl Kernel {
             return Err(invalid(CredentialFault::Cookie("sent as an access token")));
         }
         if claims.exp <= now.seconds() {
-            return Err(expired("exp", Timestamp::from_seconds(claims.exp), now));
+            let second = Timestamp::from_seconds;
+            return Err(expired_token(second(claims.iat), second(claims.exp), now));
         }
         let session = self.live_session(&claims).await?;
         if session.expires_at <= now {
@@ -275,7 +281,7 @@ impl Kernel {
             }
         }
         let claims = Arc::new(verified.map_err(|error| match error {
-            TokenError::Expired { at } => expired("exp", at, now),
+            TokenError::Expired { at, issued } => expired_token(issued, at, now),
             TokenError::Invalid(fault) => invalid(fault.into()),
         })?);
         self.memory.claims.put(key, Arc::clone(&claims), stamp, now);

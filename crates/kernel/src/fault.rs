@@ -82,6 +82,8 @@ pub enum Forbidden {
         needed: Option<&'static str>,
         /// The token's.
         held: Scopes,
+        /// Whether an application asks with it who its owner is: that is answered elsewhere.
+        asks_owner: bool,
     },
     /// A token of that contract reaches less far, whatever the role and the scopes.
     Contract {
@@ -94,6 +96,10 @@ pub enum Forbidden {
     Unsaid,
 }
 
+/// What is told of an application's token, where it asks who its owner is.
+const OF_APPLICATION: &str =
+    "; it is an application's: with the scope openid, /oauth/userinfo answers who its owner is";
+
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -104,15 +110,16 @@ impl fmt::Display for Forbidden {
                     None => Ok(()),
                 }
             }
-            Self::Scope { needed, held } => {
+            Self::Scope { needed, held, asks_owner } => {
                 let held = if *held == Scopes::NONE { "none".to_owned() } else { held.to_string() };
                 match needed {
-                    Some(needed) => write!(f, "the token needs the scope {needed} (it has {held})"),
+                    Some(needed) => write!(f, "the token needs the scope {needed} (it has {held})")?,
                     None => write!(
                         f,
                         "no scope gives this: it takes a session that the account's owner signed in to (the token has {held})"
-                    ),
+                    )?,
                 }
+                if *asks_owner { f.write_str(OF_APPLICATION) } else { Ok(()) }
             }
             Self::Contract { issuer } => {
                 write!(f, "this token was issued by {}, and does not reach this", issuer.title())
@@ -191,13 +198,25 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_it_takes() {
-        let scope = |needed, held| Forbidden::Scope { needed, held: Scopes::from_stored(held) }.to_string();
+        let scope = |needed, held| {
+            Forbidden::Scope { needed, held: Scopes::from_stored(held), asks_owner: false }.to_string()
+        };
         assert_eq!(
             scope(Some("data:read"), "data:query"),
             "the token needs the scope data:read (it has data:query)"
         );
         assert_eq!(scope(Some("data:read"), ""), "the token needs the scope data:read (it has none)");
         assert!(scope(None, "read").starts_with("no scope gives this"));
+        let of_application = Forbidden::Scope {
+            needed: Some("read"),
+            held: Scopes::from_stored("openid email"),
+            asks_owner: true,
+        };
+        assert_eq!(
+            of_application.to_string(),
+            "the token needs the scope read (it has openid email); it is an application's: with the scope openid, /oauth/userinfo answers \
+             who its owner is"
+        );
         let role = Forbidden::Role { role: Role::Viewer, permission: Permission::ManagePolicies };
         assert_eq!(role.to_string(), "Viewers may not make or change policies; it takes an admin");
         let contract = Forbidden::Contract { issuer: ContractId::RIVERGEN };

@@ -2,6 +2,7 @@
 //! what is wrong with its credential or its body, and which fields of it were ignored. Clients are told none of it.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use tidegate_crypto::TokenFault;
 use tidegate_domain::Timestamp;
@@ -9,6 +10,9 @@ use tidegate_domain::Timestamp;
 tokio::task_local! {
     static NOTED: RefCell<Noted>;
 }
+
+/// Access tokens that live for less are of little use: clients refresh them all the time.
+pub const SHORT_LIFE: Duration = Duration::from_secs(60);
 
 /// What was noted of a request, the last of each kind, and all fields.
 #[derive(Debug, Default)]
@@ -32,16 +36,21 @@ pub enum CredentialFault {
     #[error(transparent)]
     Token(#[from] TokenFault),
     /// It was right once.
-    #[error("{term}: expired {ago} s ago")]
+    #[error("{term}: expired {ago} s ago{life}")]
     Expired {
         /// Which of its times.
         term: &'static str,
         /// In seconds.
         ago: u64,
+        /// How long it was good for, where that is so short that it may be the reason; else nothing.
+        life: String,
     },
     /// The session that the token stands for.
     #[error("session: {0}")]
     Session(&'static str),
+    /// What the scopes of a token do not give.
+    #[error("scope: {0}")]
+    Scope(String),
     /// A token that an application asks about.
     #[error("introspection: {0}")]
     Introspection(&'static str),
@@ -138,7 +147,18 @@ fn if_public(presented: &str) -> &'static str {
 impl CredentialFault {
     /// That its time was over at `at`.
     pub fn expired(term: &'static str, at: Timestamp, now: Timestamp) -> Self {
-        Self::Expired { term, ago: now.since(at).as_secs() }
+        Self::Expired { term, ago: now.since(at).as_secs(), life: String::new() }
+    }
+
+    /// The same of an access token. One that was good for less than [`SHORT_LIFE`] was perhaps configured in another unit than seconds.
+    pub fn expired_token(issued: Timestamp, at: Timestamp, now: Timestamp) -> Self {
+        let lived = at.since(issued);
+        let life = if lived.is_zero() || lived >= SHORT_LIFE {
+            String::new()
+        } else {
+            format!("; it lived for {} s", lived.as_secs())
+        };
+        Self::Expired { term: "exp", ago: now.since(at).as_secs(), life }
     }
 }
 
@@ -222,6 +242,10 @@ mod tests {
     fn a_fault_begins_with_its_term() {
         let at = Timestamp::from_seconds;
         assert_eq!(CredentialFault::expired("exp", at(100), at(190)).to_string(), "exp: expired 90 s ago");
+        let token = |issued| CredentialFault::expired_token(at(issued), at(100), at(102)).to_string();
+        assert_eq!(token(85), "exp: expired 2 s ago; it lived for 15 s");
+        assert_eq!(token(40), "exp: expired 2 s ago", "a minute is no mistake");
+        assert_eq!(token(101), "exp: expired 2 s ago", "it never lived");
         assert_eq!(CredentialFault::from(TokenFault::Signature).to_string(), "signature: wrong");
         assert_eq!(CredentialFault::Opaque("unknown").to_string(), "opaque token: unknown");
     }

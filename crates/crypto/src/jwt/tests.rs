@@ -124,7 +124,8 @@ fn a_token_ends_exactly_at_its_expiry() {
     let ring = ring();
     let token = token(&ring);
     let at = |micros| ring.verify(&token, ISSUER, Timestamp::from_micros(EXPIRY * 1_000_000 + micros));
-    let expired = || Err(TokenError::Expired { at: Timestamp::from_seconds(EXPIRY) });
+    let second = Timestamp::from_seconds;
+    let expired = || Err(TokenError::Expired { at: second(EXPIRY), issued: second(ISSUED) });
     assert_eq!(at(-1), Ok(claims()));
     assert_eq!(at(0), expired());
     assert_eq!(at(1), expired());

@@ -53,11 +53,7 @@ pub(super) fn common_answer(
         Rejection::StepUpRequired => {
             (StatusCode::FORBIDDEN, "FORBIDDEN", "sign in again, then repeat the request")
         }
-        Rejection::NotFound { .. } => (
-            StatusCode::NOT_FOUND,
-            "NOT_FOUND",
-            "there is no such endpoint; /docs lists those that there are",
-        ),
+        Rejection::NotFound { elsewhere, .. } => return no_endpoint(elsewhere.as_deref()),
         Rejection::MethodNotAllowed { .. } => (
             StatusCode::METHOD_NOT_ALLOWED,
             "METHOD_NOT_ALLOWED",
@@ -83,6 +79,11 @@ pub(super) fn forbidden_text(contract: &Contract, reason: &Forbidden) -> String 
         Forbidden::Program => format!("this token is a program's; {}", contract.tokens_taken()),
         reason => reason.to_string(),
     }
+}
+
+fn no_endpoint(elsewhere: Option<&str>) -> (StatusCode, &'static str, Cow<'static, str>) {
+    let elsewhere = elsewhere.unwrap_or("/docs lists those that there are");
+    (StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no such endpoint; {elsewhere}").into())
 }
 
 fn unsupported(message: impl Into<Cow<'static, str>>) -> (StatusCode, &'static str, Cow<'static, str>) {

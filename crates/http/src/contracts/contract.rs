@@ -1,9 +1,9 @@
 //! What a contract is: one value per folder, from which the router, the descriptions, the start-up text, the configuration
 //! and the test kit are made.
 
-use axum::Router;
 use axum::extract::OriginalUri;
 use axum::http::Method;
+use axum::{Extension, Router};
 use tidegate_domain::{ContractId, ContractProfile};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
@@ -12,6 +12,7 @@ use crate::wire::boundary::{Pending, guard};
 use crate::wire::client::Caller;
 use crate::wire::contract::ContractMarker;
 use crate::wire::cors::with_cors_around;
+use crate::wire::elsewhere::ServedElsewhere;
 use crate::wire::openapi::answers::{COMMON, describe_headers, operations_mut};
 use crate::wire::openapi::endpoints::Endpoints;
 use crate::wire::openapi::shapes::{Shapes, describe_requests};
@@ -184,8 +185,13 @@ fn with_middleware<C: ContractMarker>(routes: Router<App>, app: &App) -> Router<
     with_cors_around(axum::middleware::from_fn_with_state(app.clone(), guard::<C>), routes, app)
 }
 
-async fn not_found<C: ContractMarker>(_caller: Caller<C>, OriginalUri(uri): OriginalUri) -> Pending<C> {
-    Pending(Rejection::NotFound { path: uri.path().to_owned() }.into())
+async fn not_found<C: ContractMarker>(
+    _caller: Caller<C>,
+    elsewhere: Option<Extension<ServedElsewhere>>,
+    OriginalUri(uri): OriginalUri,
+) -> Pending<C> {
+    let elsewhere = elsewhere.map(|Extension(ServedElsewhere(told))| told.into());
+    Pending(Rejection::NotFound { path: uri.path().to_owned(), elsewhere }.into())
 }
 
 async fn method_not_allowed<C: ContractMarker>(_caller: Caller<C>, method: Method) -> Pending<C> {

@@ -8,6 +8,7 @@ pub(crate) mod boundary;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod cors;
+pub(crate) mod elsewhere;
 pub(crate) mod encoded_file;
 pub(crate) mod expiry;
 pub(crate) mod fields;

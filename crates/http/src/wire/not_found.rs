@@ -1,10 +1,14 @@
 //! The answers outside of every contract and page.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 
+use crate::wire::elsewhere::ServedElsewhere;
 use crate::wire::telemetry::ErrorCode;
+
+/// What is said of a path at which nothing is served.
+const NOT_SERVED: &str = "Nothing is served at this path. /docs lists what is.";
 
 /// Marks the answers below, so that browsers can be shown a page instead.
 #[derive(Clone, Copy)]
@@ -18,8 +22,14 @@ pub(crate) enum NothingServed {
 /// Nothing is served at this path, or nothing for this caller. It is the same answer whatever the path, so that what is
 /// hidden from a caller looks like what does not exist.
 pub(crate) async fn not_found() -> Response {
-    let text = "Nothing is served at this path. /docs lists what is.";
-    refused(StatusCode::NOT_FOUND, "not_found", text, NothingServed::Here)
+    refused(StatusCode::NOT_FOUND, "not_found", NOT_SERVED, NothingServed::Here)
+}
+
+/// Nothing is served at an unknown path, which is perhaps one that is served and was changed on its way.
+pub(crate) async fn nothing_here(extensions: Extensions) -> Response {
+    let Some(ServedElsewhere(told)) = extensions.get::<ServedElsewhere>() else { return not_found().await };
+    let text = format!("{NOT_SERVED} {told}.");
+    refused(StatusCode::NOT_FOUND, "not_found", &text, NothingServed::Here)
 }
 
 /// The path is served, with the methods that `Allow` names.

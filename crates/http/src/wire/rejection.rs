@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tidegate_domain::limit::{Exceeded, LimitStatus};
 use tidegate_domain::quota::QuotaExceeded;
 use tidegate_kernel::fault::Forbidden;
+use tidegate_kernel::noted::{CredentialFault, refused_otherwise};
 use tidegate_kernel::{AuthError, Fault, NotAdmitted};
 
 use crate::wire::fields::Violations;
@@ -82,6 +83,8 @@ pub(crate) enum Rejection {
     NotFound {
         /// As it was asked for.
         path: String,
+        /// The one that was perhaps meant, as a clause.
+        elsewhere: Option<Box<str>>,
     },
     /// The route exists, with other methods.
     MethodNotAllowed {
@@ -124,7 +127,11 @@ impl From<Violations> for Rejection {
 }
 
 impl From<Forbidden> for Rejection {
+    /// The log says of a token, too, that its scopes do not suffice.
     fn from(reason: Forbidden) -> Self {
+        if let Forbidden::Scope { .. } = reason {
+            refused_otherwise(CredentialFault::Scope(reason.to_string()));
+        }
         Self::Forbidden(reason)
     }
 }
@@ -160,7 +167,7 @@ impl From<Fault> for Rejection {
                 tracing::debug!(retry_after, "refused: the password-hash queue is full");
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
             }
-            Fault::Forbidden(reason) => Self::Forbidden(reason),
+            Fault::Forbidden(reason) => reason.into(),
             Fault::StepUpRequired => Self::StepUpRequired,
             Fault::SessionEnded => Self::InvalidToken,
             Fault::MailNotConfigured => {

@@ -24,7 +24,7 @@ pub enum ConfirmEmailChangeError {
     #[error("no change to this e-mail address is pending")]
     NotPending,
     /// The code is wrong; the try was counted.
-    #[error("the code is wrong")]
+    #[error("the code is wrong: enter that of the newest mail")]
     WrongCode,
     /// Too late.
     #[error("the code has expired; ask for a new one")]

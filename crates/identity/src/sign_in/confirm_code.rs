@@ -35,7 +35,7 @@ pub enum ConfirmCodeError {
     #[error("the temporary token is invalid or was already used")]
     InvalidToken,
     /// The code is wrong; the try was counted.
-    #[error("the code is wrong")]
+    #[error("the code is wrong: enter that of the newest mail")]
     WrongCode,
     /// Too late.
     #[error("the code has expired; ask for a new one")]

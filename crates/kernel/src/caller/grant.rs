@@ -120,7 +120,11 @@ impl Grant {
         }
         let mut scopes = [&self.claims.scope, &self.session.scopes].into_iter();
         match scopes.find(|scopes| !scopes.permissions().contains(permission)) {
-            Some(held) => Forbidden::Scope { needed: Scope::giving(permission), held: held.clone() },
+            Some(held) => Forbidden::Scope {
+                needed: Scope::giving(permission),
+                held: held.clone(),
+                asks_owner: permission == Permission::ReadOwnAccount && self.session.application.is_some(),
+            },
             None => Forbidden::Unsaid,
         }
     }

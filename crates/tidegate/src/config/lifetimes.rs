@@ -1,8 +1,11 @@
-//! Lifetimes that are longer than what they belong to, and end with it. They refuse nothing; the start and `tidegate doctor` name them.
+//! Lifetimes that are longer than what they belong to, and end with it, and those that were probably meant in another unit than seconds. They
+//! refuse nothing; the start and `tidegate doctor` name them.
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tidegate_domain::ContractProfile;
+use tidegate_kernel::noted::SHORT_LIFE;
 
 use super::Config;
 
@@ -27,6 +30,53 @@ impl Config {
             .filter(|(life, bound)| life.1 > bound.1)
             .map(|(life, bound)| told(&life, &bound))
             .collect()
+    }
+
+    /// What is told of each that is shorter than is of use.
+    pub(crate) fn short_lifetimes(&self) -> Vec<String> {
+        let mut short = Vec::new();
+        find_short("", &self.written().unwrap_or_default(), &mut short);
+        short
+    }
+}
+
+/// Looks through all settings: one that is added is found by its name.
+fn find_short(key: &str, value: &Value, short: &mut Vec<String>) {
+    if let Value::Object(fields) = value {
+        let dot = if key.is_empty() { "" } else { "." };
+        fields.iter().for_each(|(name, value)| find_short(&format!("{key}{dot}{name}"), value, short));
+        return;
+    }
+    let Some(seconds) = value.as_u64().filter(|seconds| (1..shortest(key)).contains(seconds)) else { return };
+    short.push(format!(
+        "{key} is {seconds} seconds: where minutes were meant, write {}, for hours {}, for days {}",
+        seconds * 60,
+        seconds * 3_600,
+        seconds * 24 * 3_600
+    ));
+}
+
+/// The seconds below which a setting is of little use; 0 for what is no lifetime, or may be of any length. A lifetime of 0 is refused, or turns
+/// something off.
+fn shortest(key: &str) -> u64 {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    match (key, name) {
+        // What programs make and use at once.
+        ("oauth.pushed_request_lifetime" | "oauth.dpop_proof_lifetime", _) => 10,
+        ("oauth.code_lifetime", _) => 30,
+        (_, "access_token_lifetime" | "id_token_lifetime" | "token_lifetime") => SHORT_LIFE.as_secs(),
+        // What somebody reads and types.
+        (_, "code_lifetime" | "device_code_lifetime" | "email_link_lifetime" | "reset_lifetime") => 60,
+        _ if key.contains(".codes.") => 60,
+        // How long somebody stays signed in.
+        ("browser.idle_timeout" | "trusted_devices.max_age", _) => 300,
+        _ if name.ends_with("lifetime") => 300,
+        // What is kept for days.
+        ("audit.keep" | "audit.keep_without_account" | "oauth.registration.unused_for", _)
+        | (_, "sliding_up_to" | "keep_checks" | "keep_deleted" | "keep_evaluations" | "keep_executions") => {
+            600
+        }
+        _ => 0,
     }
 }
 
@@ -113,5 +163,49 @@ mod tests {
         ] {
             assert!(keys.contains(&key), "{key}: {keys:?}");
         }
+    }
+
+    fn short(change: impl FnOnce(&mut Config)) -> Vec<String> {
+        let mut config = Config::default();
+        change(&mut config);
+        config.short_lifetimes()
+    }
+
+    #[test]
+    fn a_lifetime_that_was_meant_in_another_unit_is_told_with_what_to_write() {
+        assert_eq!(short(|_| {}), [] as [&str; 0]);
+        let minutes = short(|config| {
+            for profile in config.contracts.iter_mut() {
+                profile.access_token_lifetime = Duration::from_secs(15);
+            }
+        });
+        assert_eq!(minutes.len(), 3, "{minutes:?}");
+        let told = "rivergen.access_token_lifetime is 15 seconds: where minutes were meant, write 900, for hours 54000, for days 1296000";
+        assert!(minutes.iter().any(|line| line == told), "{minutes:?}");
+        let others = short(|config| {
+            config.riven.token_lifetime = Duration::from_secs(30);
+            config.riven.code_lifetime = Duration::from_secs(10);
+            config.oauth.code_lifetime = Duration::from_secs(10);
+            config.oauth.refresh_token_lifetime = Duration::from_secs(30);
+            config.browser.idle_timeout = Duration::from_secs(30);
+            config.trusted_devices.max_age = Duration::from_secs(30);
+            config.audit.keep = Duration::from_secs(400);
+            // As the conformance of some asks for, and as short as it may well be.
+            config.oauth.pushed_request_lifetime = Duration::from_secs(30);
+            config.oauth.access_token_lifetime = SHORT_LIFE;
+            config.oauth.refresh_grace = Duration::from_secs(1);
+        });
+        let mut keys: Vec<&str> = others.iter().filter_map(|told| told.split(' ').next()).collect();
+        keys.sort_unstable();
+        let expected = [
+            "audit.keep",
+            "browser.idle_timeout",
+            "oauth.code_lifetime",
+            "oauth.refresh_token_lifetime",
+            "riven.code_lifetime",
+            "riven.token_lifetime",
+            "trusted_devices.max_age",
+        ];
+        assert_eq!(keys, expected);
     }
 }

@@ -18,6 +18,7 @@ use super::Config;
 use super::complaint::Guide;
 use super::limits::{raised, without_window};
 use super::lines::{Lines, line_at};
+use super::quoted;
 use super::reading::{
     DEFAULTS, Layer, Mistake, PREFIX, Reading, first_metadata, origin, place_of, values_of,
 };
@@ -36,7 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The file, variables and flags that had a say.
     pub(crate) sources: Vec<String>,
-    /// Variables that are set and not read, and what to write instead, and those that are empty; each with the key that is meant.
+    /// Variables that are set and not read, and what to write instead, and those that are empty; each with the key that is meant. And what is in
+    /// quotation marks.
     pub(crate) unread: Vec<(&'static str, String)>,
     figment: Figment,
     lines: Lines,
@@ -104,13 +106,15 @@ pub(super) fn load_from(
     let (file, lines) = file_layer(global.config.as_deref(), &variables, &guide)?.unzip();
     let lines = lines.unwrap_or_default();
     let mut layers: Vec<Layer> = file.into_iter().collect();
-    layers.extend(variable_layers(&schema, variables)?);
+    let of_variables = variable_layers(&schema, variables)?;
+    let mut quoted: Vec<String> = quoted::in_variables(&of_variables).into_iter().collect();
+    layers.extend(of_variables);
     layers.extend(flag_layers(global, flags));
     let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
 
     let mut reading = Reading::new(&guide, &lines, layers);
     let Some((mut config, mut figment)) = reading.config(&defaults) else {
-        return Err(Failure::mistakes(reading.told.with(Vec::new())));
+        return Err(Failure::mistakes(reading.told.with(Vec::new())).hinted(&quoted));
     };
     if (flags.raised || (config.dev && !config.dev_limits))
         && let Some(read) = reading.config(&raised(&schema, &defaults))
@@ -123,11 +127,14 @@ pub(super) fn load_from(
     loaded.config.master_key_place = loaded.place_of("master_key");
     let found = loaded.mistakes(flags.reader).into_iter();
     let mistakes = told.with(found.map(|found| found.naming_unset(&schema, &loaded.figment)).collect());
+    quoted.extend(quoted::in_files(&loaded.config));
     if !mistakes.is_empty() {
-        return Err(Failure::mistakes(mistakes));
+        return Err(Failure::mistakes(mistakes).hinted(&quoted));
     }
     let is_default = |key: &str| loaded.is_default(key);
-    loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).chain(empty).collect();
+    let quoted = quoted.into_iter().map(|told| ("", told));
+    let unread = unread(|name| set.iter().any(|set| set == name), is_default);
+    loaded.unread = unread.chain(empty).chain(quoted).collect();
     Ok(loaded)
 }
 

@@ -10,6 +10,7 @@ mod lines;
 mod load;
 mod log_filter;
 mod passkeys;
+mod quoted;
 mod reading;
 mod riven;
 mod schema;

@@ -83,6 +83,20 @@ async fn lifetimes_that_are_cut_are_told_as_the_start_tells_them() {
     server.stop();
 }
 
+#[tokio::test]
+async fn a_lifetime_that_was_meant_in_minutes_is_told_as_the_start_tells_it() {
+    let here = Installation::new();
+    here.write("tidegate.toml", "[rivergen]\naccess_token_lifetime = 15\n");
+    let report = here.json(&["doctor"]);
+    assert_eq!(status(&report, "lifetimes"), "warning", "{report}");
+    let told =
+        "rivergen.access_token_lifetime is 15 seconds: where minutes were meant, write 900, for hours 54000";
+    assert!(report.to_string().contains(told), "{report}");
+    let server = here.serve(&[]);
+    server.logs(told);
+    server.stop();
+}
+
 #[test]
 fn a_public_url_with_a_path_is_not_called_well() {
     let here = Installation::new();
@@ -321,6 +335,23 @@ fn variables_that_only_others_read_are_told() {
     command.env("TIDEGATE_LISTEN", "0.0.0.0:3000").env("TIDEGATE_DATABASE", "sqlite:x.db");
     let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
     assert!(out.contains("✓ environment"), "{out}");
+}
+
+#[tokio::test]
+async fn a_variable_in_quotation_marks_is_told_by_its_name() {
+    let here = Installation::new();
+    let quoted = |command: &mut Command| {
+        command.env("TIDEGATE_PRODUCT", "\"hunter2\"");
+    };
+    let mut command = here.command(&["doctor"]);
+    quoted(&mut command);
+    let said = Said::of(&mut command);
+    let told = "the value begins and ends with a quotation mark, which is part of it";
+    assert!(said.out.contains(&format!("! environment        {told}")), "{}", said.out);
+    assert!(said.out.contains("passes the marks on): TIDEGATE_PRODUCT. "), "{}", said.out);
+    let server = here.serve_with(&[], quoted);
+    server.logs(told);
+    server.stop();
 }
 
 #[tokio::test]

@@ -114,6 +114,15 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, NOT_FOUND_ERROR, message, data)
     }
 
+    /// The same of a path. The message, which is not to branch on, names the one that was perhaps meant.
+    fn path_not_found(path: &str, elsewhere: Option<&str>) -> Self {
+        let mut error = Self::not_found("path", path, "PATH_NOT_FOUND");
+        if let Some(elsewhere) = elsewhere {
+            error.message = format!("{}; {elsewhere}", error.message);
+        }
+        error
+    }
+
     /// 405 MethodNotAllowed.
     fn method_not_allowed(method: &Method) -> Self {
         let message = format!("Method \"{method}\" not allowed");
@@ -210,7 +219,7 @@ impl From<Rejection> for Error {
             Rejection::StepUpRequired => {
                 Self::forbidden("INSUFFICIENT_ROLE", "sign in again, then try once more")
             }
-            Rejection::NotFound { path } => Self::not_found("path", &path, "PATH_NOT_FOUND"),
+            Rejection::NotFound { path, elsewhere } => Self::path_not_found(&path, elsewhere.as_deref()),
             Rejection::MethodNotAllowed { method } => Self::method_not_allowed(&method),
             Rejection::RateLimited { retry_after, .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -360,7 +369,7 @@ impl From<ActivateError> for Error {
         match error {
             ActivateError::UnknownEmail(email) => Self::account_not_found(&email.to_string()),
             ActivateError::WrongCode => Self::wrong_code(
-                "the code of the invitation mail is meant, not the six digits of a sign-up or sign-in; \
+                "the code of the newest invitation mail is meant, not the six digits of a sign-up or sign-in; \
                  PUT /v1/accounts/resend-verification-code/",
             ),
         }

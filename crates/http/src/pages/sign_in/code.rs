@@ -160,7 +160,7 @@ pub(super) async fn answered<E>(
     let words = look(app, visitor, asked.flow).words;
     let saying = |key| Problem::saying(&words, StatusCode::UNPROCESSABLE_ENTITY, key);
     let problem = match refusal(error) {
-        Refusal::Wrong => saying("page.factor.wrong"),
+        Refusal::Wrong => saying("page.code.wrong"),
         Refusal::Expired => saying("page.code.expired"),
         Refusal::TooManyAttempts(exceeded) => {
             Problem::too_many(&words, exceeded.retry_after, HeaderMap::new())

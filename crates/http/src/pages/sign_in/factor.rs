@@ -204,6 +204,15 @@ fn presented(form: &FactorForm) -> Option<Presented> {
     }
 }
 
+/// What is said of a wrong code. One that was sent may be that of an earlier mail or message.
+fn said_of_wrong_code(step: &FactorStep, is_backup: bool) -> &'static str {
+    match step.asked() {
+        Some(FactorKind::EmailOtp) if !is_backup => "page.code.wrong",
+        Some(FactorKind::SmsOtp) if !is_backup => "page.code.wrong_sms",
+        _ => "page.factor.wrong",
+    }
+}
+
 /// Judges the code.
 pub(super) async fn show(State(app): State<App>, sent: Sent<FactorForm>) -> Response {
     let Sent { visitor, form } = sent;
@@ -232,7 +241,7 @@ pub(super) async fn show(State(app): State<App>, sent: Sent<FactorForm>) -> Resp
             response
         }
         Err(Refused::Rule(error)) => match error {
-            ShowFactorError::WrongCode => wrong("page.factor.wrong"),
+            ShowFactorError::WrongCode => wrong(said_of_wrong_code(&step, is_backup)),
             ShowFactorError::UsedCode => wrong("page.factor.used"),
             ShowFactorError::InvalidToken | ShowFactorError::AccountNotFound => {
                 begin_anew(&app, &visitor, &flow)
@@ -268,5 +277,26 @@ async fn trust(
         Ok(_) => device.keep(app, response),
         Err(Refused::Rule(error)) => tracing::warn!(%error, "a browser is not trusted"),
         Err(Refused::Fault(fault)) => tracing::error!(%fault, "a browser is not trusted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_code_that_was_sent_the_newest_is_asked_for() {
+        for (chosen, is_backup, said) in [
+            ("email_otp", false, "page.code.wrong"),
+            ("sms_otp", false, "page.code.wrong_sms"),
+            ("totp", false, "page.factor.wrong"),
+            ("sms_otp", true, "page.factor.wrong"),
+        ] {
+            let step = json!({ "token": "", "login": "", "kinds": [], "has_recovery_codes": true, "chosen": chosen });
+            let step: FactorStep = serde_json::from_value(step).unwrap();
+            assert_eq!(said_of_wrong_code(&step, is_backup), said, "{chosen}");
+        }
     }
 }

@@ -76,6 +76,12 @@ on_both_engines! {
         assert_refused(&app, &log, id_token.expose(), "typ: not at+jwt").await;
         let late = reworded(&app, token, |claims| claims.exp = app.now().seconds() - 90).await;
         assert_refused(&app, &log, &late, "exp: expired 90 s ago\"").await;
+        let short = reworded(&app, token, |claims| {
+            claims.exp = app.now().seconds() - 2;
+            claims.iat = claims.exp - 15;
+        })
+        .await;
+        assert_refused(&app, &log, &short, "exp: expired 2 s ago; it lived for 15 s\"").await;
         let unknown = reworded(&app, token, |claims| claims.sid = Uuid::from_u128(1).into()).await;
         assert_refused(&app, &log, &unknown, "session: unknown").await;
         assert_refused(&app, &log, &ada.refresh_token, "refresh token: sent as an access token").await;

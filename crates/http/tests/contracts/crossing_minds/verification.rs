@@ -199,7 +199,7 @@ on_both_engines! {
             assert_wrong_code(&refused);
             // Who was invited and signed up besides has two mails.
             let hint = refused.text_at("error_data.hint");
-            assert!(hint.contains("; the code of the invitation mail is meant, not the six digits of "), "{hint}");
+            assert!(hint.contains("; the code of the newest invitation mail is meant, not the six digits of "), "{hint}");
         }
         assert_eq!(app.sql_count(VERIFIED).await, 0);
         app.post("/api/v1/auth/verify-email").json(&json!({ "token": link })).send().await.assert_status(200);

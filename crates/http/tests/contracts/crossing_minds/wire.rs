@@ -376,8 +376,6 @@ on_both_engines! {
             "/v1/nothing",
             "/v1/login",
             "/v1/login/individual/more",
-            "/v1/sessions/resolve",
-            "/v1/v1/login/individual",
             "/login",
             "/databases/other",
             "/v1/accounts/individual%2Freset",
@@ -396,6 +394,17 @@ on_both_engines! {
         // What was asked behind the path may be anybody's code, and stays out of the answer.
         for path in ["/v1/nothing", "/login/nothing"] {
             assert_no_path(&app.get(&format!("{path}?code=secret")).send().await, path);
+        }
+        // A proxy in front may have made it shorter or longer: the one that is served is named.
+        let longer = "may add a beginning, or not take it away";
+        for (path, served, what) in [
+            ("/v1/auth/login", "/api/v1/auth/login", "may take /api away"),
+            ("/v1/sessions/resolve", "/api/v1/sessions/{session_id}", "may take /api away"),
+            ("/v1/v1/login/individual", "/v1/login/individual", longer),
+        ] {
+            let message = app.get(path).send().await.assert_status(404).text_at("message");
+            let told = format!("The path {path} does not exist; {served} is served: a proxy in front {what}");
+            assert_eq!(message, told);
         }
         // At the root, what begins like no path of this contract is outside of it.
         for path in ["/nothing", "/v2/login/individual", "/LOGIN/ROOT", "/loginx"] {

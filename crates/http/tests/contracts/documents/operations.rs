@@ -143,6 +143,22 @@ async fn outside_of_every_contract_there_is_json_and_a_request_id() {
     assert_ne!(one.header("x-request-id"), another.header("x-request-id"));
 }
 
+#[tokio::test]
+async fn a_path_to_which_a_proxy_has_added_a_beginning_is_answered_with_the_one_that_is_served() {
+    let app = on_sqlite(|_| {}).await;
+    let told =
+        |path: &str| format!("{path} is served: a proxy in front may add a beginning, or not take it away.");
+    for (path, served) in [("/auth/api/v1/auth/me", "/api/v1/auth/me"), ("/id/oauth/token", "/oauth/token")] {
+        let answer = app.get(path).send().await;
+        let description = answer.assert_status(404).text_at("error_description");
+        let nothing = "Nothing is served at this path. /docs lists what is.";
+        assert_eq!(description, format!("{nothing} {}", told(served)));
+    }
+    let twice = app.get("/api/v1/api/v1/auth/me").send().await;
+    let message = twice.assert_status(404).text_at("error.message");
+    assert_eq!(message, format!("There is no such endpoint; {}", told("/api/v1/auth/me")));
+}
+
 /// What a browser asks before a script of another origin may log in.
 async fn preflight(app: &TestApp, origin: &str, path: &str) -> Answer {
     let request = app.client().request(Method::OPTIONS, path).header("origin", origin);

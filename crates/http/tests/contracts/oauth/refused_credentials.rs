@@ -220,6 +220,24 @@ on_both_engines! {
         assert!(log.last_answer().starts_with("DEBUG "), "{}", log.last_answer());
     }
 
+    async fn an_application_that_asks_the_contract_who_its_person_is_is_told_where_that_is_answered(app: TestApp) {
+        let log = Log::listen();
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let asked = parameters_with(&client, &[("scope", "openid email")]);
+        let back = approve(&app, &ada.access_token, &asked).await;
+        let tokens = exchange(&app, &client, &sent_back(&back)["code"]).await;
+        let access = tokens.assert_status(200).text_at("access_token");
+        let told = "needs the scope read (it has openid email); it is an application's: with the scope openid, /oauth/userinfo answers who \
+                    its owner is";
+        let refused = app.get("/api/v1/auth/me").bearer(&access).send().await;
+        refused.assert_error(403, "PERMISSION_DENIED");
+        assert_eq!(refused.text_at("error.message"), format!("The token {told}."));
+        assert_logged(&log, &format!("scope: the token {told}\""));
+        let answered = app.get("/oauth/userinfo").bearer(&access).send().await;
+        assert_eq!(answered.assert_status(200).text_at("email"), ADA);
+    }
+
     async fn the_log_says_what_is_wrong_with_a_proof(app: TestApp) {
         let log = Log::listen();
         let ada = app.sign_up_rivergen_verified(ADA).await;

@@ -223,7 +223,9 @@ on_both_engines! {
         let wrong = if right == "000000" { "000001" } else { "000000" };
         let before = traces(&app).await;
         for _ in 0..5 {
-            assert_refused(&app, &prove(&app, &ada, NEW, wrong).send().await, 400, "INVALID_OTP");
+            let answer = prove(&app, &ada, NEW, wrong).send().await;
+            assert_refused(&app, &answer, 400, "INVALID_OTP");
+            assert_eq!(answer.text_at("error.message"), "The code is wrong: enter that of the newest mail.");
         }
         refused_without_trace(&app, prove(&app, &ada, NEW, &right), 429, "TOO_MANY_ATTEMPTS").await;
         // Only the tries were written down.

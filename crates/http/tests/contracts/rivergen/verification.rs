@@ -105,6 +105,7 @@ on_both_engines! {
         let before = traces(&app).await;
         let answer = verify_code(&app, &ada.temporary_token, wrong_code(&app).await).await;
         assert_refused(&app, &answer, 400, "INVALID_OTP");
+        assert_eq!(answer.text_at("error.message"), "The code is wrong: enter that of the newest mail.");
         assert_eq!(app.sql("update challenges set attempts = attempts - 1 where attempts = 1").await, 1);
         assert_eq!(traces(&app).await, before);
         let code = app.latest_code(ADA).await;

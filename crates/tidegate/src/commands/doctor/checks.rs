@@ -241,12 +241,19 @@ async fn ask(name: &str, config: &AlpacaConfig) -> Result<(Verdict, String), Fai
 
 /// What the start warns of, too.
 fn lifetimes(config: &Config) -> Finding {
-    let cut = config.cut_lifetimes();
-    if cut.is_empty() {
-        return Finding::new("lifetimes", Fine, "none is longer than what it belongs to");
+    let (cut, short) = (config.cut_lifetimes(), config.short_lifetimes());
+    let is_cut = !cut.is_empty();
+    let told = [cut, short].concat();
+    if told.is_empty() {
+        let detail = "none is longer than what it belongs to, or shorter than is of use";
+        return Finding::new("lifetimes", Fine, detail);
     }
-    let advice = "raise the lifetime that is named second, or lower the first";
-    Finding::new("lifetimes", Warning, cut.join("\n")).advised(advice)
+    let finding = Finding::new("lifetimes", Warning, told.join("\n"));
+    if is_cut {
+        finding.advised("raise the lifetime that is named second, or lower the first")
+    } else {
+        finding
+    }
 }
 
 /// Whether there is a domain that passkeys can be bound to.

@@ -135,7 +135,7 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         );
     }
     warnings.extend(development_warning(config, address));
-    warnings.extend(config.cut_lifetimes());
+    warnings.extend(config.cut_lifetimes().into_iter().chain(config.short_lifetimes()));
     if config.opens_sandbox_accounts_for_real_phones() {
         warnings.push(
             "people can sign in by phone, but the embedded sandbox opens their brokerage accounts: no real \

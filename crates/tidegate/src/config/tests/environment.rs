@@ -105,6 +105,47 @@ fn commands_leave_secrets_of_mail_and_of_providers_to_the_server() {
 }
 
 #[test]
+fn quotation_marks_around_a_value_are_told_and_what_they_enclose_is_not() {
+    let marks = |names: &str| {
+        format!(
+            "the value begins and ends with a quotation mark, which is part of it (docker --env-file passes the marks on): {names}. Leave \
+             them out, unless they are meant"
+        )
+    };
+    let told = |loaded: &Loaded| loaded.unread.iter().map(|(_, told)| told.clone()).collect::<Vec<String>>();
+    let smtp = "[mail.smtp]\nhost = 'a.b'\nfrom = 'a@b.cd'\nusername = 'ada'";
+    let loaded = Desk::file(smtp)
+        .variable("TIDEGATE_MAIL__SMTP__PASSWORD", "\"hunter2\"\n")
+        .variable("TIDEGATE_PRODUCT", "'Acme'")
+        .load();
+    assert_eq!(told(&loaded), [marks("TIDEGATE_MAIL__SMTP__PASSWORD, TIDEGATE_PRODUCT")]);
+    for others in ["hunter2", "\"hunter2", "hunter2'", "\"hunter2'", "\"", ""] {
+        let loaded = Desk::file(smtp).variable("TIDEGATE_MAIL__SMTP__PASSWORD", others).load();
+        assert!(!told(&loaded).iter().any(|told| told.contains("quotation")), "{others}");
+    }
+    // A mistake that they are the reason of is told with them.
+    let complaint = Desk::new().variable("TIDEGATE_LISTEN", "\"0.0.0.0:80\"").complaint();
+    assert!(complaint.ends_with(&format!("\nhint: {}", marks("TIDEGATE_LISTEN"))), "{complaint}");
+}
+
+#[test]
+fn quotation_marks_around_the_secret_in_a_file_are_told() {
+    for (text, is_told) in [("'hunter2'\n", true), ("hunter2\n", false)] {
+        let desk = Desk::new();
+        let path = desk.directory.path().join("key");
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let loaded = desk.variable("TIDEGATE_STORAGE__SECRET_ACCESS_KEY_FILE", path).load();
+        let told = format!(
+            "storage.secret_access_key_file: what stands in {path} begins and ends with a quotation mark, which is part of it. Leave them \
+             out, unless they are meant"
+        );
+        let expected = if is_told { vec![("", told)] } else { Vec::new() };
+        assert_eq!(loaded.unread, expected);
+    }
+}
+
+#[test]
 fn line_breaks_at_the_end_are_no_part_of_a_variable_or_a_secret() {
     let config = Desk::file(
         "[mail.smtp]\nhost = 'smtp.example.com'\nfrom = 'a@b.cd'\nusername = 'ada'\n[pepper]\nid = 'p'\nkey = '''\n\

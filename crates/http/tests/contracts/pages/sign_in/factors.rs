@@ -8,7 +8,7 @@ use tidegate_testkit::{Answer, PASSWORD, TestApp, on_both_engines};
 
 use super::super::heading;
 use super::window::{DEVICE, encoded, field, filled};
-use super::{ADA, BOB, Window, assert_guarded};
+use super::{ADA, BOB, NEWEST, Window, assert_guarded};
 
 const STEP: Duration = Duration::from_secs(30);
 
@@ -72,6 +72,9 @@ on_both_engines! {
         let page = window.press(&page, "/sign-in/factor/send", &[]).await;
         assert!(page.text.contains("Code from the e-mail that we sent you"), "{}", page.text);
         let code = app.latest_code(ADA).await;
+        let wrong = if code == "000000" { "000001" } else { "000000" };
+        let page = window.submit(&page, "/sign-in/factor", &[("code", wrong)]).await;
+        assert!(page.assert_status(422).text.contains(NEWEST), "{}", page.text);
         let page = window.press(&page, "/sign-in/factor", &[("code", &code)]).await;
         assert_eq!(heading(&page), "You are signed in");
 

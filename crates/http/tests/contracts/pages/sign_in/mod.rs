@@ -21,6 +21,8 @@ use window::Window;
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
+/// What is said of a wrong code that was mailed.
+const NEWEST: &str = "This code is wrong. Enter the code of the newest e-mail that we sent you.";
 
 /// An operator disables an account.
 async fn disable(app: &TestApp, email: &str) {

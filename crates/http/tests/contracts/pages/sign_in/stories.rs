@@ -5,7 +5,7 @@ use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 
 use super::super::heading;
 use super::window::{FORM, SESSION};
-use super::{ADA, Window, assert_guarded};
+use super::{ADA, NEWEST, Window, assert_guarded};
 
 /// Somebody who registered a phone through Riven, and set a password from their mailbox.
 pub(super) async fn with_phone(app: &TestApp, phone: &str) {
@@ -111,7 +111,7 @@ on_both_engines! {
         assert!(!window.is_signed_in().await);
 
         let wrong = window.submit(&page, "/sign-in/code", &[("code", "000000")]).await;
-        assert!(wrong.assert_status(422).text.contains("This code is wrong"), "{}", wrong.text);
+        assert!(wrong.assert_status(422).text.contains(NEWEST), "{}", wrong.text);
         let old = app.latest_code(ADA).await;
         let page = window.press(&wrong, "/sign-in/code/again", &[]).await;
         assert_eq!(heading(&page), "Verify your e-mail address");
