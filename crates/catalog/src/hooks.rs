@@ -51,6 +51,14 @@ pub trait SourceFiles: Send + Sync + 'static {
         expires: Duration,
     ) -> BoxFuture<'f, Result<Option<String>, Fault>>;
 
+    /// The newest file of a member that was uploaded after the object of that name and called as that was; none where there is no such.
+    fn newer<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: (OrganizationId, AccountId),
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<Option<NewerFile>, Fault>>;
+
     /// Asks where the bytes are whether they are all there.
     fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>>;
 
@@ -60,6 +68,17 @@ pub trait SourceFiles: Send + Sync + 'static {
         owner: FileOwner,
         path: &'f str,
     ) -> BoxFuture<'f, Result<Option<FileSource>, Fault>>;
+}
+
+/// A file that was uploaded after the one of a data source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewerFile {
+    /// What both were called when they were uploaded.
+    pub name: String,
+    /// What it is called in the storage.
+    pub path: String,
+    /// When it came.
+    pub uploaded_at: Timestamp,
 }
 
 /// What the storage has of an object by now, whatever is known of it.
