@@ -1,6 +1,6 @@
 //! What one person may see of data sources, for the engine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tidegate_kernel::{Fault, Kernel, Member, Reader};
 use tidegate_policies::Policies;
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policies::hooks::{KnownRelation, SourceRelations};
-use tidegate_policy::{Decision as Access, Limits, Resolved};
+use tidegate_policy::{Applied, Attribute, Decision as Access, Limits, Resolved};
 use tidegate_prompts::hooks::{free_again, place_since};
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation};
 use tokio::sync::OnceCell;
@@ -265,6 +265,19 @@ impl PersonRelations {
         Ok(opened.iter().all(|Opened { relation, workspace, resolved }| {
             resolved.shows_as(&governance.resolve(relation, Some(*workspace), now))
         }))
+    }
+
+    /// The rules that had a part in what the query has opened, each once, and the attributes that they read. For administrators.
+    pub(crate) fn applied(&self) -> (Vec<Applied>, BTreeMap<String, Attribute>) {
+        let opened = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let attributes = opened.iter().flat_map(|one| one.resolved.attributes.clone()).collect();
+        let mut rules: Vec<Applied> = Vec::new();
+        for rule in opened.iter().flat_map(|one| &one.resolved.policies) {
+            if !rules.contains(rule) {
+                rules.push(rule.clone());
+            }
+        }
+        (rules, attributes)
     }
 
     /// Changes of what decides what the person sees, as far as this node has heard of them.

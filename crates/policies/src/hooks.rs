@@ -1,5 +1,6 @@
 //! What crosses to and from other features.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -9,6 +10,7 @@ use tidegate_database::Unit;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Actor, Fault, Work};
+use tidegate_policy::{Applied, Attribute};
 
 use crate::PolicyTables;
 use crate::governed::governance::Governance;
@@ -91,6 +93,10 @@ pub struct SimulatedResult {
     pub columns: Vec<(String, String)>,
     /// Its first rows.
     pub rows: Vec<serde_json::Map<String, Value>>,
+    /// Rules that had a part in what is left of its tables, each once.
+    pub policies: Vec<Applied>,
+    /// Attributes that they read, by their names without `current_user_`.
+    pub attributes: BTreeMap<String, Attribute>,
 }
 
 /// Why a simulated query gave nothing.
