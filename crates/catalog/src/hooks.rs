@@ -19,7 +19,7 @@ use crate::schemas::read::StoredTable;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
 
-pub use crate::schemas::called::RelationCard;
+pub use crate::schemas::called::{PlacedTable, RelationCard};
 pub use crate::sources::card::SourceCard;
 
 /// Whose files are meant.
@@ -241,6 +241,19 @@ pub async fn tables_of_organization(
     organization: OrganizationId,
 ) -> Result<Vec<String>, Fault> {
     Ok(unit.data_schemas().names(organization).await?)
+}
+
+/// The discovered tables of the data source or the schema of an organization that is called so: for policies, whose rules may name that in
+/// place of a table.
+///
+/// # Errors
+/// Only faults.
+pub async fn tables_placed(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    place: &str,
+) -> Result<Vec<PlacedTable>, Fault> {
+    Ok(unit.data_schemas().placed(organization, place).await?)
 }
 
 pub(crate) struct CatalogHooks;

@@ -46,6 +46,21 @@ pub struct KnownRelation {
     pub columns: Vec<(String, String)>,
 }
 
+/// A relation that was found by the name of where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPlace {
+    /// The number of its data source.
+    pub source: i64,
+    /// What that is called in SQL.
+    pub slug: String,
+    /// What it is called for people.
+    pub source_name: String,
+    /// Its schema; empty for sources without schemas.
+    pub schema: String,
+    /// Its name; empty where no table of the data source is known.
+    pub table: String,
+}
+
 /// What is known of data sources and their tables: the catalog knows it, which this feature does not see (see `tidegate-bridge`).
 pub trait SourceRelations: Send + Sync + 'static {
     /// The data sources of an organization.
@@ -69,6 +84,14 @@ pub trait SourceRelations: Send + Sync + 'static {
         unit: &'u mut Unit,
         organization: OrganizationId,
     ) -> BoxFuture<'u, Result<Vec<String>, Fault>>;
+
+    /// The discovered relations of the data source or the schema that is called so, of many the first; capitals do not count.
+    fn places<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+        place: &'u str,
+    ) -> BoxFuture<'u, Result<Vec<KnownPlace>, Fault>>;
 }
 
 /// A query of a simulation.

@@ -13,8 +13,9 @@ use tidegate_policy::{PolicyType, Relation, RuleError, RuleKind, RuleType};
 use super::error::PolicyRefusal;
 use super::lacking::{ReadAttributes, of_quotes};
 use super::native::declared;
+use super::places::of_place;
 use super::policy::{NewRule, Targets};
-use crate::hooks::{KnownRelation, KnownSource, SourceRelations};
+use crate::hooks::{KnownPlace, KnownRelation, KnownSource, SourceRelations};
 use crate::work::Acting;
 
 /// How many points of a name may end its source or its schema: each is another look for tables.
@@ -88,6 +89,9 @@ fn scope_of(known: Vec<KnownSource>, workspace: Option<i64>, targets: &[Targets]
     Scope { sources: known.into_iter().filter(is_meant).collect(), is_named }
 }
 
+/// Names that are no tables' and looked for among data sources and schemas, while a policy's rules are checked: each is a look at all tables.
+const MOST_PLACES: usize = 10;
+
 /// Most columns of relations that are remembered while a policy's rules are checked.
 const MOST_COLUMNS: usize = 200_000;
 
@@ -98,9 +102,27 @@ struct Called {
     columns: usize,
     /// Names of all of them, once one is called that there is not.
     tables: Option<Vec<String>>,
+    /// What was looked for among data sources and schemas.
+    places: HashMap<String, Vec<KnownPlace>>,
 }
 
 impl Called {
+    /// The tables of what is called so among data sources and schemas that the policy is about.
+    async fn places(
+        &mut self,
+        unit: &mut Unit,
+        (sources, organization): (&dyn SourceRelations, OrganizationId),
+        scope: &Scope,
+        name: &str,
+    ) -> Result<&[KnownPlace], Fault> {
+        if !self.places.contains_key(name) && self.places.len() < MOST_PLACES {
+            let mut places = sources.places(unit, organization, name).await?;
+            places.retain(|place| scope.sources.iter().any(|source| source.number == place.source));
+            self.places.insert(name.to_owned(), places);
+        }
+        Ok(self.places.get(name).map(Vec::as_slice).unwrap_or_default())
+    }
+
     fn remember(&mut self, table: String, found: Vec<KnownRelation>) {
         let columns = found.iter().map(|relation| relation.columns.len()).sum::<usize>();
         if self.columns + columns > MOST_COLUMNS {
@@ -141,8 +163,10 @@ async fn check(
     if let Ok(told) = &mut judged
         && found.is_empty()
     {
+        let places = called.places(unit, (sources, organization), scope, table).await?;
+        let misplaced = of_place(table, kind.does(), places);
         let tables = called.tables.iter().flatten().map(String::as_str);
-        told.push(of_no_table(table, kind.does(), nearest(table, tables)));
+        told.push(misplaced.unwrap_or_else(|| of_no_table(table, kind.does(), nearest(table, tables))));
     }
     Ok(judged)
 }

@@ -234,6 +234,23 @@ on_both_engines! {
             ["rules[0]: no table \"order\" is known; did you mean \"orders\"? Until there is one, this rule hides nothing; \
               it holds as soon as there is one."]
         );
+        // A data source or a schema is no table, and neither is a table behind its data source.
+        let tables = "did you mean one of the tables \"emp\", \"orders\", \"people\", \"recent\"?";
+        for (written, what, meant) in [
+            ("sales", format!("data source {source}"), tables),
+            ("public", format!("the schema public of data source {source}"), tables),
+            ("Sales.public", format!("the schema public of data source {source}"), tables),
+            ("sales.emp", format!("a table of data source {source} without its schema"), "did you mean the table \"emp\"?"),
+        ] {
+            let told = warnings(post(&app, &ada, "", &about(written)).await.assert_status(201));
+            assert_eq!(
+                told,
+                [format!(
+                    "rules[0]: no table \"{written}\" is known: that is {what}; {meant} This rule holds for no table now, and hides nothing; \
+                     it holds as soon as there is a table that is called so."
+                )]
+            );
+        }
         let early = warnings(post(&app, &ada, "", &about("zzz")).await.assert_status(201));
         assert!(early[0].starts_with("rules[0]: no table \"zzz\" is known. Until there is one, this rule hides nothing"), "{early:?}");
         server.database.sql("create table zzz (id bigint primary key, region text)").await;

@@ -1,0 +1,94 @@
+//! A rule that names a data source or a schema where it has to name a table holds for nothing: told to whoever writes it.
+
+use tidegate_domain::text::nearest;
+
+use crate::hooks::KnownPlace;
+
+/// Most tables that are named.
+const MOST_TABLES: usize = 5;
+
+/// What is said of the name of a data source or a schema in the place of a table's, with the tables there: of many the nearest one and the
+/// first. None of a name that is neither.
+pub(super) fn of_place(written: &str, does: &str, places: &[KnownPlace]) -> Option<String> {
+    let (first, what, is_there) = place_of(&written.to_lowercase(), places)?;
+    let there = places.iter().filter(|place| place.source == first.source && is_there(first, place));
+    let mut tables: Vec<&str> = there.map(|place| place.table.as_str()).collect();
+    tables.retain(|table| !table.is_empty());
+    tables.sort_unstable();
+    tables.dedup();
+    let near = nearest(written, tables.iter().copied());
+    tables.sort_by_key(|table| Some(*table) != near);
+    Some(format!(
+        "no table \"{written}\" is known: that is {what}{} This rule holds for no table now, and {does} nothing; it holds as soon as there is \
+         a table that is called so.",
+        meant(&tables)
+    ))
+}
+
+/// Whether a table is in the same place as the first one.
+type IsThere = fn(&KnownPlace, &KnownPlace) -> bool;
+
+/// What is called so, in small letters: a data source before a schema, and that before a table behind its data source.
+fn place_of<'p>(wanted: &str, places: &'p [KnownPlace]) -> Option<(&'p KnownPlace, String, IsThere)> {
+    let is = |name: &str| name.to_lowercase() == wanted;
+    let behind_source = |place: &KnownPlace, name: &str| is(&format!("{}.{name}", place.slug));
+    if let Some(found) = places.iter().find(|place| is(&place.slug) || is(&place.source_name)) {
+        return Some((found, format!("data source {}", found.source), |_, _| true));
+    }
+    let is_schema = |place: &&KnownPlace| is(&place.schema) || behind_source(place, &place.schema);
+    if let Some(found) = places.iter().find(is_schema) {
+        let what = format!("the schema {} of data source {}", found.schema, found.source);
+        return Some((found, what, |first, place| place.schema == first.schema));
+    }
+    let found = places.iter().find(|place| behind_source(place, &place.table))?;
+    let what = format!("a table of data source {} without its schema", found.source);
+    Some((found, what, |first, place| place.table == first.table))
+}
+
+/// Which tables may be meant, behind what was named.
+fn meant(tables: &[&str]) -> String {
+    let named: Vec<String> = tables.iter().take(MOST_TABLES).map(|table| format!("\"{table}\"")).collect();
+    match (named.as_slice(), tables.len().saturating_sub(MOST_TABLES)) {
+        ([], _) => ", whose tables are not known yet.".to_owned(),
+        ([one], _) => format!("; did you mean the table {one}?"),
+        (several, 0) => format!("; did you mean one of the tables {}?", several.join(", ")),
+        (several, more) => {
+            format!("; did you mean one of the tables {} and {more} more?", several.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(schema: &str, table: &str) -> KnownPlace {
+        KnownPlace {
+            source: 7,
+            slug: "sales".to_owned(),
+            source_name: "Sales".to_owned(),
+            schema: schema.to_owned(),
+            table: table.to_owned(),
+        }
+    }
+
+    #[test]
+    fn of_many_tables_the_nearest_and_the_first_are_named() {
+        let mut places: Vec<KnownPlace> =
+            ["a", "b", "c", "d", "e", "f", "sale"].map(|table| place("main", table)).into();
+        // The same in another schema is one name.
+        places.push(place("old", "a"));
+        let told = of_place("Sales", "hides", &places).unwrap_or_default();
+        let begins = "no table \"Sales\" is known: that is data source 7; did you mean one of the tables \"sale\", \"a\", \"b\", \"c\", \"d\" \
+                      and 2 more? This rule holds for no table now, and hides nothing;";
+        assert!(told.starts_with(begins), "{told}");
+        let told = of_place("sales.OLD", "masks", &places).unwrap_or_default();
+        assert!(
+            told.contains("that is the schema old of data source 7; did you mean the table \"a\"?"),
+            "{told}"
+        );
+        let told = of_place("sales", "hides", &[place("", "")]).unwrap_or_default();
+        assert!(told.contains("that is data source 7, whose tables are not known yet. This rule"), "{told}");
+        assert_eq!(of_place("shop", "hides", &places), None);
+    }
+}
