@@ -10,7 +10,9 @@ use tidegate_connect::SourceType;
 use tidegate_database::Unit;
 use tidegate_domain::id::OrganizationId;
 use tidegate_kernel::Fault;
-use tidegate_policies::hooks::{KnownPlace, KnownRelation, KnownSource, OPEN_DECIMAL, SourceRelations};
+use tidegate_policies::hooks::{
+    KnownPlace, KnownPlaces, KnownRelation, KnownSource, OPEN_DECIMAL, SourceRelations,
+};
 
 /// What the catalog knows.
 pub(crate) struct CatalogRelations;
@@ -59,13 +61,13 @@ impl SourceRelations for CatalogRelations {
         unit: &'u mut Unit,
         organization: OrganizationId,
         place: &'u str,
-    ) -> BoxFuture<'u, Result<Vec<KnownPlace>, Fault>> {
+    ) -> BoxFuture<'u, Result<KnownPlaces, Fault>> {
         async move {
-            let tables = tables_placed(unit, organization, place).await?;
+            let (tables, is_whole) = tables_placed(unit, organization, place).await?;
             let known = tables.into_iter().map(|PlacedTable { source, slug, source_name, schema, table }| {
                 KnownPlace { source, slug, source_name, schema, table }
             });
-            Ok(known.collect())
+            Ok(KnownPlaces { tables: known.collect(), is_whole })
         }
         .boxed()
     }

@@ -244,7 +244,7 @@ pub async fn tables_of_organization(
 }
 
 /// The discovered tables of the data source or the schema of an organization that is called so: for policies, whose rules may name that in
-/// place of a table.
+/// place of a table. Of many the first, and whether these are all.
 ///
 /// # Errors
 /// Only faults.
@@ -252,7 +252,7 @@ pub async fn tables_placed(
     unit: &mut Unit,
     organization: OrganizationId,
     place: &str,
-) -> Result<Vec<PlacedTable>, Fault> {
+) -> Result<(Vec<PlacedTable>, bool), Fault> {
     Ok(unit.data_schemas().placed(organization, place).await?)
 }
 

@@ -61,6 +61,15 @@ pub struct KnownPlace {
     pub table: String,
 }
 
+/// Relations that were found by the name of where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPlaces {
+    /// Of many the first.
+    pub tables: Vec<KnownPlace>,
+    /// Whether these are all.
+    pub is_whole: bool,
+}
+
 /// What is known of data sources and their tables: the catalog knows it, which this feature does not see (see `tidegate-bridge`).
 pub trait SourceRelations: Send + Sync + 'static {
     /// The data sources of an organization.
@@ -85,13 +94,13 @@ pub trait SourceRelations: Send + Sync + 'static {
         organization: OrganizationId,
     ) -> BoxFuture<'u, Result<Vec<String>, Fault>>;
 
-    /// The discovered relations of the data source or the schema that is called so, of many the first; capitals do not count.
+    /// The discovered relations of the data source or the schema that is called so; capitals do not count.
     fn places<'u>(
         &'u self,
         unit: &'u mut Unit,
         organization: OrganizationId,
         place: &'u str,
-    ) -> BoxFuture<'u, Result<Vec<KnownPlace>, Fault>>;
+    ) -> BoxFuture<'u, Result<KnownPlaces, Fault>>;
 }
 
 /// A query of a simulation.

@@ -61,12 +61,12 @@ impl Schemas<'_> {
     }
 
     /// The discovered tables of the data source or the schema of an organization that is called so, or of both with a point between them, and
-    /// those that are called so with their data source before them; but for capitals, and of many the first.
+    /// those that are called so with their data source before them; but for capitals. Of many the first, and whether these are all.
     pub(crate) async fn placed(
         &mut self,
         organization: OrganizationId,
         place: &str,
-    ) -> Result<Vec<PlacedTable>> {
+    ) -> Result<(Vec<PlacedTable>, bool)> {
         type Row = (i64, String, String, String, String);
         let rows = fetch_all!(
             self.0,
@@ -82,6 +82,7 @@ impl Schemas<'_> {
             place.to_lowercase(),
             MOST,
         )?;
+        let is_whole = i64::try_from(rows.len()).is_ok_and(|count| count < MOST);
         let placed = rows.into_iter().map(|(source, slug, source_name, schema, table)| PlacedTable {
             source,
             slug,
@@ -89,7 +90,7 @@ impl Schemas<'_> {
             schema,
             table,
         });
-        Ok(placed.collect())
+        Ok((placed.collect(), is_whole))
     }
 
     /// The discovered tables of an organization that are called so, but for capitals.

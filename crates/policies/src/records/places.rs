@@ -2,7 +2,7 @@
 
 use tidegate_domain::text::nearest;
 
-use crate::hooks::KnownPlace;
+use crate::hooks::{KnownPlace, KnownRelation};
 
 /// Most tables that are named.
 const MOST_TABLES: usize = 5;
@@ -22,6 +22,54 @@ pub(super) fn of_place(written: &str, does: &str, places: &[KnownPlace]) -> Opti
         "no table \"{written}\" is known: that is {what}{} This rule holds for no table now, and {does} nothing; it holds as soon as there is \
          a table that is called so.",
         meant(&tables)
+    ))
+}
+
+/// What is said of the name of a table where the rule is not about the one that is called so: that of a data source that its policy is about
+/// is in another schema than it names, and else the policy is not about the data source. None where no table is called so.
+pub(super) fn of_elsewhere(
+    written: &str,
+    does: &str,
+    (of_policy, of_any): (Option<&KnownRelation>, Option<&KnownRelation>),
+) -> Option<String> {
+    let found = of_policy.or(of_any)?;
+    let (table, source) = (&found.table, found.source);
+    let full = found.schema.as_ref().map_or_else(|| table.clone(), |schema| format!("{schema}.{table}"));
+    let what = match of_policy {
+        Some(_) => format!("\"{full}\" of data source {source} is in another schema than it names"),
+        None => format!("\"{full}\" is of data source {source}, which this policy is not about"),
+    };
+    Some(format!(
+        "no table \"{written}\" is known where this rule looks for it: {what}. It holds for no table now, and {does} nothing; it holds as soon \
+         as there is one."
+    ))
+}
+
+/// What is said of a schema, of all of whose tables a rule is, where none is called so, with the schemas of the data source that is. Nothing
+/// where there is one.
+pub(super) fn of_schema(written: &str, does: &str, places: &[KnownPlace]) -> Option<String> {
+    let wanted = written.to_lowercase();
+    if places.iter().any(|place| place.schema.to_lowercase() == wanted) {
+        return None;
+    }
+    let hint = match place_of(&wanted, places) {
+        Some((first, what, _)) => {
+            let there = places.iter().filter(|place| place.source == first.source);
+            let mut schemas: Vec<&str> = there.map(|place| place.schema.as_str()).collect();
+            schemas.retain(|schema| !schema.is_empty());
+            schemas.sort_unstable();
+            schemas.dedup();
+            let named: Vec<String> =
+                schemas.iter().take(MOST_TABLES).map(|schema| format!("\"{schema}\"")).collect();
+            let has =
+                if named.is_empty() { String::new() } else { format!(", which has {}", named.join(", ")) };
+            format!(": that is {what}{has}.")
+        }
+        None => ".".to_owned(),
+    };
+    Some(format!(
+        "no schema \"{written}\" is known{hint} Of data sources that have schemas this rule {does} nothing now; it holds as soon as there is a \
+         schema that is called so."
     ))
 }
 
@@ -90,5 +138,10 @@ mod tests {
         let told = of_place("sales", "hides", &[place("", "")]).unwrap_or_default();
         assert!(told.contains("that is data source 7, whose tables are not known yet. This rule"), "{told}");
         assert_eq!(of_place("shop", "hides", &places), None);
+        assert_eq!(of_schema("OLD", "denies", &places), None);
+        let told = of_schema("Sales", "denies", &places).unwrap_or_default();
+        let begins = "no schema \"Sales\" is known: that is data source 7, which has \"main\", \"old\". Of data sources that have schemas this \
+                      rule denies nothing now;";
+        assert!(told.starts_with(begins), "{told}");
     }
 }

@@ -262,6 +262,44 @@ on_both_engines! {
         assert!(filter.contains("EU"), "{}", seen.text);
     }
 
+    async fn a_rule_that_looks_for_a_table_in_another_place_is_told_where_it_is(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let denies = async |config: Value, workspace: Value| {
+            let mut body = policy("P", "access_control", "deny_access", config);
+            match workspace {
+                Value::Null => body["role_ids"] = json!([1]),
+                number => body["workspace_id"] = number,
+            }
+            let told = warnings(post(&app, &ada, "", &body).await.assert_status(201));
+            assert!(told.len() < 2, "{told:?}");
+            told.first().cloned().unwrap_or_default()
+        };
+        let none = Value::Null;
+        // The data source in the place of the schema, of one table and of all.
+        let told = denies(json!({ "schema": "sales", "table": "emp" }), none.clone()).await;
+        let place = format!("\"public.emp\" of data source {source} is in another schema than it names. It holds for no table now, and denies nothing");
+        assert!(told.contains(&place), "{told}");
+        let told = denies(json!({ "schema": "sales" }), none.clone()).await;
+        let begins = format!("rules[0]: no schema \"sales\" is known: that is data source {source}, which has \"public\". Of data sources");
+        assert!(told.starts_with(&begins) && told.contains("this rule denies nothing now"), "{told}");
+        let told = denies(json!({ "schema": "nowhere" }), none.clone()).await;
+        assert!(told.starts_with("rules[0]: no schema \"nowhere\" is known. Of data sources"), "{told}");
+        for right in [json!({ "schema": "Public" }), json!({ "schema": "public", "table": "emp" }), json!({ "table": "public.emp" })] {
+            assert_eq!(denies(right.clone(), none.clone()).await, "", "{right}");
+        }
+        // A policy of a workspace is about the data sources there.
+        let key = app.database.sql_uuid(app.kernel().new_uuid());
+        app.sql(&format!(
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             select {key}, organization_id, 'Vault', 'vault', (1 = 0), 0 from workspaces"
+        )).await;
+        let vault = app.sql_count("select number from workspaces where slug = 'vault'").await;
+        let told = denies(json!({ "table": "emp" }), json!(vault)).await;
+        assert!(told.contains(&format!("\"public.emp\" is of data source {source}, which this policy is not about.")), "{told}");
+    }
+
     async fn a_table_that_a_policy_does_not_fit_is_told_those_who_write_policies(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
