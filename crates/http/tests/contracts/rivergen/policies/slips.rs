@@ -139,6 +139,17 @@ on_both_engines! {
         }
     }
 
+    async fn a_group_that_nobody_is_in_is_told(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"groups\": [\"Sales\"]}'").await;
+        let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
+        body["groups"] = json!(["sales", "slaes"]);
+        let told = warnings(post(&app, &ada, "", &body).await.assert_status(201));
+        let begins = "nobody in the organization is in the group \"slaes\": by it this policy holds for no one. ";
+        assert!(told.len() == 1 && told[0].starts_with(begins), "{told:?}");
+    }
+
     async fn an_attribute_in_quotes_is_told(engine: Engine) {
         let app = start(engine).await;
         let ada = owner(&app, ADA).await;
@@ -163,6 +174,7 @@ on_both_engines! {
     async fn people_and_places_that_are_named_side_by_side_are_told_to_be_alternatives(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"groups\": [\"Sales\"]}'").await;
         let source = employees(&app, &ada, &server).await;
         let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
         body["role_ids"] = json!([4]);
@@ -188,6 +200,7 @@ on_both_engines! {
     async fn a_workspace_that_limits_no_assignment_is_told_where_there_is_another(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"groups\": [\"Sales\"]}'").await;
         let source = employees(&app, &ada, &server).await;
         let own = app.sql_count("select number from workspaces").await;
         let told = async |workspace: i64, targets: &Value| {
