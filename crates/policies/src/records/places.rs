@@ -35,9 +35,12 @@ pub(super) fn of_elsewhere(
     let found = of_policy.or(of_any)?;
     let (table, source) = (&found.table, found.source);
     let full = found.schema.as_ref().map_or_else(|| table.clone(), |schema| format!("{schema}.{table}"));
-    let what = match of_policy {
-        Some(_) => format!("\"{full}\" of data source {source} is in another schema than it names"),
-        None => format!("\"{full}\" is of data source {source}, which this policy is not about"),
+    let what = match (of_policy, &found.schema) {
+        (Some(_), Some(_)) => {
+            format!("\"{full}\" of data source {source} is in another schema than it names")
+        }
+        (Some(_), None) => format!("\"{full}\" of data source {source} is in no schema, and it names one"),
+        (None, _) => format!("\"{full}\" is of data source {source}, which this policy is not about"),
     };
     Some(format!(
         "no table \"{written}\" is known where this rule looks for it: {what}. It holds for no table now, and {does} nothing; it holds as soon \
@@ -138,6 +141,16 @@ mod tests {
         let told = of_place("sales", "hides", &[place("", "")]).unwrap_or_default();
         assert!(told.contains("that is data source 7, whose tables are not known yet. This rule"), "{told}");
         assert_eq!(of_place("shop", "hides", &places), None);
+        let bare = KnownRelation {
+            source: 7,
+            workspace: 1,
+            schema: None,
+            table: "a".to_owned(),
+            is_typed: true,
+            columns: Vec::new(),
+        };
+        let told = of_elsewhere("x.a", "allows", (Some(&bare), Some(&bare))).unwrap_or_default();
+        assert!(told.contains("\"a\" of data source 7 is in no schema, and it names one."), "{told}");
         assert_eq!(of_schema("OLD", "denies", &places), None);
         let told = of_schema("Sales", "denies", &places).unwrap_or_default();
         let begins = "no schema \"Sales\" is known: that is data source 7, which has \"main\", \"old\". Of data sources that have schemas this \
