@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
-use tidegate_catalog::hooks::{FileOwner, Kept, SourceFiles};
+use tidegate_catalog::hooks::{FileOwner, Kept, NewerFile, SourceFiles};
 use tidegate_connect::{FileBytes, FileContent, FileSource};
 use tidegate_database::Unit;
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::{Fault, Refused};
 use tidegate_storage::files::file::TrackedFile;
 use tidegate_storage::files::reach::Whose;
@@ -51,6 +52,23 @@ impl SourceFiles for StoredFiles {
         async move {
             let file = self.0.reach_file(unit, whose(owner), path).await?;
             Ok(file.map(|file| self.0.url_of(&file, expires)))
+        }
+        .boxed()
+    }
+
+    fn newer<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: (OrganizationId, AccountId),
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<Option<NewerFile>, Fault>> {
+        async move {
+            let newer = self.0.newer_file(unit, owner, path).await?;
+            Ok(newer.map(|file| NewerFile {
+                name: file.file_name,
+                path: file.object_name,
+                uploaded_at: file.created_at,
+            }))
         }
         .boxed()
     }

@@ -1,6 +1,6 @@
 //! What one person may see of data sources, for the engine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tidegate_kernel::{Fault, Kernel, Member, Reader};
 use tidegate_policies::Policies;
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policies::hooks::{KnownRelation, SourceRelations};
-use tidegate_policy::{Decision as Access, Limits, Resolved};
+use tidegate_policy::{Applied, Attribute, Decision as Access, Limits, Resolved};
 use tidegate_prompts::hooks::{free_again, place_since};
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation};
 use tokio::sync::OnceCell;
@@ -189,19 +189,30 @@ impl PersonRelations {
 
     /// What is to be said of data sources of the query whose tables are not known yet, and why the first of them that failed did; none
     /// where there is no such. Reasons are told to whoever reads data sources, where they stand, too.
-    pub(crate) fn undiscovered(&self) -> Option<String> {
+    pub(crate) async fn undiscovered(&self) -> Option<String> {
         let unknown = self.sources.iter().filter(|(_, source)| source.schema_discovered_at.is_none());
         let unknown: Vec<&(String, DataSource)> = unknown.collect();
-        let names: Vec<&str> = unknown.iter().map(|(slug, _)| slug.as_str()).take(3).collect();
-        let (first, rest) = names.split_first()?;
-        let others: String = rest.iter().map(|name| format!(", {name}")).collect();
-        let text = format!("The tables of {first}{others} are not known yet: its schema was not discovered.");
+        let (mut soon, mut not_soon) = (Vec::new(), Vec::new());
+        for (slug, source) in unknown.iter().take(3) {
+            let is_soon = self.catalog.is_being_discovered(source).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "whether a data source is being discovered cannot be read");
+                false
+            });
+            if is_soon { soon.push(slug.as_str()) } else { not_soon.push(slug.as_str()) }
+        }
+        let said = |names: &[&str], what: &str| {
+            let names = names.join(", ");
+            (!names.is_empty())
+                .then(|| format!("The tables of {names} are not known yet: its schema {what}."))
+        };
         let failed = unknown.iter().find_map(|(slug, source)| Some((slug, source.failure_reason.as_ref()?)));
         let sees_reasons = self.reader.authorize(Permission::ReadDataSources).is_ok();
-        Some(match failed.filter(|_| sees_reasons) {
-            Some((slug, reason)) => format!("{text} The data source {slug} failed: {reason}"),
-            None => text,
-        })
+        let failed = failed.filter(|_| sees_reasons);
+        let failed = failed.map(|(slug, reason)| format!("The data source {slug} failed: {reason}"));
+        let told = said(&not_soon, "was not discovered").into_iter().chain(failed);
+        let told: Vec<String> =
+            told.chain(said(&soon, "is being discovered: ask again in a moment")).collect();
+        (!told.is_empty()).then(|| told.join(" "))
     }
 
     /// The relations with their columns, those that the person may not see left out.
@@ -254,6 +265,19 @@ impl PersonRelations {
         Ok(opened.iter().all(|Opened { relation, workspace, resolved }| {
             resolved.shows_as(&governance.resolve(relation, Some(*workspace), now))
         }))
+    }
+
+    /// The rules that had a part in what the query has opened, each once, and the attributes that they read. For administrators.
+    pub(crate) fn applied(&self) -> (Vec<Applied>, BTreeMap<String, Attribute>) {
+        let opened = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let attributes = opened.iter().flat_map(|one| one.resolved.attributes.clone()).collect();
+        let mut rules: Vec<Applied> = Vec::new();
+        for rule in opened.iter().flat_map(|one| &one.resolved.policies) {
+            if !rules.contains(rule) {
+                rules.push(rule.clone());
+            }
+        }
+        (rules, attributes)
     }
 
     /// Changes of what decides what the person sees, as far as this node has heard of them.

@@ -203,12 +203,16 @@ impl GovernedQueries {
             failed => failed,
         };
         let query = Request { decisions, ..self.query(request, relations) };
-        let answer = self.engine.query(query).await;
-        let answer = answer.map_err(|error| person.with_discoveries(failed(error), purpose));
-        let answer = answer.map_err(|failure| match &told {
-            Some(told) => told.explain(failure),
-            None => failure,
-        })?;
+        let answer = match self.engine.query(query).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let failure = person.with_discoveries(failed(error), purpose).await;
+                return Err(match &told {
+                    Some(told) => told.explain(failure),
+                    None => failure,
+                });
+            }
+        };
         let schema = Arc::clone(&answer.schema);
         let batches = answer.map(move |batch| batch.map_err(&failed)).boxed();
         let batches = watched(batches, Arc::clone(&watch));
@@ -236,7 +240,7 @@ impl Queries for GovernedQueries {
         sources: &[i64],
     ) -> Result<Option<String>, QueryFailure> {
         let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, &[]).await?;
-        Ok(relations.undiscovered())
+        Ok(relations.undiscovered().await)
     }
 
     /// The engine plans it and begins; nobody takes its rows, which ends it.
@@ -248,8 +252,13 @@ impl Queries for GovernedQueries {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = Arc::new(self.person(reader, *workspace, sources, schemas).await?);
         let shape = self.engine.shape(self.query(request, Arc::clone(&relations))).await;
-        let Shape { schema, parameters } = shape
-            .map_err(|error| relations.with_discoveries(relations.failed(error), Some(&request.purpose)))?;
+        let Shape { schema, parameters } = match shape {
+            Ok(shape) => shape,
+            Err(error) => {
+                let failure = relations.failed(error);
+                return Err(relations.with_discoveries(failure, Some(&request.purpose)).await);
+            }
+        };
         Ok(QueryShape { schema, parameters })
     }
 

@@ -3,13 +3,16 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tidegate_catalog::hooks::{
-    RelationCard, relations_of_organization, sources_of_organization, tables_of_organization,
+    PlacedTable, RelationCard, relations_of_organization, sources_of_organization, tables_of_organization,
+    tables_placed,
 };
 use tidegate_connect::SourceType;
 use tidegate_database::Unit;
 use tidegate_domain::id::OrganizationId;
 use tidegate_kernel::Fault;
-use tidegate_policies::hooks::{KnownRelation, KnownSource, OPEN_DECIMAL, SourceRelations};
+use tidegate_policies::hooks::{
+    KnownPlace, KnownPlaces, KnownRelation, KnownSource, OPEN_DECIMAL, SourceRelations,
+};
 
 /// What the catalog knows.
 pub(crate) struct CatalogRelations;
@@ -51,6 +54,22 @@ impl SourceRelations for CatalogRelations {
         organization: OrganizationId,
     ) -> BoxFuture<'u, Result<Vec<String>, Fault>> {
         tables_of_organization(unit, organization).boxed()
+    }
+
+    fn places<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+        place: &'u str,
+    ) -> BoxFuture<'u, Result<KnownPlaces, Fault>> {
+        async move {
+            let (tables, is_whole) = tables_placed(unit, organization, place).await?;
+            let known = tables.into_iter().map(|PlacedTable { source, slug, source_name, schema, table }| {
+                KnownPlace { source, slug, source_name, schema, table }
+            });
+            Ok(KnownPlaces { tables: known.collect(), is_whole })
+        }
+        .boxed()
     }
 }
 

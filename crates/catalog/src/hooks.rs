@@ -19,7 +19,7 @@ use crate::schemas::read::StoredTable;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
 
-pub use crate::schemas::called::RelationCard;
+pub use crate::schemas::called::{PlacedTable, RelationCard};
 pub use crate::sources::card::SourceCard;
 
 /// Whose files are meant.
@@ -51,6 +51,14 @@ pub trait SourceFiles: Send + Sync + 'static {
         expires: Duration,
     ) -> BoxFuture<'f, Result<Option<String>, Fault>>;
 
+    /// The newest file of a member that was uploaded after the object of that name and called as that was; none where there is no such.
+    fn newer<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: (OrganizationId, AccountId),
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<Option<NewerFile>, Fault>>;
+
     /// Asks where the bytes are whether they are all there.
     fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>>;
 
@@ -60,6 +68,17 @@ pub trait SourceFiles: Send + Sync + 'static {
         owner: FileOwner,
         path: &'f str,
     ) -> BoxFuture<'f, Result<Option<FileSource>, Fault>>;
+}
+
+/// A file that was uploaded after the one of a data source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewerFile {
+    /// What both were called when they were uploaded.
+    pub name: String,
+    /// What it is called in the storage.
+    pub path: String,
+    /// When it came.
+    pub uploaded_at: Timestamp,
 }
 
 /// What the storage has of an object by now, whatever is known of it.
@@ -222,6 +241,19 @@ pub async fn tables_of_organization(
     organization: OrganizationId,
 ) -> Result<Vec<String>, Fault> {
     Ok(unit.data_schemas().names(organization).await?)
+}
+
+/// The discovered tables of the data source or the schema of an organization that is called so: for policies, whose rules may name that in
+/// place of a table. Of many the first, and whether these are all.
+///
+/// # Errors
+/// Only faults.
+pub async fn tables_placed(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    place: &str,
+) -> Result<(Vec<PlacedTable>, bool), Fault> {
+    Ok(unit.data_schemas().placed(organization, place).await?)
 }
 
 pub(crate) struct CatalogHooks;

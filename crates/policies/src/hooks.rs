@@ -1,5 +1,6 @@
 //! What crosses to and from other features.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -9,6 +10,7 @@ use tidegate_database::Unit;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Actor, Fault, Work};
+use tidegate_policy::{Applied, Attribute};
 
 use crate::PolicyTables;
 use crate::governed::governance::Governance;
@@ -44,6 +46,30 @@ pub struct KnownRelation {
     pub columns: Vec<(String, String)>,
 }
 
+/// A relation that was found by the name of where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPlace {
+    /// The number of its data source.
+    pub source: i64,
+    /// What that is called in SQL.
+    pub slug: String,
+    /// What it is called for people.
+    pub source_name: String,
+    /// Its schema; empty for sources without schemas.
+    pub schema: String,
+    /// Its name; empty where no table of the data source is known.
+    pub table: String,
+}
+
+/// Relations that were found by the name of where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPlaces {
+    /// Of many the first.
+    pub tables: Vec<KnownPlace>,
+    /// Whether these are all.
+    pub is_whole: bool,
+}
+
 /// What is known of data sources and their tables: the catalog knows it, which this feature does not see (see `tidegate-bridge`).
 pub trait SourceRelations: Send + Sync + 'static {
     /// The data sources of an organization.
@@ -67,6 +93,14 @@ pub trait SourceRelations: Send + Sync + 'static {
         unit: &'u mut Unit,
         organization: OrganizationId,
     ) -> BoxFuture<'u, Result<Vec<String>, Fault>>;
+
+    /// The discovered relations of the data source or the schema that is called so; capitals do not count.
+    fn places<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+        place: &'u str,
+    ) -> BoxFuture<'u, Result<KnownPlaces, Fault>>;
 }
 
 /// A query of a simulation.
@@ -91,6 +125,10 @@ pub struct SimulatedResult {
     pub columns: Vec<(String, String)>,
     /// Its first rows.
     pub rows: Vec<serde_json::Map<String, Value>>,
+    /// Rules that had a part in what is left of its tables, each once.
+    pub policies: Vec<Applied>,
+    /// Attributes that they read, by their names without `current_user_`.
+    pub attributes: BTreeMap<String, Attribute>,
 }
 
 /// Why a simulated query gave nothing.

@@ -96,7 +96,7 @@ impl Assignment {
             && self.role.is_none_or(|role| subject.roles.contains(&role))
             && self.user.is_none_or(|user| subject.user == Some(user))
             && self.workspace.is_none_or(|workspace| subject.is_in(workspace))
-            && self.group.as_deref().is_none_or(|group| subject.has_group(group))
+            && self.group.as_deref().is_none_or(|group| subject.attributes.has_group(group))
     }
 }
 
@@ -104,10 +104,13 @@ impl Subject {
     fn is_in(&self, workspace: i64) -> bool {
         self.workspace == Some(workspace) || self.source_workspace == Some(workspace)
     }
+}
 
-    fn has_group(&self, group: &str) -> bool {
+impl Attributes {
+    /// Whether the group is among the person's `groups`; capitals do not count.
+    pub fn has_group(&self, group: &str) -> bool {
         let is = |attribute: &Attribute| matches!(attribute, Attribute::Text(name) if same_name(name, group));
-        match self.attributes.get("groups") {
+        match self.get("groups") {
             Some(Attribute::List(groups)) => groups.iter().any(is),
             Some(one) => is(one),
             None => false,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending, ready};
-use tidegate_catalog::hooks::{FileOwner, Kept, SourceFiles};
+use tidegate_catalog::hooks::{FileOwner, Kept, NewerFile, SourceFiles};
 use tidegate_connect::{FileContent, FileSource};
 use tidegate_database::Unit;
-use tidegate_domain::id::OrganizationId;
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::Fault;
 
 /// Objects by their names. One belongs to the organization that asks for it first.
@@ -61,6 +61,15 @@ impl SourceFiles for TestFiles {
         let found = self.find(owner, path);
         let url = found.map(|_| format!("https://files.example.com/{path}?expires={}", expires.as_secs()));
         ready(Ok(url)).boxed()
+    }
+
+    fn newer<'f>(
+        &'f self,
+        _: &'f mut Unit,
+        _: (OrganizationId, AccountId),
+        _: &'f str,
+    ) -> BoxFuture<'f, Result<Option<NewerFile>, Fault>> {
+        ready(Ok(None)).boxed()
     }
 
     fn kept<'f>(&'f self, owner: FileOwner, path: &'f str) -> BoxFuture<'f, Result<Kept, Fault>> {

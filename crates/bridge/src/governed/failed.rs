@@ -174,7 +174,11 @@ impl PersonRelations {
     /// An unknown relation may be one that was not discovered yet, or that was made or granted later: whoever may discover is told since when
     /// tables are known, and the next discovery on this node asks for them where that was not a moment ago. Nobody asks for a query without a
     /// purpose, whose text is not a person's. The same is said and done whatever was asked for. An uploaded file has the tables that it had.
-    pub(crate) fn with_discoveries(&self, failed: QueryFailure, purpose: Option<&Purpose>) -> QueryFailure {
+    pub(crate) async fn with_discoveries(
+        &self,
+        failed: QueryFailure,
+        purpose: Option<&Purpose>,
+    ) -> QueryFailure {
         if failed.code != QueryCode::UnknownRelation {
             return failed;
         }
@@ -189,7 +193,7 @@ impl PersonRelations {
         let is_operators = matches!(purpose, Some(Purpose::Operator(_)));
         let may_discover = is_operators || self.reader.authorize(Permission::ManageDataSources).is_ok();
         let since = if may_discover { known_since(&known, is_operators) } else { None };
-        let more = self.undiscovered().into_iter().chain(since);
+        let more = self.undiscovered().await.into_iter().chain(since);
         let message = more.fold(failed.message, |text, more| format!("{text} {more}"));
         QueryFailure { message, ..failed }
     }

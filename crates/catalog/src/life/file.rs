@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tidegate_connect::{ErrorCode, FileSource, SourceError};
 use tidegate_database::Unit;
-use tidegate_kernel::Fault;
+use tidegate_domain::Permission;
+use tidegate_kernel::{Fault, Grant};
 use tokio::time::timeout;
 
-use crate::Catalog;
 use crate::hooks::{FileOwner, Kept};
 use crate::life::open::NotOpen;
 use crate::sources::DataSource;
+use crate::{Catalog, CatalogTables};
 
 /// What to do where a file is gone, before the number of its data source and behind it.
 const ADVICE: (&str, &str) = (
@@ -102,6 +104,35 @@ impl Catalog {
                 Err(gone(source, &what).into())
             }
         }
+    }
+
+    /// What is said of a source to who has uploaded a file of the same name since, as one does each month: it reads the earlier one. Nothing
+    /// where another source is made of the later one.
+    pub(crate) async fn said_of_newer(
+        &self,
+        grant: &Grant,
+        source: &DataSource,
+    ) -> Result<Option<String>, Fault> {
+        let Some(path) = &source.connection.file_path else { return Ok(None) };
+        // A token that is not for files is told of none.
+        if !grant.allows(Permission::ReadOwnFiles) {
+            return Ok(None);
+        }
+        let mut unit = self.kernel.store.read().await?;
+        let owner = (grant.organization(), grant.account());
+        let Some(newer) = self.files.newer(&mut unit, owner, path).await? else { return Ok(None) };
+        let made = unit.data_sources().made_of_files(grant.organization()).await?;
+        let is_read = made.iter().any(|(read, _)| *read == newer.path);
+        let change = json!({ "file_path": newer.path });
+        Ok((!is_read).then(|| {
+            format!(
+                "It reads {}. A newer file {} was uploaded at {} and is not read: PATCH /api/v1/data-sources/{} with {change} has it read in its place.",
+                name(path),
+                newer.name,
+                newer.uploaded_at.iso_seconds(),
+                source.number,
+            )
+        }))
     }
 
     /// Of each of some sources, whether its file is still there; true for one that has none. All files are looked for at once.

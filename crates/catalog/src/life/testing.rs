@@ -80,6 +80,9 @@ impl Catalog {
         // Names are noted with no result: everybody who sees the source reads why it failed.
         if sees_all {
             self.say_more(&source, &mut report).await?;
+            if report.outcome.is_ok() {
+                report.warnings.extend(self.said_of_newer(grant, &source).await?);
+            }
         }
         Ok(report)
     }

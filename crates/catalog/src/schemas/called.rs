@@ -27,6 +27,21 @@ pub struct RelationCard {
     pub columns: Vec<StoredColumn>,
 }
 
+/// A discovered table that was found by the name of its data source or schema.
+#[derive(Clone, Debug)]
+pub struct PlacedTable {
+    /// The number of the data source.
+    pub source: i64,
+    /// What that is called in SQL.
+    pub slug: String,
+    /// What it is called for people.
+    pub source_name: String,
+    /// Its schema; empty for sources without schemas.
+    pub schema: String,
+    /// Its name; empty where no table of the data source is known.
+    pub table: String,
+}
+
 /// Most names of tables that are told.
 const MOST_NAMES: i64 = 1_000;
 
@@ -43,6 +58,39 @@ impl Schemas<'_> {
             MOST_NAMES,
         )?;
         Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
+    /// The discovered tables of the data source or the schema of an organization that is called so, or of both with a point between them, and
+    /// those that are called so with their data source before them; but for capitals. Of many the first, and whether these are all.
+    pub(crate) async fn placed(
+        &mut self,
+        organization: OrganizationId,
+        place: &str,
+    ) -> Result<(Vec<PlacedTable>, bool)> {
+        type Row = (i64, String, String, String, String);
+        let rows = fetch_all!(
+            self.0,
+            Row,
+            "select s.number, s.slug, s.name, coalesce(t.schema_name, ''), coalesce(t.name, '')
+             from data_sources s left join data_schemas d on d.source_id = s.id
+                left join data_tables t on t.generation_id = d.generation_id and t.schema_name = d.name
+             where s.organization_id = $1 and s.deleted_at is null
+                and (lower(s.slug) = $2 or lower(s.name) = $2 or lower(t.schema_name) = $2
+                    or lower(s.slug || '.' || t.schema_name) = $2 or lower(s.slug || '.' || t.name) = $2)
+             order by s.number, t.schema_name, t.name limit $3",
+            organization.0,
+            place.to_lowercase(),
+            MOST,
+        )?;
+        let is_whole = i64::try_from(rows.len()).is_ok_and(|count| count < MOST);
+        let placed = rows.into_iter().map(|(source, slug, source_name, schema, table)| PlacedTable {
+            source,
+            slug,
+            source_name,
+            schema,
+            table,
+        });
+        Ok((placed.collect(), is_whole))
     }
 
     /// The discovered tables of an organization that are called so, but for capitals.

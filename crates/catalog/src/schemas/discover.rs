@@ -174,8 +174,9 @@ impl Catalog {
         Ok(Some(seen).filter(|seen| schema.is_none() || !seen.schemas.is_empty()))
     }
 
-    /// A discovery as the caller may know of it: a schema of which they know no table is none. That there is nothing at all, and what is gone, is
-    /// said to whom no policy hides anything. It was of one schema, if one is named, and made just now, or not.
+    /// A discovery as the caller may know of it: a schema of which they know no table is none. That there is nothing at all, what is gone, and
+    /// that they have uploaded a newer file, is said to whom no policy hides anything. It was of one schema, if one is named, and made just
+    /// now, or not.
     async fn as_seen(
         self: &Arc<Self>,
         found: Discovery,
@@ -186,6 +187,7 @@ impl Catalog {
         let view = self.view(grant, source).await?;
         let is_nothing = view.is_none() && is_nothing(&found.schemas);
         let gone = if view.is_none() { said_of_gone(&found.gone) } else { None };
+        let newer = if view.is_none() { self.said_of_newer(grant, source).await? } else { None };
         let seen = match view {
             Some(view) => Discovery { schemas: self.counted(found.schemas, view).await?, ..found },
             None => found,
@@ -194,7 +196,7 @@ impl Catalog {
         if is_nothing {
             warnings.push(self.said_of_nothing(source, schema, is_new).await);
         }
-        warnings.extend(gone);
+        warnings.extend(gone.into_iter().chain(newer));
         Ok(Discovery { warnings, ..seen })
     }
 

@@ -6,10 +6,11 @@ use futures_util::FutureExt;
 use serde_json::json;
 use tidegate_domain::id::DataSourceId;
 use tidegate_kernel::jobs::{Job, JobError, JobRun, NewJob};
-use tidegate_kernel::{Fault, Kernel};
+use tidegate_kernel::{Fault, Kernel, KernelTables};
 
 use super::discover::{Failure, LIMIT};
 use crate::life::test_job::source_of;
+use crate::sources::{DataSource, SourceStatus};
 use crate::{Catalog, CatalogTables};
 
 /// The job's name.
@@ -32,6 +33,21 @@ pub(crate) fn of(kernel: &Kernel, id: DataSourceId) -> Result<NewJob, Fault> {
 }
 
 impl Catalog {
+    /// Whether the tables of a source that were never discovered are about to be: it is about to be tested, or its discovery waits or runs.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn is_being_discovered(&self, source: &DataSource) -> Result<bool, Fault> {
+        match source.status {
+            SourceStatus::Testing => Ok(true),
+            SourceStatus::Active => {
+                let mut unit = self.kernel.store.read().await?;
+                Ok(unit.jobs().is_under_way(NAME, &source.id.to_string()).await?)
+            }
+            _ => Ok(false),
+        }
+    }
+
     async fn run_discovery(&self, run: &JobRun) -> Result<(), JobError> {
         let id = source_of(&run.payload)?;
         let mut unit = self.kernel.store.read().await.map_err(Fault::from)?;

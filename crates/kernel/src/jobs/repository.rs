@@ -166,6 +166,21 @@ impl Jobs<'_> {
         Ok(number)
     }
 
+    /// Whether a job with that dedupe key waits or runs.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_under_way(&mut self, name: &str, dedupe_key: &str) -> Result<bool> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "select number from jobs where name = $1 and dedupe_key = $2 and state in ('pending', 'running') limit 1",
+            name,
+            dedupe_key,
+        )?;
+        Ok(row.is_some())
+    }
+
     /// Adds the one row of a scheduled job, unless it is there.
     ///
     /// # Errors

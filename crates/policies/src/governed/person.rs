@@ -126,6 +126,28 @@ impl Policies {
         Ok(None)
     }
 
+    /// Those of some groups that no member of an organization is in. None where there are too many members to look at.
+    pub(crate) async fn groups_of_nobody(
+        &self,
+        unit: &mut Unit,
+        organization: OrganizationId,
+        groups: BTreeSet<String>,
+    ) -> Result<Option<BTreeSet<String>>, Fault> {
+        let (mut empty, mut after) = (groups, i64::MIN);
+        for _ in 0..MOST_PAGES {
+            let rows = members(unit, organization, after).await?;
+            let is_last = rows.len() < usize::from(PAGE);
+            after = rows.last().map_or(after, |row| row.number);
+            for person in rows.into_iter().filter_map(|row| self.read_person(organization, row)) {
+                empty.retain(|group| !person.attributes.has_group(group));
+            }
+            if is_last || empty.is_empty() {
+                return Ok(Some(empty));
+            }
+        }
+        Ok(None)
+    }
+
     /// The claims that the operator defined, whatever scopes tell them.
     fn claims(
         &self,

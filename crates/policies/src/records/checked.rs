@@ -13,8 +13,9 @@ use tidegate_policy::{PolicyType, Relation, RuleError, RuleKind, RuleType};
 use super::error::PolicyRefusal;
 use super::lacking::{ReadAttributes, of_quotes};
 use super::native::declared;
+use super::places::{of_elsewhere, of_place, of_schema};
 use super::policy::{NewRule, Targets};
-use crate::hooks::{KnownRelation, KnownSource, SourceRelations};
+use crate::hooks::{KnownPlaces, KnownRelation, KnownSource, SourceRelations};
 use crate::work::Acting;
 
 /// How many points of a name may end its source or its schema: each is another look for tables.
@@ -88,6 +89,9 @@ fn scope_of(known: Vec<KnownSource>, workspace: Option<i64>, targets: &[Targets]
     Scope { sources: known.into_iter().filter(is_meant).collect(), is_named }
 }
 
+/// Names that are no tables' and looked for among data sources and schemas, while a policy's rules are checked: each is a look at all tables.
+const MOST_PLACES: usize = 10;
+
 /// Most columns of relations that are remembered while a policy's rules are checked.
 const MOST_COLUMNS: usize = 200_000;
 
@@ -98,9 +102,27 @@ struct Called {
     columns: usize,
     /// Names of all of them, once one is called that there is not.
     tables: Option<Vec<String>>,
+    /// What was looked for among data sources and schemas.
+    places: HashMap<String, KnownPlaces>,
 }
 
 impl Called {
+    /// The tables of what is called so among data sources and schemas that the policy is about. None where it was not looked for.
+    async fn places(
+        &mut self,
+        unit: &mut Unit,
+        (sources, organization): (&dyn SourceRelations, OrganizationId),
+        scope: &Scope,
+        name: &str,
+    ) -> Result<Option<&KnownPlaces>, Fault> {
+        if !self.places.contains_key(name) && self.places.len() < MOST_PLACES {
+            let mut places = sources.places(unit, organization, name).await?;
+            places.tables.retain(|place| scope.sources.iter().any(|source| source.number == place.source));
+            self.places.insert(name.to_owned(), places);
+        }
+        Ok(self.places.get(name))
+    }
+
     fn remember(&mut self, table: String, found: Vec<KnownRelation>) {
         let columns = found.iter().map(|relation| relation.columns.len()).sum::<usize>();
         if self.columns + columns > MOST_COLUMNS {
@@ -121,8 +143,15 @@ async fn check(
     called: &mut Called,
     (kind, rule): (RuleType, &RuleKind),
 ) -> Result<Checked, Fault> {
-    let (_, table) = rule.place();
-    let Some(table) = table.filter(|table| *table != "*") else { return Ok(Ok(Vec::new())) };
+    let (schema, table) = rule.place();
+    let Some(table) = table.filter(|table| *table != "*") else {
+        let Some(schema) = schema.filter(|schema| *schema != "*") else { return Ok(Ok(Vec::new())) };
+        let places = called.places(unit, (sources, organization), scope, schema).await?;
+        // Of more than were looked at, the schema may be one.
+        let whole = places.filter(|places| places.is_whole);
+        let told = whole.and_then(|places| of_schema(schema, kind.does(), &places.tables));
+        return Ok(Ok(told.into_iter().collect()));
+    };
     // Of other names the store does not know all capitals.
     let name = if table.is_ascii() { table.to_ascii_lowercase() } else { table.to_owned() };
     if !called.relations.contains_key(&name) {
@@ -137,12 +166,16 @@ async fn check(
         |relation: &&KnownRelation| scope.sources.iter().any(|source| source.number == relation.source);
     let found: Vec<Relation> =
         known.iter().filter(meant).map(declared).filter(|relation| rule.concerns(relation)).collect();
+    let elsewhere = of_elsewhere(table, kind.does(), (known.iter().find(meant), known.first()));
     let mut judged = judge(scope, rule, table, &found);
     if let Ok(told) = &mut judged
         && found.is_empty()
     {
+        let places = called.places(unit, (sources, organization), scope, table).await?;
+        let misplaced = places.and_then(|places| of_place(table, kind.does(), &places.tables));
+        let misplaced = misplaced.or(elsewhere);
         let tables = called.tables.iter().flatten().map(String::as_str);
-        told.push(of_no_table(table, kind.does(), nearest(table, tables)));
+        told.push(misplaced.unwrap_or_else(|| of_no_table(table, kind.does(), nearest(table, tables))));
     }
     Ok(judged)
 }

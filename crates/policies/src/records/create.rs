@@ -67,7 +67,8 @@ impl Acting<'_> {
         let made = self.unit.policies().of_key(id).await?;
         let made = made.ok_or_else(|| Fault::Internal("a policy is gone that was just made".to_owned()))?;
         let unheeded = self.unheeded_workspace(made.number, new).await?;
-        let told = of_alternatives(made.number, &new.targets).into_iter().chain(unheeded);
+        let empty = self.empty_groups(&new.targets).await?;
+        let told = of_alternatives(made.number, &new.targets).into_iter().chain(unheeded).chain(empty);
         let warnings = told.chain(warnings).collect();
         Ok(with_what_it_lacks(full(&mut self.unit, made, warnings).await?))
     }

@@ -11,6 +11,9 @@ use crate::PolicyTables;
 use crate::governed::person::WHERE_ATTRIBUTES_COME_FROM;
 use crate::work::Acting;
 
+/// Groups of a policy that are looked for among the members.
+const MOST_GROUPS: usize = 20;
+
 /// Attributes that rules read, with the places of the rules. Those that everybody has are left out.
 #[derive(Default)]
 pub(super) struct ReadAttributes {
@@ -52,6 +55,25 @@ impl Acting<'_> {
                 "rules[{place}]: nobody in the organization has the attribute {name}: {about} is denied to everyone this policy is for{} \
                  {WHERE_ATTRIBUTES_COME_FROM}",
                 hint.as_deref().unwrap_or(".")
+            )
+        });
+        Ok(told.collect())
+    }
+
+    /// Groups that a policy is made for and nobody in the organization is in, of many the first that are named. Nothing is told of
+    /// organizations with too many members to look at them all.
+    pub(super) async fn empty_groups(&mut self, targets: &[Targets]) -> Result<Vec<String>, Fault> {
+        let named = targets.iter().filter_map(|targets| targets.group.clone());
+        let groups: BTreeSet<String> = named.take(MOST_GROUPS).collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let organization = self.grant.organization();
+        let empty = self.app.groups_of_nobody(&mut self.unit, organization, groups).await?;
+        let told = empty.into_iter().flatten().map(|group| {
+            format!(
+                "nobody in the organization is in the group \"{group}\": by it this policy holds for no one. Groups are the attribute groups, a \
+                 list of names. {WHERE_ATTRIBUTES_COME_FROM}"
             )
         });
         Ok(told.collect())

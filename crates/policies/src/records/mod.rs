@@ -10,6 +10,7 @@ pub mod error;
 pub mod find;
 pub(crate) mod lacking;
 pub(crate) mod native;
+pub(crate) mod places;
 pub mod policy;
 pub mod remove;
 pub(crate) mod repository;

@@ -58,6 +58,22 @@ impl Storage {
         Ok(files.iter().map(is_there).collect())
     }
 
+    /// The newest stored file of a member that was uploaded after another one of the organization and called as that was; none where there is
+    /// no such.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn newer_file(
+        &self,
+        unit: &mut Unit,
+        (organization, account): (OrganizationId, AccountId),
+        object_name: &str,
+    ) -> Result<Option<TrackedFile>, Fault> {
+        let whose = Whose::Organization(organization);
+        let Some(file) = self.reach_file(unit, whose, object_name).await? else { return Ok(None) };
+        Ok(unit.files().newer(account, &file).await?)
+    }
+
     /// The same as [`Storage::reach_file`] outside of a unit of work.
     ///
     /// # Errors

@@ -132,6 +132,27 @@ impl Files<'_> {
         row.map(Row::read).transpose()
     }
 
+    /// The newest of one person's that came after another one of the organization and was called as that when it was uploaded.
+    pub(crate) async fn newer(
+        &mut self,
+        account: AccountId,
+        than: &TrackedFile,
+    ) -> Result<Option<TrackedFile>> {
+        let row = fetch_optional!(
+            self.0,
+            Row,
+            select!(
+                "where account_id = $1 and organization_id = $2 and number > $3 and state = 'stored' and file_name = $4
+                 order by number desc limit 1"
+            ),
+            account.0,
+            than.organization.0,
+            than.number,
+            than.file_name.as_str(),
+        )?;
+        row.map(Row::read).transpose()
+    }
+
     /// The one under a key that the store has lost.
     pub(crate) async fn missing(&mut self, object_name: &str) -> Result<Option<TrackedFile>> {
         let row = fetch_optional!(

@@ -264,7 +264,7 @@ pub(super) struct DiscoveryData {
     total_columns: i64,
     discovered_at: String,
     discovery_duration_ms: i64,
-    /// That no table was found, or which are gone since the last discovery; and, for those who write policies, which policies do not fit the tables: not there where none of it is so.
+    /// That no table was found, which are gone since the last discovery, or that the caller uploaded a newer file of the same name; and, for those who write policies, which policies do not fit the tables: not there where none of it is so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

@@ -1,12 +1,14 @@
 //! What somebody would see, as it is answered.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tidegate_domain::Timestamp;
 use tidegate_policies::governed::governance::detail_of;
 use tidegate_policies::hooks::SimulatedResult;
 use tidegate_policies::simulate::Simulated;
-use tidegate_policy::{Decision, Effect, Limits, Relation, Resolved};
+use tidegate_policy::{Attribute, Decision, Effect, Limits, Relation, Resolved};
 use utoipa::ToSchema;
 
 /// A column of a table or a result.
@@ -93,7 +95,6 @@ fn of_table(relation: &Relation, resolved: &Resolved, at: Timestamp) -> Simulate
             policy_id: masked.map(|masked| masked.policy.id),
         }
     };
-    let attributes = resolved.attributes.iter().map(|(name, value)| (name.clone(), value.to_json()));
     SimulatedData {
         decision: Some(if denial.is_some() { "denied" } else { "allowed" }),
         reason: denial.map(|denial| denial.reason.as_str()),
@@ -103,9 +104,13 @@ fn of_table(relation: &Relation, resolved: &Resolved, at: Timestamp) -> Simulate
         hidden_columns: resolved.hidden.keys().cloned().collect(),
         limits: Some(limits(&resolved.limits)),
         policies: resolved.policies.iter().map(rule).collect(),
-        attributes: attributes.collect(),
+        attributes: attributes(&resolved.attributes),
         rows: None,
     }
+}
+
+fn attributes(used: &BTreeMap<String, Attribute>) -> Map<String, Value> {
+    used.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
 }
 
 fn rule(applied: &tidegate_policy::Applied) -> SimulatedRuleData {
@@ -150,8 +155,8 @@ fn of_query(result: SimulatedResult) -> SimulatedData {
         columns: result.columns.into_iter().map(column).collect(),
         hidden_columns: Vec::new(),
         limits: None,
-        policies: Vec::new(),
-        attributes: Map::new(),
+        policies: result.policies.iter().map(rule).collect(),
+        attributes: attributes(&result.attributes),
         rows: Some(result.rows),
     }
 }

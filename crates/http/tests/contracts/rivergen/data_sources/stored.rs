@@ -80,6 +80,45 @@ on_both_engines! {
         assert_eq!(get(&app, &ada, &format!("/{number}/health")).await.field("data").get("failure_reason"), None);
     }
 
+    // The file of the next month: nothing fails, and the rows are those of this one.
+    async fn who_uploads_a_newer_file_of_the_name_is_told_that_the_source_reads_the_earlier_one(engine: Engine) {
+        let app = start(engine).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let bob = member(&app, &manager, "bob@example.com", "backend").await;
+        let january = uploaded(&app, &ada, "goods.csv", CSV).await;
+        let number = created(&app, &ada, &of_file(&january)).await;
+        run_jobs(&app).await;
+        let warnings = async |who: &Person, what: &str| {
+            let answer = post(&app, who, &format!("/{number}/{what}")).await;
+            answer.assert_status(200).field("data").get("warnings").cloned()
+        };
+        assert_eq!(warnings(&ada, "test").await, None);
+        // Neither other files of hers, nor what others have uploaded, are meant.
+        uploaded(&app, &ada, "others.csv", CSV).await;
+        uploaded(&app, &bob, "goods.csv", CSV).await;
+        assert_eq!(warnings(&ada, "test").await, None);
+        let february = uploaded(&app, &ada, "goods.csv", "id,name\n1,cocoa\n").await;
+        for what in ["test", "discover-schema", "discover-schema?refresh=true"] {
+            let told = warnings(&ada, what).await.unwrap_or_default();
+            let told = told[0].as_str().unwrap_or_default().to_owned();
+            let stored = january.rsplit('/').next().unwrap();
+            assert!(told.starts_with(&format!("It reads {stored}. A newer file goods.csv was uploaded at 2")), "{what}: {told}");
+            let change = format!("PATCH /api/v1/data-sources/{number} with {{\"file_path\":\"{february}\"}} has it read in its place.");
+            assert!(told.ends_with(&change), "{what}: {told}");
+        }
+        patch(&app, &ada, &format!("/{number}"), &json!({ "file_path": february })).await.assert_status(200);
+        run_jobs(&app).await;
+        assert_eq!(warnings(&ada, "test").await, None);
+        let query = json!({ "sql": "select name from goods", "selected_data_source_ids": [number] });
+        let asked = app.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+        assert_eq!(asked.assert_status(200).field("data.result_preview"), &json!([{ "name": "cocoa" }]), "{}", asked.text);
+        // One that another source is made of is not meant for this one.
+        let march = uploaded(&app, &ada, "goods.csv", CSV).await;
+        created(&app, &ada, &of_file(&march)).await;
+        assert_eq!(warnings(&ada, "test").await, None);
+    }
+
     async fn no_node_reads_its_copy_of_a_file_that_was_removed(engine: Engine) {
         let app = start(engine).await;
         let ada = owner(&app, ADA).await;

@@ -73,7 +73,7 @@ on_both_engines! {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
         let source = employees(&app, &ada, &server).await;
-        created(&app, &ada, &everybodys("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "region = current_user_region" }))).await;
+        let filters = created(&app, &ada, &everybodys("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "region = current_user_region" }))).await;
         created(&app, &ada, &everybodys("data_masking", "mask_column", json!({ "table": "emp", "column": "ssn", "masking_type": "partial", "visible_suffix": 4 }))).await;
         created(&app, &ada, &everybodys("access_control", "deny_access", json!({ "table": "emp", "columns": ["salary"] }))).await;
         created(&app, &ada, &everybodys("query_limit", "limit_query", json!({ "max_queries_per_hour": 1 }))).await;
@@ -90,6 +90,10 @@ on_both_engines! {
             let data = answer.assert_status(200).field("data");
             assert_eq!((&data["rows"], &data["decision"]), (&expected, &Value::Null), "{region}");
             assert_eq!((&data["columns"][0]["name"], &data["columns"][1]["type"]), (&json!("id"), &json!("string")));
+            // Also where no row is left: which policies had a part in that.
+            let parts = data["policies"].as_array().unwrap();
+            assert!(parts.iter().any(|part| part["policy_id"] == json!(filters) && part["effect"] == "filtered_rows"), "{data}");
+            assert_eq!((parts.len(), &data["attributes"]), (4, &json!({ "region": region })), "{data}");
         }
         for (sql, code) in [
             ("select salary from emp", "unknown_column"),
@@ -107,6 +111,8 @@ on_both_engines! {
         let denied = post(&app, &ada, "/simulate", &mine).await;
         denied.assert_error(400, "BAD_REQUEST");
         assert!(denied.text_at("error.message").to_lowercase().starts_with("unknown_relation: "), "{}", denied.text);
+        let why = format!("policy {filters} denies sales.public.emp: missing_attribute (region).");
+        assert!(denied.text_at("error.message").contains(&why), "{}", denied.text);
         assert_eq!(app.sql_count("select count(*) from prompt_executions").await, 0);
         assert_eq!(app.sql_count("select count(*) from policy_evaluations").await, 0);
         assert_eq!(app.sql_count("select count(*) from audit_events where action = 'policy.simulated'").await, 8);

@@ -139,6 +139,17 @@ on_both_engines! {
         }
     }
 
+    async fn a_group_that_nobody_is_in_is_told(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"groups\": [\"Sales\"]}'").await;
+        let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
+        body["groups"] = json!(["sales", "slaes"]);
+        let told = warnings(post(&app, &ada, "", &body).await.assert_status(201));
+        let begins = "nobody in the organization is in the group \"slaes\": by it this policy holds for no one. ";
+        assert!(told.len() == 1 && told[0].starts_with(begins), "{told:?}");
+    }
+
     async fn an_attribute_in_quotes_is_told(engine: Engine) {
         let app = start(engine).await;
         let ada = owner(&app, ADA).await;
@@ -163,6 +174,7 @@ on_both_engines! {
     async fn people_and_places_that_are_named_side_by_side_are_told_to_be_alternatives(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"groups\": [\"Sales\"]}'").await;
         let source = employees(&app, &ada, &server).await;
         let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
         body["role_ids"] = json!([4]);
@@ -188,6 +200,7 @@ on_both_engines! {
     async fn a_workspace_that_limits_no_assignment_is_told_where_there_is_another(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"groups\": [\"Sales\"]}'").await;
         let source = employees(&app, &ada, &server).await;
         let own = app.sql_count("select number from workspaces").await;
         let told = async |workspace: i64, targets: &Value| {
@@ -234,6 +247,23 @@ on_both_engines! {
             ["rules[0]: no table \"order\" is known; did you mean \"orders\"? Until there is one, this rule hides nothing; \
               it holds as soon as there is one."]
         );
+        // A data source or a schema is no table, and neither is a table behind its data source.
+        let tables = "did you mean one of the tables \"emp\", \"orders\", \"people\", \"recent\"?";
+        for (written, what, meant) in [
+            ("sales", format!("data source {source}"), tables),
+            ("public", format!("the schema public of data source {source}"), tables),
+            ("Sales.public", format!("the schema public of data source {source}"), tables),
+            ("sales.emp", format!("a table of data source {source} without its schema"), "did you mean the table \"emp\"?"),
+        ] {
+            let told = warnings(post(&app, &ada, "", &about(written)).await.assert_status(201));
+            assert_eq!(
+                told,
+                [format!(
+                    "rules[0]: no table \"{written}\" is known: that is {what}; {meant} This rule holds for no table now, and hides nothing; \
+                     it holds as soon as there is a table that is called so."
+                )]
+            );
+        }
         let early = warnings(post(&app, &ada, "", &about("zzz")).await.assert_status(201));
         assert!(early[0].starts_with("rules[0]: no table \"zzz\" is known. Until there is one, this rule hides nothing"), "{early:?}");
         server.database.sql("create table zzz (id bigint primary key, region text)").await;
@@ -243,6 +273,44 @@ on_both_engines! {
         let seen = post(&app, &ada, "/simulate", &simulation).await;
         let filter = seen.assert_status(200).text_at("data.row_filter");
         assert!(filter.contains("EU"), "{}", seen.text);
+    }
+
+    async fn a_rule_that_looks_for_a_table_in_another_place_is_told_where_it_is(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let denies = async |config: Value, workspace: Value| {
+            let mut body = policy("P", "access_control", "deny_access", config);
+            match workspace {
+                Value::Null => body["role_ids"] = json!([1]),
+                number => body["workspace_id"] = number,
+            }
+            let told = warnings(post(&app, &ada, "", &body).await.assert_status(201));
+            assert!(told.len() < 2, "{told:?}");
+            told.first().cloned().unwrap_or_default()
+        };
+        let none = Value::Null;
+        // The data source in the place of the schema, of one table and of all.
+        let told = denies(json!({ "schema": "sales", "table": "emp" }), none.clone()).await;
+        let place = format!("\"public.emp\" of data source {source} is in another schema than it names. It holds for no table now, and denies nothing");
+        assert!(told.contains(&place), "{told}");
+        let told = denies(json!({ "schema": "sales" }), none.clone()).await;
+        let begins = format!("rules[0]: no schema \"sales\" is known: that is data source {source}, which has \"public\". Of data sources");
+        assert!(told.starts_with(&begins) && told.contains("this rule denies nothing now"), "{told}");
+        let told = denies(json!({ "schema": "nowhere" }), none.clone()).await;
+        assert!(told.starts_with("rules[0]: no schema \"nowhere\" is known. Of data sources"), "{told}");
+        for right in [json!({ "schema": "Public" }), json!({ "schema": "public", "table": "emp" }), json!({ "table": "public.emp" })] {
+            assert_eq!(denies(right.clone(), none.clone()).await, "", "{right}");
+        }
+        // A policy of a workspace is about the data sources there.
+        let key = app.database.sql_uuid(app.kernel().new_uuid());
+        app.sql(&format!(
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             select {key}, organization_id, 'Vault', 'vault', (1 = 0), 0 from workspaces"
+        )).await;
+        let vault = app.sql_count("select number from workspaces where slug = 'vault'").await;
+        let told = denies(json!({ "table": "emp" }), json!(vault)).await;
+        assert!(told.contains(&format!("\"public.emp\" is of data source {source}, which this policy is not about.")), "{told}");
     }
 
     async fn a_table_that_a_policy_does_not_fit_is_told_those_who_write_policies(engine: Engine) {

@@ -1,5 +1,7 @@
 //! What goes wrong with questions, queries and templates, with nothing in the place of the engine.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
@@ -12,7 +14,7 @@ pub(super) async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
     let path = format!("queries/{}", data["execution_id"]);
     let mut data = data;
     while data["status"] == "processing" {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         data = get(app, who, &path).await.assert_status(200).field("data").clone();
     }
     data
@@ -51,6 +53,19 @@ on_both_engines! {
         let data = run(&app, &ada, source, "select id from n").await;
         assert_eq!(data["error_code"], "unknown_relation", "{data}");
         assert!(data["error_message"].as_str().unwrap().contains("are not known yet"), "{data}");
+        // It is about to be tested, and then about to be discovered: not so where that came to nothing.
+        let told = async || {
+            app.advance(Duration::from_secs(3));
+            let data = run(&app, &ada, source, "select id from n").await;
+            data["error_message"].as_str().unwrap_or_default().to_owned()
+        };
+        let soon = "are not known yet: its schema is being discovered: ask again in a moment.";
+        assert!(told().await.contains(soon), "{}", told().await);
+        app.kernel().run_job("data source tests").await.unwrap();
+        assert!(told().await.contains(soon), "{}", told().await);
+        app.sql("delete from jobs where name = 'data source discoveries'").await;
+        assert!(told().await.contains("are not known yet: its schema was not discovered."), "{}", told().await);
+        app.post(&format!("/api/v1/data-sources/{source}/test")).bearer(&ada.access_token).send().await.assert_status(200);
         run_jobs(&app).await;
         let data = run(&app, &ada, source, "select id from n").await;
         assert_eq!(data["status"], "completed", "{data}");
@@ -78,7 +93,7 @@ on_both_engines! {
 
     async fn what_has_no_end_ends_with_the_code_of_its_limit_and_others_are_served(engine: Engine) {
         // Whose requests wait for nothing.
-        let app = builder(engine).prompts(|prompts| prompts.answer_within = std::time::Duration::from_millis(1)).start().await;
+        let app = builder(engine).prompts(|prompts| prompts.answer_within = Duration::from_millis(1)).start().await;
         let server = Server::start().await;
         let ada = owner(&app, ADA).await;
         server
