@@ -42,6 +42,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod thresholds;
+mod windows;
 
 pub use admission::{OnProgress, Person, Progress};
 pub use answer::Answer;

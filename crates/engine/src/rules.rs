@@ -13,12 +13,14 @@ use crate::correlated::Correlated;
 use crate::first::First;
 use crate::joins::{Buckets, Joins};
 use crate::thresholds::Thresholds;
+use crate::windows::EqualWindows;
 
 /// Rules of the analyzer.
 pub(crate) const ANALYZER: &[&str] = &["resolve_grouping_function", "type_coercion"];
 
-/// The logical rule of our own.
+/// Logical rules of our own.
 const CORRELATED: &str = "Correlated";
+const EQUAL_WINDOWS: &str = "EqualWindows";
 /// Logical rules. What moves parts of expressions towards the source is not among them: it has taken masks away from views.
 pub(crate) const LOGICAL: &[&str] = &[
     "rewrite_set_comparison",
@@ -31,7 +33,7 @@ pub(crate) const LOGICAL: &[&str] = &[
     "scalar_subquery_to_join",
     "decorrelate_lateral_join",
     CORRELATED,
-    "extract_equijoin_predicate",
+    TAKES_PAIRS,
     "eliminate_duplicated_expr",
     "eliminate_filter",
     "eliminate_cross_join",
@@ -43,7 +45,8 @@ pub(crate) const LOGICAL: &[&str] = &[
     "push_down_filter",
     "single_distinct_aggregation_to_group_by",
     "eliminate_group_by_constant",
-    "common_sub_expression_eliminate",
+    EQUAL_WINDOWS,
+    TAKES_COMMON_PARTS,
     "optimize_projections",
 ];
 
@@ -86,11 +89,16 @@ pub(crate) fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     if let Some(place) = rules.iter().position(|rule| rule.name() == TAKES_PAIRS) {
         rules.insert(place, Arc::new(Correlated));
     }
+    if let Some(place) = rules.iter().position(|rule| rule.name() == TAKES_COMMON_PARTS) {
+        rules.insert(place, Arc::new(EqualWindows));
+    }
     rules
 }
 
 /// What takes pairs of equal keys out of the conditions of joins. Inner queries are joins by then.
 const TAKES_PAIRS: &str = "extract_equijoin_predicate";
+/// What takes common parts of expressions out of them.
+const TAKES_COMMON_PARTS: &str = "common_sub_expression_eliminate";
 /// What puts rows into the order and the places that operators require. Joins are put on the disk before that.
 const REQUIREMENTS: &str = "EnsureRequirements";
 /// What hands filters down that come up while a query runs.
@@ -123,7 +131,8 @@ mod tests {
         assert_eq!(analyzer, ANALYZER);
         let logical: Vec<_> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
         let known: Vec<_> = logical.iter().filter(|name| !LEFT_OUT.contains(&name.as_str())).collect();
-        assert_eq!(known, LOGICAL.iter().filter(|name| **name != CORRELATED).collect::<Vec<_>>());
+        let ours = [CORRELATED, EQUAL_WINDOWS];
+        assert_eq!(known, LOGICAL.iter().filter(|name| !ours.contains(name)).collect::<Vec<_>>());
         assert!(LEFT_OUT.iter().all(|name| logical.iter().any(|rule| rule == name)));
         let physical: Vec<_> =
             PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();

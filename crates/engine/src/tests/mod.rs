@@ -22,6 +22,7 @@ mod shape;
 mod shared;
 mod spill;
 mod stacks;
+mod windows;
 
 use std::sync::Arc;
 
