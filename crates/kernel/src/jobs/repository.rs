@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, prune};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::AccountId;
 use uuid::Uuid;
