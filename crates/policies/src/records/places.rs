@@ -8,12 +8,16 @@ use crate::hooks::{KnownPlace, KnownRelation};
 const MOST_TABLES: usize = 5;
 
 /// What is said of the name of a data source or a schema in the place of a table's, with the tables there: of many the nearest one and the
-/// first. None of a name that is neither.
+/// first. None of a name that is neither, or that a table there has, too.
 pub(super) fn of_place(written: &str, does: &str, places: &[KnownPlace]) -> Option<String> {
-    let (first, what, is_there) = place_of(&written.to_lowercase(), places)?;
+    let wanted = written.to_lowercase();
+    let (first, what, is_there) = place_of(&wanted, places)?;
     let there = places.iter().filter(|place| place.source == first.source && is_there(first, place));
     let mut tables: Vec<&str> = there.map(|place| place.table.as_str()).collect();
     tables.retain(|table| !table.is_empty());
+    if tables.iter().any(|table| table.to_lowercase() == wanted) {
+        return None;
+    }
     tables.sort_unstable();
     tables.dedup();
     let near = nearest(written, tables.iter().copied());
@@ -141,6 +145,11 @@ mod tests {
         let told = of_place("sales", "hides", &[place("", "")]).unwrap_or_default();
         assert!(told.contains("that is data source 7, whose tables are not known yet. This rule"), "{told}");
         assert_eq!(of_place("shop", "hides", &places), None);
+        assert_eq!(
+            of_place("Sales", "allows", &[place("", "sales")]),
+            None,
+            "a file's table is often called as its data source"
+        );
         let bare = KnownRelation {
             source: 7,
             workspace: 1,
