@@ -68,6 +68,7 @@ impl Schemas<'_> {
         place: &str,
     ) -> Result<(Vec<PlacedTable>, bool)> {
         type Row = (i64, String, String, String, String);
+        // SQLite knows the capitals of ASCII alone, so other names are found as they are written.
         let rows = fetch_all!(
             self.0,
             Row,
@@ -75,10 +76,12 @@ impl Schemas<'_> {
              from data_sources s left join data_schemas d on d.source_id = s.id
                 left join data_tables t on t.generation_id = d.generation_id and t.schema_name = d.name
              where s.organization_id = $1 and s.deleted_at is null
-                and (lower(s.slug) = $2 or lower(s.name) = $2 or lower(t.schema_name) = $2
-                    or lower(s.slug || '.' || t.schema_name) = $2 or lower(s.slug || '.' || t.name) = $2)
-             order by s.number, t.schema_name, t.name limit $3",
+                and ($2 in (s.name, t.schema_name, s.slug || '.' || t.schema_name, s.slug || '.' || t.name)
+                    or $3 in (lower(s.slug), lower(s.name), lower(t.schema_name), lower(s.slug || '.' || t.schema_name),
+                        lower(s.slug || '.' || t.name)))
+             order by s.number, t.schema_name, t.name limit $4",
             organization.0,
+            place,
             place.to_lowercase(),
             MOST,
         )?;

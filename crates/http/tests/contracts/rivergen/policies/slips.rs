@@ -311,6 +311,9 @@ on_both_engines! {
         let vault = app.sql_count("select number from workspaces where slug = 'vault'").await;
         let told = denies(json!({ "table": "emp" }), json!(vault)).await;
         assert!(told.contains(&format!("\"public.emp\" is of data source {source}, which this policy is not about.")), "{told}");
+        // The store does not know all capitals.
+        app.sql("update data_schemas set name = 'Äußeres'; update data_tables set schema_name = 'Äußeres'").await;
+        assert_eq!(denies(json!({ "schema": "Äußeres" }), none).await, "");
     }
 
     async fn a_table_that_a_policy_does_not_fit_is_told_those_who_write_policies(engine: Engine) {
