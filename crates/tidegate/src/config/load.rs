@@ -20,7 +20,7 @@ use super::limits::{raised, without_window};
 use super::lines::{Lines, line_at};
 use super::quoted;
 use super::reading::{
-    DEFAULTS, Layer, Mistake, PREFIX, Reading, first_metadata, origin, place_of, values_of,
+    DEFAULTS, Layer, Mistake, PREFIX, Reading, first_metadata, origin, place_of, values_of, words_in,
 };
 use super::schema::{Schema, ValueKind};
 use super::suggest::unread;
@@ -203,8 +203,7 @@ impl Loaded {
 
     /// The first key of a table that a text names and that somebody has set, and where.
     fn named<'w>(&self, keys: &Dict, what: &'w str) -> Option<(&'w str, &Metadata)> {
-        let mut words = what.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.find_map(|word| {
+        words_in(what).find_map(|word| {
             let metadata = first_metadata(&self.figment, keys.get(word)?)?;
             (metadata.name != DEFAULTS).then_some((word, metadata))
         })

@@ -232,10 +232,7 @@ fn unset_secrets(schema: &Schema, values: &Figment, key: &str, what: &str) -> Ve
     let path: Vec<&str> = key.split('.').collect();
     let keys: Vec<String> = match schema.find(&path).map(|found| &found.kind) {
         Some(ValueKind::Table(keys)) => {
-            let is_named = |name: &str| {
-                what.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name)
-            };
-            let named = keys.keys().filter(|name| is_named(name));
+            let named = keys.keys().filter(|name| words_in(what).any(|word| word == name.as_str()));
             named.map(|name| format!("{key}.{name}")).collect()
         }
         Some(_) => vec![key.to_owned()],
@@ -246,6 +243,11 @@ fn unset_secrets(schema: &Schema, values: &Figment, key: &str, what: &str) -> Ve
         .filter(|key| is_secret(key) && !is_set(key) && !is_set(&format!("{key}_file")))
         .map(|key| format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase()))
         .collect()
+}
+
+/// The words of what is said of a table: some are names of its keys.
+pub(super) fn words_in(what: &str) -> impl Iterator<Item = &str> {
+    what.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
 fn is_secret(key: &str) -> bool {
