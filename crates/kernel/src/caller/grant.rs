@@ -123,7 +123,8 @@ impl Grant {
             Some(held) => Forbidden::Scope {
                 needed: Scope::giving(permission),
                 held: held.clone(),
-                asks_owner: permission == Permission::ReadOwnAccount && self.session.application.is_some(),
+                asks_owner: permission == Permission::ReadOwnAccount
+                    && self.session.application.is_some_and(|application| !application.in_own_name),
             },
             None => Forbidden::Unsaid,
         }
