@@ -25,6 +25,7 @@ mod governance;
 mod information;
 mod joins;
 mod leakproof;
+mod lists;
 mod mask;
 mod mutation;
 mod options;

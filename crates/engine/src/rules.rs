@@ -12,6 +12,7 @@ use crate::cooperate::Cooperate;
 use crate::correlated::Correlated;
 use crate::first::First;
 use crate::joins::{Buckets, Joins};
+use crate::lists::Lists;
 use crate::thresholds::Thresholds;
 use crate::windows::EqualWindows;
 
@@ -21,12 +22,14 @@ pub(crate) const ANALYZER: &[&str] = &["resolve_grouping_function", "type_coerci
 /// Logical rules of our own.
 const CORRELATED: &str = "Correlated";
 const EQUAL_WINDOWS: &str = "EqualWindows";
+const LISTS: &str = "Lists";
 /// Logical rules. What moves parts of expressions towards the source is not among them: it has taken masks away from views.
 pub(crate) const LOGICAL: &[&str] = &[
     "rewrite_set_comparison",
     "optimize_unions",
     "unions_to_filter",
-    "simplify_expressions",
+    LISTS,
+    SIMPLIFIES,
     "replace_distinct_aggregate",
     "eliminate_join",
     "decorrelate_predicate_subquery",
@@ -86,15 +89,21 @@ pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 pub(crate) fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
         Optimizer::new().rules.into_iter().filter(|rule| LOGICAL.contains(&rule.name())).collect();
-    if let Some(place) = rules.iter().position(|rule| rule.name() == TAKES_PAIRS) {
-        rules.insert(place, Arc::new(Correlated));
-    }
-    if let Some(place) = rules.iter().position(|rule| rule.name() == TAKES_COMMON_PARTS) {
-        rules.insert(place, Arc::new(EqualWindows));
+    let ours: [(&str, Arc<dyn OptimizerRule + Send + Sync>); 3] = [
+        (SIMPLIFIES, Arc::new(Lists)),
+        (TAKES_PAIRS, Arc::new(Correlated)),
+        (TAKES_COMMON_PARTS, Arc::new(EqualWindows)),
+    ];
+    for (next, rule) in ours {
+        if let Some(place) = rules.iter().position(|rule| rule.name() == next) {
+            rules.insert(place, rule);
+        }
     }
     rules
 }
 
+/// What simplifies conditions.
+const SIMPLIFIES: &str = "simplify_expressions";
 /// What takes pairs of equal keys out of the conditions of joins. Inner queries are joins by then.
 const TAKES_PAIRS: &str = "extract_equijoin_predicate";
 /// What takes common parts of expressions out of them.
@@ -131,7 +140,7 @@ mod tests {
         assert_eq!(analyzer, ANALYZER);
         let logical: Vec<_> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
         let known: Vec<_> = logical.iter().filter(|name| !LEFT_OUT.contains(&name.as_str())).collect();
-        let ours = [CORRELATED, EQUAL_WINDOWS];
+        let ours = [CORRELATED, EQUAL_WINDOWS, LISTS];
         assert_eq!(known, LOGICAL.iter().filter(|name| !ours.contains(name)).collect::<Vec<_>>());
         assert!(LEFT_OUT.iter().all(|name| logical.iter().any(|rule| rule == name)));
         let physical: Vec<_> =

@@ -9,6 +9,7 @@ mod fixture;
 mod further;
 mod joins;
 mod limits;
+mod lists;
 mod masks;
 mod messages;
 mod mutations;
