@@ -1,15 +1,16 @@
 //! Lists of one expression that exclude one another leave NULL what it is.
 //!
 //! Of two lists of the same expression DataFusion 55.2 makes one: `city in ('Paris') and city not in ('Paris')` becomes `city in ()`, which is
-//! false, also of a city that is NULL, of which it cannot be said. That is seen where the condition is shown, negated or grouped by. So all
-//! but the first list of an expression have it under a name, each under another: what is not the same is not made one.
+//! false, and `city not in ('Paris') or city not in ('Oslo')` true, also of a city that is NULL, of which neither can be said. It does so of
+//! comparisons with several values, too, and takes names off conditions of filters. So where it would be seen, all but the first list or
+//! comparison of an expression have it under a name, each under another: what is not the same is not made one.
 
 use std::collections::HashMap;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 /// Runs right before expressions are simplified.
@@ -27,9 +28,15 @@ impl OptimizerRule for Lists {
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let names = NamePreserver::new(&plan);
+        let decides =
+            matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::TableScan(_));
         let mut written = |expr: Expr| {
-            let name = names.save(&expr);
-            apart(expr)?.map_data(|expr| Ok(name.restore(expr)))
+            if !expr.exists(|part| Ok(makes_lists(part)))? {
+                return Ok(Transformed::no(expr));
+            }
+            let (name, mut named) = (names.save(&expr), Named::default());
+            let written = if decides { named.in_condition(expr) } else { named.apart(expr) };
+            written?.map_data(|expr| Ok(name.restore(expr)))
         };
         plan.map_expressions(|expr| match expr {
             Expr::GroupingSet(_) => expr.map_children(&mut written),
@@ -38,19 +45,66 @@ impl OptimizerRule for Lists {
     }
 }
 
-fn apart(expr: Expr) -> Result<Transformed<Expr>> {
-    let mut lists: HashMap<String, usize> = HashMap::new();
-    expr.transform_up(|part| {
-        let Expr::InList(mut list) = part else { return Ok(Transformed::no(part)) };
-        let bare = list.expr.as_ref().clone().unalias();
-        let count = lists.entry(bare.to_string()).or_default();
+/// Whether it is a list, or what several comparisons become one by.
+fn makes_lists(expr: &Expr) -> bool {
+    matches!(expr, Expr::InList(_) | Expr::Not(_) | Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }))
+}
+
+/// How often each expression was found.
+#[derive(Default)]
+struct Named(HashMap<String, usize>);
+
+impl Named {
+    /// In what decides which rows there are, FALSE and NULL are the same, but for what is negated: most conditions stay as they are.
+    fn in_condition(&mut self, expr: Expr) -> Result<Transformed<Expr>> {
+        expr.transform_down(|part| match part {
+            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => {
+                Ok(Transformed::no(part))
+            }
+            Expr::BinaryExpr(BinaryExpr { op: Operator::Eq, .. }) => Ok(as_it_is(part)),
+            Expr::InList(list) if !list.negated => Ok(as_it_is(Expr::InList(list))),
+            part => {
+                let mut done = self.apart(part)?;
+                done.tnr = TreeNodeRecursion::Jump;
+                Ok(done)
+            }
+        })
+    }
+
+    fn apart(&mut self, expr: Expr) -> Result<Transformed<Expr>> {
+        expr.transform_up(|part| match part {
+            Expr::InList(mut list) => {
+                let (named, changed) = self.name(*list.expr);
+                list.expr = Box::new(named);
+                Ok(Transformed::new_transformed(Expr::InList(list), changed))
+            }
+            Expr::BinaryExpr(mut both) if matches!(both.op, Operator::Eq | Operator::NotEq) => {
+                let mut changed = false;
+                for side in [&mut both.left, &mut both.right] {
+                    if let Expr::Column(_) = side.as_ref() {
+                        let (named, other) = self.name(side.as_ref().clone());
+                        **side = named;
+                        changed |= other;
+                    }
+                }
+                Ok(Transformed::new_transformed(Expr::BinaryExpr(both), changed))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+    }
+
+    /// The expression, under a name of its own if it was there before, and whether that is another one than it had.
+    fn name(&mut self, expr: Expr) -> (Expr, bool) {
+        let bare = expr.clone().unalias();
+        let count = self.0.entry(bare.to_string()).or_default();
         *count += 1;
-        if *count == 1 {
-            return Ok(Transformed::no(Expr::InList(list)));
-        }
-        let named = bare.alias(count.to_string());
-        let changed = named != *list.expr;
-        *list.expr = named;
-        Ok(Transformed::new_transformed(Expr::InList(list), changed))
-    })
+        let named = if *count == 1 { bare } else { bare.alias(count.to_string()) };
+        let changed = named != expr;
+        (named, changed)
+    }
+}
+
+/// Also what is within it.
+fn as_it_is(expr: Expr) -> Transformed<Expr> {
+    Transformed::new(expr, false, TreeNodeRecursion::Jump)
 }

@@ -10,6 +10,7 @@ async fn of_null_no_list_says_anything() {
         ("region in ('EU') and region in ('US', 'ASIA')", "false"),
         ("region not in ('EU', 'US') and not (region not in ('EU', 'EU'))", "false"),
         ("region not in ('EU') or region not in ('US')", "true"),
+        ("(region = 'EU' or region = 'US') and (region = 'ASIA' or region = 'NONE')", "false"),
         ("not (upper(region) in ('EU') and upper(region) not in ('EU', 'US'))", "true"),
         (
             "region in ('EU') and region in ('US') and region in ('ASIA') and region not in ('EU', 'US')",
@@ -35,6 +36,9 @@ async fn of_null_no_list_says_anything() {
             let neither = asked(&format!("select id from emp where not ({condition})")).await;
             let count = expected.iter().filter(|row| row[1] == "false").count();
             assert_eq!(neither.len(), count, "{condition}");
+            let all = asked(&format!("select id from emp where {condition}")).await;
+            let count = expected.iter().filter(|row| row[1] == "true").count();
+            assert_eq!(all.len(), count, "{condition}");
         }
     }
 }
