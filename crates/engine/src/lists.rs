@@ -2,13 +2,16 @@
 //!
 //! Of two lists of the same expression DataFusion 55.2 makes one: `city in ('Paris') and city not in ('Paris')` becomes `city in ()`, which is
 //! false, and `city not in ('Paris') or city not in ('Oslo')` true, also of a city that is NULL, of which neither can be said. It does so of
-//! comparisons with several values, too, and takes names off conditions of filters. So where it would be seen, all but the first list or
-//! comparison of an expression have it under a name, each under another: what is not the same is not made one.
+//! comparisons with several values, too. So all but the first list or comparison of an expression have it under a name, each under another:
+//! what is not the same is not made one.
+//!
+//! Conditions of filters and joins stay as they are: for which rows there are FALSE and NULL are the same, sources are asked by their form,
+//! and the optimizer takes names off them. Lists that exclude one another below a NOT there are left.
 
 use std::collections::HashMap;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
@@ -27,16 +30,16 @@ impl OptimizerRule for Lists {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::TableScan(_)) {
+            return Ok(Transformed::no(plan));
+        }
         let names = NamePreserver::new(&plan);
-        let decides =
-            matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::TableScan(_));
         let mut written = |expr: Expr| {
             if !expr.exists(|part| Ok(makes_lists(part)))? {
                 return Ok(Transformed::no(expr));
             }
-            let (name, mut named) = (names.save(&expr), Named::default());
-            let written = if decides { named.in_condition(expr) } else { named.apart(expr) };
-            written?.map_data(|expr| Ok(name.restore(expr)))
+            let name = names.save(&expr);
+            Named::default().apart(expr)?.map_data(|expr| Ok(name.restore(expr)))
         };
         plan.map_expressions(|expr| match expr {
             Expr::GroupingSet(_) => expr.map_children(&mut written),
@@ -55,22 +58,6 @@ fn makes_lists(expr: &Expr) -> bool {
 struct Named(HashMap<String, usize>);
 
 impl Named {
-    /// In what decides which rows there are, FALSE and NULL are the same, but for what is negated: most conditions stay as they are.
-    fn in_condition(&mut self, expr: Expr) -> Result<Transformed<Expr>> {
-        expr.transform_down(|part| match part {
-            Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => {
-                Ok(Transformed::no(part))
-            }
-            Expr::BinaryExpr(BinaryExpr { op: Operator::Eq, .. }) => Ok(as_it_is(part)),
-            Expr::InList(list) if !list.negated => Ok(as_it_is(Expr::InList(list))),
-            part => {
-                let mut done = self.apart(part)?;
-                done.tnr = TreeNodeRecursion::Jump;
-                Ok(done)
-            }
-        })
-    }
-
     fn apart(&mut self, expr: Expr) -> Result<Transformed<Expr>> {
         expr.transform_up(|part| match part {
             Expr::InList(mut list) => {
@@ -102,9 +89,4 @@ impl Named {
         let changed = named != expr;
         (named, changed)
     }
-}
-
-/// Also what is within it.
-fn as_it_is(expr: Expr) -> Transformed<Expr> {
-    Transformed::new(expr, false, TreeNodeRecursion::Jump)
 }

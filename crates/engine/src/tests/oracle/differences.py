@@ -18,6 +18,7 @@ AVOIDED = {
     "casts to text": "floating-point numbers, decimals and timestamps are written differently as text; they are not cast to it",
     "INTERSECT ALL, EXCEPT ALL": "rows are counted differently; only the forms without ALL are asked",
     "NOT IN with NULL": "a subquery with NULL under NOT or OR, or of a literal, is false here where it is unknown; it has none there",
+    "lists that exclude one another in conditions": "FALSE or TRUE of NULL here; a query that has such a one is not asked",
     "RIGHT and FULL JOIN with USING": "the common column is the left side's here, which is NULL where there is none; ON is asked",
     "IS TRUE": "refused here where a query has the same one twice; `= true` is asked",
     "IS DISTINCT FROM": "takes a following AND along here; it stands in brackets",

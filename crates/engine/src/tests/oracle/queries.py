@@ -9,6 +9,13 @@ from chance import Column
 from values import COMPARISONS, Conditions
 
 
+def lists_one_thing_twice(sql):
+    """Whether a condition may have two lists of the same expression, which may exclude one another."""
+    found = re.search(r" (where|on|having|qualify) ", sql)
+    listed = re.findall(r"([\w.]+\)*) (?:not )?in \('?[^s(]", sql[found.start() :]) if found else []
+    return len(listed) != len(set(listed))
+
+
 class Writer(Conditions):
     """Writes one query over the relations of a world."""
 
@@ -18,9 +25,10 @@ class Writer(Conditions):
             self.plain, self.plain, self.joined, self.joined, self.grouped, self.grouped, self.totals, self.windowed,
             self.windowed, self.sets, self.common, self.distinct, self.derived, self.of_all, self.using, self.ranked,
         ]
-        if self.chance.maybe(1, 25):
-            return self.failing(), False
-        return self.chance.one(shapes)()
+        while True:
+            written = (self.failing(), False) if self.chance.maybe(1, 25) else self.chance.one(shapes)()
+            if not lists_one_thing_twice(written[0]):
+                return written
 
     def outputs(self, least=1, most=4):
         """Several values of any kind with names."""
