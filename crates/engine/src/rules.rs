@@ -57,13 +57,13 @@ pub(crate) const LOGICAL: &[&str] = &[
 #[cfg(test)]
 pub(crate) const LEFT_OUT: &[&str] = &["extract_leaf_expressions", "push_down_leaf_projections"];
 
-/// Physical rules.
+/// Physical rules. What hands the conditions of filters down is not among them: it goes by the names of columns, as [`crate::apart`] tells, and
+/// conditions are as far down as they may be by then.
 pub(crate) const PHYSICAL: &[&str] = &[
     "OutputRequirements",
     "aggregate_statistics",
     "join_selection",
     "LimitedDistinctAggregation",
-    "FilterPushdown",
     "WindowTopN",
     "EnsureRequirements",
     "CombinePartialFinalAggregate",
@@ -81,6 +81,10 @@ pub(crate) const PHYSICAL: &[&str] = &[
     "FilterPushdown(Post)",
     "SanityCheckPlan",
 ];
+
+/// Physical rules of the engine that do not run.
+#[cfg(test)]
+pub(crate) const PHYSICAL_LEFT_OUT: &[&str] = &["FilterPushdown"];
 
 pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     Analyzer::new().rules.into_iter().filter(|rule| ANALYZER.contains(&rule.name())).collect()
@@ -145,7 +149,10 @@ mod tests {
         assert!(LEFT_OUT.iter().all(|name| logical.iter().any(|rule| rule == name)));
         let physical: Vec<_> =
             PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
-        assert_eq!(physical, PHYSICAL);
+        let known: Vec<_> =
+            physical.iter().filter(|name| !PHYSICAL_LEFT_OUT.contains(&name.as_str())).collect();
+        assert_eq!(known, PHYSICAL.iter().collect::<Vec<_>>());
+        assert!(PHYSICAL_LEFT_OUT.iter().all(|name| physical.iter().any(|rule| rule == name)));
     }
 
     #[test]

@@ -334,3 +334,23 @@ async fn an_inner_query_compares_with_what_the_outer_one_has_in_the_end() {
         }
     }
 }
+
+/// Columns of one name on both sides of a join are not mistaken for one another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_condition_on_both_sides_of_a_join_with_itself_is_on_both() {
+    let directory = tempfile::tempdir().unwrap();
+    for fixture in [fixture::memory(), fixture::sqlite().await] {
+        for engine in [engine(), on_disk(directory.path())] {
+            let asked = async |sql: &str| {
+                let found = ask(&engine, &fixture, Caller::Everybody, sql).await;
+                rows(&found.unwrap_or_else(|error| panic!("{sql}: {error:?}")), false)
+            };
+            let found = "select b.id, a.id from emp a full join emp b on a.region = b.dept \
+                where b.region like '_U%' and (a.id + b.id) is null order by 1";
+            let expected = "select id, cast(null as bigint) from emp where region like '_U%' order by 1";
+            let expected = asked(expected).await;
+            assert!(expected.len() > 1, "{expected:?}");
+            assert_eq!(asked(found).await, expected);
+        }
+    }
+}
