@@ -181,7 +181,8 @@ fn own_settings_do_not_drown_in_the_limits_of_development() {
         "dev = true\nproduct = 'Example'\n[rivergen.limits]\nsign_up_by_ip = { attempts = 7, window = 60 }\n";
     here.write("tidegate.toml", text);
     let out = here.run(&["doctor"]).out;
-    let settings = out.split_once("`tidegate doctor --all` shows all:\n").unwrap().1.trim_end();
+    let settings = out.split_once("Settings that differ from their defaults").unwrap().1;
+    let settings = settings.split_once("shows all:\n").unwrap().1.trim_end();
     for own in
         ["  dev = true\n", "  product = \"Example\"\n", "  rivergen.limits.sign_up_by_ip.attempts = 7\n"]
     {
