@@ -5,8 +5,8 @@
 //! comparisons with several values, too. So all but the first list or comparison of an expression have it under a name, each under another:
 //! what is not the same is not made one.
 //!
-//! Conditions of filters and joins stay as they are: for which rows there are FALSE and NULL are the same, sources are asked by their form,
-//! and the optimizer takes names off them. Lists that exclude one another below a NOT there are left.
+//! Conditions of filters and joins stay as they are: sources are asked by their form, and the optimizer takes names off them. FALSE and NULL
+//! leave out the same rows there; what is TRUE of NULL by such lists, below a NOT or of two lists that OR joins, is left.
 
 use std::collections::HashMap;
 
